@@ -1,0 +1,1 @@
+//! Our own trainer: decoder, fused operations, LoRA and full training, optimiser, export.
