@@ -4,5 +4,6 @@
 //! `tests/integration/walls.rs` holds the code to it.
 
 pub mod gym;
+pub mod protocol;
 pub mod training;
 pub mod worlds;
