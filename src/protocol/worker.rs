@@ -85,7 +85,7 @@ pub struct BatchTest {
 
 /// What a worker answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "reply", rename_all = "snake_case")]
+#[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Reply {
     /// The worker is up; sent once before any request.
     Ready {
