@@ -5,5 +5,6 @@
 
 pub mod gym;
 pub mod protocol;
+pub mod store;
 pub mod training;
 pub mod worlds;
