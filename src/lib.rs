@@ -3,8 +3,15 @@
 //! The rooms of this crate and what each may import are described in `ARCHITECTURE.md`;
 //! `tests/integration/walls.rs` holds the code to it.
 
+pub mod agents;
+pub mod checks;
+pub mod config;
+pub mod environments;
 pub mod gym;
 pub mod protocol;
+pub mod runner;
+pub mod skills;
 pub mod store;
+pub mod tasks;
 pub mod training;
 pub mod worlds;

@@ -281,11 +281,12 @@ pub trait Engine: Send + Sync {
     /// Name used in configuration and provenance.
     fn name(&self) -> &'static str;
     /// At most `allocation.count` data; the same for the same context. Ids are set by the caller.
+    /// `used` says whether a pool instance was selected before in this run.
     fn generate(
         &self,
         allocation: &Allocation,
         context: EngineContext,
-        known_keys: &dyn Fn(&str) -> bool,
+        used: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<TrainingDatum>, PortError>;
 }
 

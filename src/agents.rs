@@ -1,0 +1,6 @@
+//! Agents: data generation policies and data generation engines.
+//!
+//! Owns how a state becomes a plan and a plan becomes data. Never trains, evaluates or stores.
+
+pub mod engines;
+pub mod policies;

@@ -1,0 +1,195 @@
+//! The durable driver: feeds the episode with commands and finished work, and journals every event.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::environments::{Models, Moment, Scene, perform};
+use crate::gym::datum::JudgedDatum;
+use crate::gym::episode::{Command, Effect, Episode, Event, Work};
+use crate::gym::instance::Split;
+use crate::gym::ports::{Fact, Ledger, PortError, Student, Trainer, TrainingProgress};
+use crate::gym::prediction::Prediction;
+use crate::protocol::control::WorkerStatus;
+use crate::runner::live::LiveBoard;
+use crate::store::{Store, StoreError};
+
+/// What arrives at the driver.
+#[derive(Debug)]
+pub enum Mail {
+    /// A person's command; the sender is told once it is journalled.
+    Command {
+        /// The command.
+        command: Command,
+        /// Told when it is journalled.
+        journalled: Option<Sender<()>>,
+    },
+    /// Work ended.
+    Ended {
+        /// The work.
+        work: Work,
+        /// Its fact, or why there is none.
+        result: Result<Fact, PortError>,
+    },
+}
+
+/// The models of a run and how to end what they are doing.
+pub struct Hands {
+    /// The student.
+    pub student: Box<dyn Student>,
+    /// The trainer.
+    pub trainer: Box<dyn Trainer>,
+    /// Ends the worker processes at once.
+    pub cancel: Box<dyn Fn() + Send>,
+    /// The worker processes now.
+    pub workers: Arc<dyn Fn() -> Vec<WorkerStatus> + Send + Sync>,
+}
+
+/// Called after every journalled event.
+pub type Observer<'a> = dyn FnMut(&Event, &Episode) + 'a;
+
+/// The store, used by the driver and the performing thread in turn.
+#[derive(Clone)]
+struct SharedStore(Arc<Mutex<Store>>);
+
+impl SharedStore {
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledger for SharedStore {
+    fn predictions(&self, iteration: u32, split: Split) -> Result<Vec<Prediction>, PortError> {
+        self.lock().predictions(iteration, split)
+    }
+
+    fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {
+        self.lock().put_predictions(iteration, split, new)
+    }
+
+    fn data(&self) -> Result<Vec<JudgedDatum>, PortError> {
+        self.lock().data()
+    }
+
+    fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
+        self.lock().put_data(iteration, round, data)
+    }
+
+    fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {
+        self.lock().put_training_progress(iteration, progress)
+    }
+}
+
+/// Drives the run until it is told to exit, and returns the last state. With `leave_when_idle` it also
+/// exits when there is nothing left to do without a person, which is how headless runs end.
+pub fn drive(
+    store: Store,
+    scene: &Scene,
+    hands: Hands,
+    (sender, mail): (Sender<Mail>, Receiver<Mail>),
+    board: &LiveBoard,
+    leave_when_idle: bool,
+    observer: &mut Observer<'_>,
+) -> Result<Episode, StoreError> {
+    let mut episode = store.replay()?;
+    let store = SharedStore(Arc::new(Mutex::new(store)));
+    let Hands { student, trainer, cancel, workers } = hands;
+    let jobs = start_performer(&store, scene, (student, trainer), &workers, sender, board);
+    let mut next = Some(Event::Opened);
+    loop {
+        let mut journalled = None;
+        let event = match next.take() {
+            Some(event) => event,
+            None => match mail.recv() {
+                Ok(Mail::Command { command, journalled: told }) => {
+                    journalled = told;
+                    Event::Commanded { command }
+                }
+                Ok(Mail::Ended { work, result }) => {
+                    // Work that was abandoned has no say any more.
+                    if !episode.running || episode.work != Some(work) {
+                        continue;
+                    }
+                    ended(&store, work, result)?
+                }
+                Err(_) => return Ok(episode),
+            },
+        };
+        tracing::info!(?event, "event");
+        let effects = episode.handle(event.clone());
+        store.lock().append(&event, &episode)?;
+        if let Some(told) = journalled {
+            // A client that has gone away needs no answer.
+            let _ = told.send(());
+        }
+        observer(&event, &episode);
+        for effect in effects {
+            match effect {
+                Effect::Perform { work, delay_ms } => {
+                    // The performer lives as long as the driver.
+                    let _ = jobs.send((work, episode.clone(), Duration::from_millis(delay_ms)));
+                }
+                Effect::Cancel => cancel(),
+                Effect::Exit => {
+                    cancel();
+                    return Ok(episode);
+                }
+            }
+        }
+        if !episode.running {
+            board.rest(workers());
+            if leave_when_idle && event != Event::Opened {
+                cancel();
+                return Ok(episode);
+            }
+        }
+    }
+}
+
+fn ended(store: &SharedStore, work: Work, result: Result<Fact, PortError>) -> Result<Event, StoreError> {
+    match result {
+        Ok(fact) => {
+            store.lock().end(work)?;
+            Ok(Event::Completed { fact })
+        }
+        Err(error) => Ok(Event::Failed { message: error.message, transient: error.transient }),
+    }
+}
+
+type Job = (Work, Episode, Duration);
+
+/// The thread that does the work, one at a time.
+fn start_performer(
+    store: &SharedStore,
+    scene: &Scene,
+    (mut student, mut trainer): (Box<dyn Student>, Box<dyn Trainer>),
+    workers: &Arc<dyn Fn() -> Vec<WorkerStatus> + Send + Sync>,
+    mail: Sender<Mail>,
+    board: &LiveBoard,
+) -> Sender<Job> {
+    let (jobs, inbox) = channel::<Job>();
+    let (mut store, scene, workers, board) = (store.clone(), scene.clone(), workers.clone(), board.clone());
+    std::thread::spawn(move || {
+        while let Ok((work, episode, delay)) = inbox.recv() {
+            std::thread::sleep(delay);
+            board.begin(work);
+            let begun = store.lock().begin(work);
+            let mut models = Models { student: student.as_mut(), trainer: trainer.as_mut() };
+            let mut watch = |_: Work, moment: Moment| board.note(moment, workers());
+            let result = match begun {
+                Ok(()) => perform(work, &episode, &scene, &mut models, &mut store, &mut watch),
+                Err(error) => Err(error.into()),
+            };
+            if mail.send(Mail::Ended { work, result }).is_err() {
+                return;
+            }
+        }
+    });
+    jobs
+}
+
+/// Folder of a run's checkpoints.
+pub fn checkpoints(folder: &Path) -> std::path::PathBuf {
+    folder.join("checkpoints")
+}

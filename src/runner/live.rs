@@ -1,0 +1,90 @@
+//! The live board: what is going on now, newest wins.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::environments::Moment;
+use crate::gym::episode::Work;
+use crate::protocol::control::{Live, WorkerStatus};
+
+/// Shared by the performing thread, which writes, and the clients' threads, which wait for news.
+#[derive(Clone, Default)]
+pub struct LiveBoard {
+    inner: Arc<(Mutex<Board>, Condvar)>,
+}
+
+#[derive(Default)]
+struct Board {
+    live: Live,
+    version: u64,
+    began: Option<Instant>,
+    /// Items and tokens that were there when the work began: they do not count towards the rate.
+    first: Option<Moment>,
+}
+
+impl LiveBoard {
+    /// Work begins.
+    pub fn begin(&self, work: Work) {
+        self.change(|board| {
+            board.live = Live {
+                work: Some(work),
+                workers: std::mem::take(&mut board.live.workers),
+                ..Live::default()
+            };
+            board.began = Some(Instant::now());
+            board.first = None;
+        });
+    }
+
+    /// The running work came to a moment.
+    pub fn note(&self, moment: Moment, workers: Vec<WorkerStatus>) {
+        self.change(|board| {
+            let elapsed = board.began.map_or(Duration::ZERO, |began| began.elapsed());
+            let first = *board.first.get_or_insert(moment);
+            let live = &mut board.live;
+            (live.done, live.total, live.correct) = (moment.done, moment.total, moment.correct);
+            live.elapsed_ms = elapsed.as_millis() as u64;
+            live.tokens_per_second = match moment.training {
+                Some(progress) => progress.tokens_per_second,
+                None => moment.tokens.saturating_sub(first.tokens) as f64 / elapsed.as_secs_f64().max(1e-3),
+            };
+            live.training = moment.training;
+            live.workers = workers;
+        });
+    }
+
+    /// Nothing runs any more.
+    pub fn rest(&self, workers: Vec<WorkerStatus>) {
+        self.change(|board| {
+            board.live = Live { workers, ..Live::default() };
+            board.began = None;
+        });
+    }
+
+    /// The board now, with the running time brought up to date.
+    pub fn now(&self) -> Live {
+        let board = self.inner.0.lock().unwrap_or_else(PoisonError::into_inner);
+        current(&board)
+    }
+
+    /// Waits until the board is newer than `seen`, or the time is over; returns its version and content.
+    pub fn wait(&self, seen: u64, at_most: Duration) -> (u64, Live) {
+        let (lock, condition) = &*self.inner;
+        let board = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = condition.wait_timeout_while(board, at_most, |board| board.version == seen);
+        let (board, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (board.version, current(&board))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Board)) {
+        let mut board = self.inner.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut board);
+        board.version += 1;
+        self.inner.1.notify_all();
+    }
+}
+
+fn current(board: &Board) -> Live {
+    let elapsed = board.began.map_or(0, |began| began.elapsed().as_millis() as u64);
+    Live { elapsed_ms: elapsed, ..board.live.clone() }
+}

@@ -1,0 +1,73 @@
+//! Skills and subskills: where their names come from.
+//!
+//! Owns gold skills and their proposal as subskills. Discovery by a language model is not here yet.
+
+use std::collections::BTreeMap;
+
+use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::ports::{SubskillProposal, Task};
+use crate::gym::skill_forest::SkillTree;
+
+/// Proposes subskills from a fixed list per skill, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListProposal {
+    names: BTreeMap<String, Vec<String>>,
+}
+
+impl ListProposal {
+    /// From `(skill, subskills)`.
+    pub fn new(names: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+        Self { names: names.into_iter().collect() }
+    }
+
+    /// The gold subskills of a task's pool, in the order in which they appear.
+    pub fn from_pool(task: &dyn Task) -> Self {
+        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for TaskInstance { skill, subskill, .. } in task.instances(Split::Pool) {
+            if let (Some(skill), Some(subskill)) = (skill, subskill) {
+                let known = names.entry(skill.clone()).or_default();
+                if !known.contains(subskill) {
+                    known.push(subskill.clone());
+                }
+            }
+        }
+        Self { names }
+    }
+
+    fn unexplored<'a>(&'a self, tree: &'a SkillTree) -> impl Iterator<Item = &'a String> {
+        let known = self.names.get(&tree.skill).map(Vec::as_slice).unwrap_or_default();
+        known.iter().filter(|name| tree.subskills.iter().all(|s| s.name != **name))
+    }
+}
+
+impl SubskillProposal for ListProposal {
+    fn propose(&self, tree: &SkillTree, count: u32) -> Vec<String> {
+        self.unexplored(tree).take(count as usize).cloned().collect()
+    }
+
+    fn remaining(&self, tree: &SkillTree) -> usize {
+        self.unexplored(tree).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gym::plan::Action;
+    use crate::gym::skill_forest::SkillForest;
+
+    #[test]
+    fn proposals_follow_the_list_and_never_repeat() {
+        let proposal = ListProposal::new([("add".to_owned(), vec!["a".to_owned(), "b".into(), "c".into()])]);
+        let mut forest = SkillForest::new(["add", "other"]);
+        let first = proposal.propose(&forest.trees[0], 2);
+        assert_eq!(first, ["a", "b"]);
+        let explore = Action::Explore { new_subskills: 2, data_per_subskill: 1 };
+        forest.apply("add", &explore, &first).unwrap();
+        assert_eq!(
+            (proposal.propose(&forest.trees[0], 9), proposal.remaining(&forest.trees[0])),
+            (vec!["c".to_owned()], 1)
+        );
+        assert_eq!(proposal.remaining(&forest.trees[1]), 0);
+    }
+}

@@ -1,0 +1,39 @@
+//! Tasks: loading, prompt, answer extraction and scoring.
+//!
+//! Owns what is special about a benchmark. Never calls a model.
+
+pub mod jsonl;
+pub mod numbers;
+
+use crate::gym::instance::{Split, TaskInstance};
+
+/// Instances by split.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Splits {
+    /// What an engine may draw on.
+    pub pool: Vec<TaskInstance>,
+    /// What steers the agent.
+    pub validation: Vec<TaskInstance>,
+    /// What is measured at the end.
+    pub test: Vec<TaskInstance>,
+}
+
+impl Splits {
+    /// The instances of one split.
+    pub fn get(&self, split: Split) -> &[TaskInstance] {
+        match split {
+            Split::Pool => &self.pool,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+/// Mark before the final answer, the convention of GSM8K and of the embedded world.
+pub const ANSWER_MARK: &str = "####";
+
+/// The text after the last answer mark, trimmed; `None` without a mark or with nothing behind it.
+pub fn marked_answer(response: &str) -> Option<&str> {
+    let (_, answer) = response.rsplit_once(ANSWER_MARK)?;
+    Some(answer.trim()).filter(|a| !a.is_empty())
+}

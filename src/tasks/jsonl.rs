@@ -1,0 +1,306 @@
+//! A task from any file of JSON lines with declared columns and numeric answers.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Splits, marked_answer, numbers};
+use crate::gym::instance::{Content, Split, TaskInstance};
+use crate::gym::ports::Task;
+use crate::gym::rng::CounterRng;
+
+/// Which columns of a record hold what, and how items are shared out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// Name of the task.
+    pub name: String,
+    /// Column of the unique name; line numbers when missing.
+    pub id: Option<String>,
+    /// Columns that make up the question.
+    pub question: Vec<String>,
+    /// Column of the numeric answer.
+    pub answer: String,
+    /// Column of the gold skill.
+    pub skill: Option<String>,
+    /// Skill names to replace.
+    pub rename_skills: BTreeMap<String, String>,
+    /// The response to train on, with `{column}` for values.
+    pub response: String,
+    /// Weights of pool, validation and test.
+    pub shares: [f64; 3],
+    /// Upper limit of an answer in tokens.
+    pub max_tokens: u32,
+}
+
+/// Why a file is no task.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonlError {
+    /// The file cannot be read.
+    #[error("cannot read the task file {path}: {source}\n  set `task.file` to a file of JSON lines")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line is not what the columns say.
+    #[error("{path}, line {line}: {message}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line number, counted from 1.
+        line: usize,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A split is empty.
+    #[error("{path}: no items fall into the {split} part; change `task.shares` or use a larger file")]
+    EmptySplit {
+        /// The file.
+        path: PathBuf,
+        /// The part.
+        split: &'static str,
+    },
+}
+
+/// The task.
+#[derive(Debug)]
+pub struct JsonlTask {
+    layout: Layout,
+    splits: Splits,
+}
+
+impl JsonlTask {
+    /// Reads the file. An item's part is drawn from the hash of its operand key, so that two items with
+    /// the same numbers never lie in different parts.
+    pub fn read(path: &Path, layout: Layout) -> Result<Self, JsonlError> {
+        let unreadable = |source| JsonlError::Unreadable { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let mut splits = Splits::default();
+        let mut seen = HashSet::new();
+        for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+            let line_error = |message| JsonlError::Line { path: path.to_owned(), line: number + 1, message };
+            let record: Value =
+                serde_json::from_str(line).map_err(|e| line_error(format!("not a JSON object: {e}")))?;
+            let instance = instance(&layout, &record, number + 1).map_err(line_error)?;
+            if !seen.insert(instance.id.clone()) {
+                return Err(line_error(format!("id `{}` stands twice", instance.id)));
+            }
+            match instance.split {
+                Split::Pool => splits.pool.push(instance),
+                Split::Validation => splits.validation.push(instance),
+                Split::Test => splits.test.push(instance),
+            }
+        }
+        for split in [Split::Validation, Split::Test] {
+            if splits.get(split).is_empty() {
+                return Err(JsonlError::EmptySplit { path: path.to_owned(), split: split.as_str() });
+            }
+        }
+        Ok(Self { layout, splits })
+    }
+}
+
+fn instance(layout: &Layout, record: &Value, line: usize) -> Result<TaskInstance, String> {
+    let id = match &layout.id {
+        Some(column) => text_of(record, column)?,
+        None => format!("line-{line}"),
+    };
+    let parts: Vec<String> =
+        layout.question.iter().map(|column| text_of(record, column)).collect::<Result<_, _>>()?;
+    let question = parts.join(" ");
+    let answer = numbers::tidy(&text_of(record, &layout.answer)?);
+    if answer.parse::<f64>().is_err() {
+        return Err(format!("column `{}` holds {answer:?}, which is not a number", layout.answer));
+    }
+    let skill = layout.skill.as_ref().map(|column| text_of(record, column)).transpose()?;
+    let skill = skill.map(|s| layout.rename_skills.get(&s).cloned().unwrap_or(s));
+    let key = numbers::operand_key(&question);
+    Ok(TaskInstance {
+        split: split_of(&key, layout.shares),
+        id,
+        task: layout.name.clone(),
+        subskill: skill.as_ref().map(|_| WHOLE_SKILL.to_owned()),
+        skill,
+        key,
+        content: Content::Mathematics {
+            question,
+            options: Vec::new(),
+            answer,
+            solution: Some(fill(&layout.response, record)?),
+        },
+    })
+}
+
+/// The one subskill of a skill that a file does not divide further.
+pub const WHOLE_SKILL: &str = "all";
+
+fn split_of(key: &str, shares: [f64; 3]) -> Split {
+    let draw = CounterRng::new(0, key).unit() * shares.iter().sum::<f64>();
+    if draw < shares[0] {
+        Split::Pool
+    } else if draw < shares[0] + shares[1] {
+        Split::Validation
+    } else {
+        Split::Test
+    }
+}
+
+/// The text of a column; numbers are written in their shortest form.
+fn text_of(record: &Value, column: &str) -> Result<String, String> {
+    match record.get(column) {
+        Some(Value::String(text)) => Ok(text.trim().to_owned()),
+        Some(Value::Number(number)) => Ok(numbers::tidy(&number.to_string())),
+        Some(other) => Err(format!("column `{column}` holds {other}, not a text or number")),
+        None => {
+            let known = record.as_object().map(|o| o.keys().map(String::as_str).collect::<Vec<_>>());
+            let known = known.unwrap_or_default().join("`, `");
+            Err(format!("no column `{column}`; set `task.columns` from `{known}`"))
+        }
+    }
+}
+
+/// Puts a record's values into `{column}` places of a template.
+fn fill(template: &str, record: &Value) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, tail)) = rest.split_once('{') {
+        let (column, after) = tail
+            .split_once('}')
+            .ok_or_else(|| format!("`task.response` lacks a closing brace: {template}"))?;
+        out.push_str(before);
+        out.push_str(&numbers::tidy_all(&text_of(record, column)?));
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+impl Task for JsonlTask {
+    fn name(&self) -> &str {
+        &self.layout.name
+    }
+
+    fn instances(&self, split: Split) -> &[TaskInstance] {
+        self.splits.get(split)
+    }
+
+    fn skills(&self) -> Vec<String> {
+        let mut skills: Vec<String> = Vec::new();
+        for instance in [&self.splits.validation, &self.splits.pool, &self.splits.test].into_iter().flatten()
+        {
+            if let Some(skill) = instance.skill.as_ref().filter(|s| !skills.contains(s)) {
+                skills.push(skill.clone());
+            }
+        }
+        skills
+    }
+
+    fn prompt(&self, instance: &TaskInstance) -> String {
+        instance.content.question().to_owned()
+    }
+
+    fn max_tokens(&self) -> u32 {
+        self.layout.max_tokens
+    }
+
+    /// The number behind the last answer mark, else the last number of the response.
+    fn score(&self, instance: &TaskInstance, response: &str) -> (Option<String>, bool) {
+        let marked = marked_answer(response).and_then(|text| numbers::find(text).into_iter().next());
+        let answer = marked.or_else(|| numbers::find(response).pop());
+        let correct = answer.as_ref().is_some_and(|a| numbers::equal(a, &instance.content.truth()));
+        (answer, correct)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout {
+            name: "shop".into(),
+            id: None,
+            question: vec!["body".into(), "ask".into()],
+            answer: "answer".into(),
+            skill: Some("kind".into()),
+            rename_skills: [("Summ".to_owned(), "Sum".to_owned())].into(),
+            response: "{work}={answer}. #### {answer}".into(),
+            shares: [0.5, 0.25, 0.25],
+            max_tokens: 48,
+        }
+    }
+
+    fn file(lines: &[String]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("items.jsonl");
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        (folder, path)
+    }
+
+    fn line(n: u32) -> String {
+        let kind = if n.is_multiple_of(2) { "Sum" } else { "Summ" };
+        format!(
+            r#"{{"body":"Ann has {n} pens.","ask":"And {} more?","answer":{}.0,"work":"( {n}.0 + {}.0 )","kind":"{kind}"}}"#,
+            n + 100,
+            2 * n + 100,
+            n + 100
+        )
+    }
+
+    #[test]
+    fn items_are_read_shared_out_and_scored() {
+        let lines: Vec<String> = (0..80).map(line).collect();
+        let (_folder, path) = file(&lines);
+        let task = JsonlTask::read(&path, layout()).unwrap();
+        let sizes = [Split::Pool, Split::Validation, Split::Test].map(|s| task.instances(s).len());
+        assert_eq!(sizes.iter().sum::<usize>(), 80);
+        assert!(sizes[0] > sizes[1] && sizes[0] > sizes[2], "{sizes:?}");
+        assert_eq!(task.skills(), ["Sum"]);
+        let item = &task.instances(Split::Pool)[0];
+        let Content::Mathematics { answer, solution: Some(solution), .. } = &item.content else { panic!() };
+        assert!(
+            solution.ends_with(&format!("={answer}. #### {answer}")) && !solution.contains(".0"),
+            "{solution}"
+        );
+        let judged = |response: &str| task.score(item, response);
+        assert_eq!(judged(&format!("1+1=2. #### {answer}.0")), (Some(format!("{answer}.0")), true));
+        assert_eq!(judged("#### 7 of 9"), (Some("7".into()), false));
+        assert!(judged(&format!("so it is {answer}")).1);
+        assert_eq!(judged("no idea"), (None, false));
+    }
+
+    #[test]
+    fn items_with_the_same_numbers_share_a_part() {
+        let mut lines: Vec<String> = (0..80).map(line).collect();
+        lines.extend((0..80).map(line).map(|l| l.replace("Ann", "Bob")));
+        let (_folder, path) = file(&lines);
+        let task = JsonlTask::read(&path, layout()).unwrap();
+        let keys = |split| task.instances(split).iter().map(|i| i.key.clone()).collect::<HashSet<_>>();
+        assert!(keys(Split::Pool).is_disjoint(&keys(Split::Validation)));
+        assert!(keys(Split::Pool).is_disjoint(&keys(Split::Test)));
+        assert!(keys(Split::Validation).is_disjoint(&keys(Split::Test)));
+    }
+
+    #[test]
+    fn errors_name_file_line_and_column() {
+        let said = |lines: &[String]| {
+            let (_folder, path) = file(lines);
+            JsonlTask::read(&path, layout()).unwrap_err().to_string()
+        };
+        let broken = said(&[line(1), "{".into()]);
+        assert!(broken.contains("items.jsonl, line 2"), "{broken}");
+        let missing = said(&[line(1).replace("answer\"", "result\"")]);
+        assert!(missing.contains("no column `answer`") && missing.contains("result"), "{missing}");
+        let words = said(&[line(1).replace(":102.0", ":\"many\"")]);
+        assert!(words.contains("\"many\", which is not a number"), "{words}");
+        assert!(said(&[]).contains("validation part"));
+        assert!(
+            JsonlTask::read(Path::new("none.jsonl"), layout())
+                .unwrap_err()
+                .to_string()
+                .contains("none.jsonl")
+        );
+    }
+}
