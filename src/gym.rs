@@ -1,4 +1,16 @@
 //! The paper as types and pure functions.
 //!
-//! Owns the records, ports, skill forest and the episode state machine. Never touches a file, a clock,
-//! a process, or randomness it was not handed.
+//! Owns the records of all four domains, the ports, the skill forest, budgets, statistics and the
+//! episode state machine. Never touches a file, a clock, a process, or randomness it was not handed.
+
+pub mod budget;
+pub mod datum;
+pub mod episode;
+pub mod instance;
+pub mod plan;
+pub mod ports;
+pub mod prediction;
+pub mod report;
+pub mod rng;
+pub mod skill_forest;
+pub mod statistics;

@@ -4,5 +4,7 @@
 //! `tests/integration/walls.rs` holds the code to it.
 
 pub mod gym;
+pub mod protocol;
+pub mod store;
 pub mod training;
 pub mod worlds;

@@ -1,0 +1,54 @@
+//! Budgets: what a run may spend, and the splitting of a number of data over weights.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of a run. A missing limit does not bind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Iterations after iteration 0.
+    pub iterations: u32,
+    /// Accepted training data, cumulative over the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_data: Option<u32>,
+}
+
+/// Splits `total` over `weights` in proportion, by largest remainder; ties go to the earlier entry.
+/// Weights that are negative or not finite count as 0; all-zero weights are split evenly.
+pub fn split_by_weight(total: u32, weights: &[f64]) -> Vec<u32> {
+    if weights.is_empty() {
+        return Vec::new();
+    }
+    let clean: Vec<f64> = weights.iter().map(|w| if w.is_finite() { w.max(0.0) } else { 0.0 }).collect();
+    let sum: f64 = clean.iter().sum();
+    let share = |w: f64| if sum > 0.0 { w / sum } else { 1.0 / clean.len() as f64 };
+    let exact: Vec<f64> = clean.iter().map(|&w| f64::from(total) * share(w)).collect();
+    let mut parts: Vec<u32> = exact.iter().map(|e| e.floor() as u32).collect();
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by(|&a, &b| (exact[b] - exact[b].floor()).total_cmp(&(exact[a] - exact[a].floor())));
+    let missing = total.saturating_sub(parts.iter().sum());
+    for &i in order.iter().cycle().take(missing as usize) {
+        parts[i] += 1;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn largest_remainder() {
+        assert_eq!(split_by_weight(10, &[1.0, 1.0, 1.0]), [4, 3, 3]);
+        assert_eq!(split_by_weight(3, &[0.0, 0.0]), [2, 1]);
+        assert_eq!(split_by_weight(7, &[f64::NAN, 2.0, -1.0]), [0, 7, 0]);
+        assert_eq!(split_by_weight(5, &[]), Vec::<u32>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn parts_sum_to_the_total(total in 0_u32..10_000, w in proptest::collection::vec(0.0_f64..100.0, 1..40)) {
+            prop_assert_eq!(split_by_weight(total, &w).iter().sum::<u32>(), total);
+        }
+    }
+}

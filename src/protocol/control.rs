@@ -1,0 +1,91 @@
+//! Client and runner: commands one way, acknowledgements and live progress the other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gym::episode::{Command, Work};
+use crate::gym::ports::TrainingProgress;
+
+/// Version of these messages; both sides refuse another one.
+pub const PROTOCOL: u32 = 1;
+
+/// What a client sends. The first frame is `Hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "frame", rename_all = "snake_case")]
+pub enum ClientFrame {
+    /// Who speaks.
+    Hello {
+        /// [`PROTOCOL`] of the client.
+        protocol: u32,
+        /// Version of its program.
+        version: String,
+    },
+    /// Do something.
+    Command {
+        /// Chosen by the client; comes back in the acknowledgement.
+        id: u64,
+        /// What to do.
+        command: Command,
+    },
+}
+
+/// What a runner sends. The first frame is `Hello` or `Refused`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "frame", rename_all = "snake_case")]
+pub enum RunnerFrame {
+    /// Who answers.
+    Hello {
+        /// [`PROTOCOL`] of the runner.
+        protocol: u32,
+        /// Version of its program.
+        version: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// The connection is refused.
+    Refused {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The command is journalled.
+    Acknowledged {
+        /// Id of the command.
+        id: u64,
+    },
+    /// Live progress; newest wins, sent at most a few times a second.
+    Live {
+        /// What is going on.
+        live: Live,
+    },
+}
+
+/// What is going on at this moment. Nothing in it is durable.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// The running work.
+    pub work: Option<Work>,
+    /// Items of the work done: answers, data, optimiser steps.
+    pub done: u64,
+    /// Items of the work in all; 0 while unknown.
+    pub total: u64,
+    /// Milliseconds since the work began.
+    pub elapsed_ms: u64,
+    /// Tokens generated or trained on per second.
+    pub tokens_per_second: f64,
+    /// Correct answers so far, while evaluating.
+    pub correct: u64,
+    /// The last optimiser step, while training.
+    pub training: Option<TrainingProgress>,
+    /// The worker processes.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// One worker process as the runner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// `student@cpu#0`.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+    /// One or two words: `loading`, `answering`, `training`, `idle`.
+    pub state: String,
+}

@@ -1,0 +1,128 @@
+//! Runner and worker: one request at a time, answered by any number of replies and one final reply.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gym::ports::{
+    ChatReply, ChatRequest, Checkpoint, PortError, TrainingOrder, TrainingOutcome, TrainingProgress,
+};
+
+/// What a worker process hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A model that answers.
+    Student,
+    /// The trainer.
+    Trainer,
+}
+
+impl Role {
+    /// The word used on the command line, in logs and on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Student => "student",
+            Self::Trainer => "trainer",
+        }
+    }
+}
+
+/// Where a worker computes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The host's processor.
+    #[default]
+    Cpu,
+    /// A CUDA device by its index among the visible ones.
+    Cuda(u32),
+    /// The Apple GPU.
+    Metal,
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+/// What the runner asks of a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Request {
+    /// Load a model; answered by [`Reply::Loaded`].
+    Load {
+        /// The weights.
+        checkpoint: Checkpoint,
+        /// Where to put them.
+        device: Device,
+        /// Requests to keep in flight; above 1 the worker proves at load that batches change nothing.
+        in_flight: u32,
+    },
+    /// Answer prompts; answered by one [`Reply::Answered`] each, then [`Reply::Done`].
+    Answer {
+        /// The prompts, each with the index it is to be answered under.
+        requests: Vec<(usize, ChatRequest)>,
+    },
+    /// Train; answered by [`Reply::Progress`] per step, then [`Reply::Trained`].
+    Train {
+        /// The training.
+        order: TrainingOrder,
+    },
+}
+
+/// Outcome of the batch self-test: the same prompts alone and together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchTest {
+    /// Prompts compared.
+    pub prompts: u32,
+    /// Prompts whose tokens differed.
+    pub differing: u32,
+}
+
+/// What a worker answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Reply {
+    /// The worker is up; sent once before any request.
+    Ready {
+        /// Its process id.
+        pid: u32,
+        /// Version of the program.
+        version: String,
+    },
+    /// The model answers from now on.
+    Loaded {
+        /// Requests it keeps in flight: what was asked for, or 1 when the batch self-test failed.
+        in_flight: u32,
+        /// The self-test, where one was made.
+        batch_test: Option<BatchTest>,
+    },
+    /// One prompt's answer.
+    Answered {
+        /// Index given with the request.
+        index: usize,
+        /// The answer.
+        reply: ChatReply,
+    },
+    /// Every prompt is answered.
+    Done,
+    /// One optimiser step is done.
+    Progress {
+        /// How far it is.
+        progress: TrainingProgress,
+    },
+    /// The training is done and its folder is in place.
+    Trained {
+        /// The outcome.
+        outcome: TrainingOutcome,
+    },
+    /// The request failed; the worker lives on.
+    Failed {
+        /// What happened.
+        error: PortError,
+    },
+}

@@ -1,0 +1,200 @@
+//! The store against a real database file.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::gym::budget::Budget;
+use crate::gym::datum::{JudgedDatum, Provenance, TrainingDatum, Verdict};
+use crate::gym::episode::{Command, Effect, Episode, Event};
+use crate::gym::instance::{Content, Split, TaskInstance};
+use crate::gym::ports::{Fact, Ledger, TrainingProgress};
+use crate::gym::prediction::{FinishReason, Prediction};
+use crate::gym::report::Report;
+
+fn run_record() -> RunRecord {
+    RunRecord {
+        name: "test".into(),
+        task: "world".into(),
+        policy: "by_error".into(),
+        engine: "procedural".into(),
+        student: "embedded".into(),
+        seed: 1,
+        version: "0".into(),
+        rules: EpisodeRules {
+            budget: Budget { iterations: 1, training_data: None },
+            rounds: 1,
+            test_every_iteration: false,
+            gates: BTreeSet::new(),
+            retries: 0,
+        },
+        created_ms: 0,
+    }
+}
+
+fn instance(n: u32) -> TaskInstance {
+    TaskInstance {
+        id: format!("v{n}"),
+        task: "world".into(),
+        split: Split::Validation,
+        skill: Some(if n.is_multiple_of(2) { "even" } else { "odd" }.into()),
+        subskill: None,
+        key: n.to_string(),
+        content: Content::Mathematics {
+            question: format!("{n}?"),
+            options: Vec::new(),
+            answer: n.to_string(),
+            solution: None,
+        },
+    }
+}
+
+fn prediction(n: u32, correct: bool) -> Prediction {
+    Prediction {
+        instance_id: format!("v{n}"),
+        response: "#### 1".into(),
+        answer: Some("1".into()),
+        correct,
+        tokens: 3,
+        finish: FinishReason::Stop,
+    }
+}
+
+fn datum(n: u32, verdict: Verdict) -> JudgedDatum {
+    let provenance = Provenance {
+        iteration: 1,
+        round: 0,
+        engine: "procedural".into(),
+        allocation: 0,
+        draw: u64::from(n),
+        source_errors: Vec::new(),
+        source_instance: None,
+        teacher_call: None,
+    };
+    let datum = TrainingDatum {
+        id: format!("i001-r0-{n:05}"),
+        instruction: "q".into(),
+        response: "a".into(),
+        answer: None,
+        rejected_response: None,
+        images: Vec::new(),
+        skill: "odd".into(),
+        subskill: "s".into(),
+        key: n.to_string(),
+        provenance,
+    };
+    JudgedDatum { datum, verdict, checks: Vec::new() }
+}
+
+fn fresh() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let instances: Vec<_> = (0..6).map(instance).collect();
+    let store = Store::create(folder.path(), &run_record(), &instances).unwrap();
+    (folder, store)
+}
+
+#[test]
+fn a_run_is_created_once_and_read_by_others() {
+    let (folder, store) = fresh();
+    assert!(matches!(Store::create(folder.path(), &run_record(), &[]), Err(StoreError::Exists(_))));
+    let reader = Reader::open(folder.path()).unwrap();
+    assert_eq!((reader.record().unwrap(), store.record().unwrap()), (run_record(), run_record()));
+    assert_eq!(reader.episode().unwrap(), Episode::new(run_record().rules));
+    assert!(matches!(Reader::open(&folder.path().join("no")), Err(StoreError::NoRun(_))));
+}
+
+#[test]
+fn the_journal_rebuilds_the_snapshot_after_a_reopen() {
+    let (folder, mut store) = fresh();
+    let mut episode = store.replay().unwrap();
+    let mut reader = Reader::open(folder.path()).unwrap();
+    assert!(reader.changed().unwrap() && !reader.changed().unwrap());
+    for event in [Event::Opened, Event::Commanded { command: Command::Run }] {
+        let effects = episode.handle(event.clone());
+        store.append(&event, &episode).unwrap();
+        for effect in effects {
+            let Effect::Perform { work, .. } = effect else { panic!() };
+            store.begin(work).unwrap();
+            let (i, p) = (instance(1), prediction(1, true));
+            let report = Report::new(0, Split::Validation, &[(&i, &p)]).unwrap();
+            let event = Event::Completed { fact: Fact::Evaluated { report } };
+            episode.handle(event.clone());
+            store.append(&event, &episode).unwrap();
+            store.end(work).unwrap();
+        }
+    }
+    assert!(reader.changed().unwrap());
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.replay().unwrap(), episode);
+    assert_eq!(reader.episode().unwrap(), episode);
+    assert_eq!(reader.journal(2).unwrap().iter().map(|e| e.seq).collect::<Vec<_>>(), [2, 3]);
+    let timings = reader.timings().unwrap();
+    assert_eq!((timings.len(), timings[0].phase.as_str()), (1, "evaluate"));
+    assert!(timings[0].ended_ms >= Some(timings[0].began_ms));
+}
+
+#[test]
+fn predictions_are_paged_filtered_and_paired() {
+    let (folder, mut store) = fresh();
+    let before: Vec<_> = (0..6).map(|n| prediction(n, n < 2)).collect();
+    let after: Vec<_> = (0..5).map(|n| prediction(n, n < 4)).collect();
+    store.put_predictions(0, Split::Validation, &before).unwrap();
+    store.put_predictions(1, Split::Validation, &after).unwrap();
+    store.put_predictions(1, Split::Validation, &after[..1]).unwrap();
+    assert_eq!(store.predictions(1, Split::Validation).unwrap().len(), 5);
+    let reader = Reader::open(folder.path()).unwrap();
+    let filter = |correct, skill: Option<&str>| PredictionFilter {
+        iteration: 0,
+        split: Split::Validation,
+        correct,
+        skill: skill.map(str::to_owned),
+    };
+    assert_eq!(reader.count_predictions(&filter(Some(false), None)).unwrap(), 4);
+    assert_eq!(reader.count_predictions(&filter(Some(false), Some("odd"))).unwrap(), 2);
+    let page = reader.predictions(&filter(None, None), 4, 10).unwrap();
+    assert_eq!(page.iter().map(|p| p.instance.id.as_str()).collect::<Vec<_>>(), ["v4", "v5"]);
+    let pairs = reader.paired(Split::Validation, 0, 1).unwrap();
+    assert_eq!(pairs.len(), 5);
+    assert_eq!(pairs[2], ("2".to_owned(), false, true));
+    assert_eq!(reader.answers(Split::Validation, "v3").unwrap().len(), 2);
+}
+
+#[test]
+fn a_round_of_data_is_replaced_whole() {
+    let (folder, mut store) = fresh();
+    let pending: Vec<_> = (0..4).map(|n| datum(n, Verdict::Pending)).collect();
+    store.put_data(1, 0, &pending).unwrap();
+    let judged: Vec<_> =
+        (0..3).map(|n| datum(n, if n == 0 { Verdict::Rejected } else { Verdict::Accepted })).collect();
+    store.put_data(1, 0, &judged).unwrap();
+    assert_eq!(store.data().unwrap(), judged);
+    let reader = Reader::open(folder.path()).unwrap();
+    let accepted = DataFilter { verdict: Some(Verdict::Accepted), ..DataFilter::default() };
+    assert_eq!(reader.count_data(&accepted).unwrap(), 2);
+    assert_eq!(reader.data(&DataFilter::default(), 1, 1).unwrap(), judged[1..2]);
+}
+
+#[test]
+fn the_training_curve_is_kept_by_step() {
+    let (folder, mut store) = fresh();
+    let point = |step| TrainingProgress {
+        step,
+        steps: 2,
+        loss: 1.0 / f64::from(step),
+        learning_rate: 1e-3,
+        tokens_per_second: 1.0,
+    };
+    for step in [2, 1, 2] {
+        store.put_training_progress(1, point(step)).unwrap();
+    }
+    assert_eq!(Reader::open(folder.path()).unwrap().training_curve(1).unwrap(), [point(1), point(2)]);
+}
+
+#[test]
+fn a_database_from_the_future_is_refused() {
+    let (folder, store) = fresh();
+    drop(store);
+    let connection = rusqlite::Connection::open(folder.path().join(DATABASE)).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Store::open(folder.path()), Err(StoreError::Newer { found: 99, .. })));
+}

@@ -1,0 +1,226 @@
+//! The write side: the journal and the ledger of one run.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Context, DATABASE, RunRecord, StoreError, schema};
+use crate::gym::datum::JudgedDatum;
+use crate::gym::episode::{Episode, Event, Work};
+use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::ports::{Ledger, PortError, TrainingProgress};
+use crate::gym::prediction::Prediction;
+
+/// The one writer of a run's database. Whoever holds it holds the run's lock.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    context: Context,
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Makes the database of a new run in `folder`, which is created. The episode's snapshot is there from
+    /// the first moment, so that a client never sees a run without one.
+    pub fn create(folder: &Path, record: &RunRecord, instances: &[TaskInstance]) -> Result<Self, StoreError> {
+        if folder.join(DATABASE).exists() {
+            return Err(StoreError::Exists(folder.to_owned()));
+        }
+        let io = |source| StoreError::Io { path: folder.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let mut store = Self::connect(folder)?;
+        let context = store.context.clone();
+        let transaction = context.sql(store.connection.transaction())?;
+        let text = context.text("run", record)?;
+        context.sql(transaction.execute("INSERT INTO run VALUES (1, ?1)", [text]))?;
+        let episode = context.text("snapshot", &Episode::new(record.rules.clone()))?;
+        context.sql(transaction.execute("INSERT INTO snapshot VALUES (1, ?1)", [episode]))?;
+        for (position, instance) in instances.iter().enumerate() {
+            let text = context.text("instance", instance)?;
+            let row = params![instance.split.as_str(), position as i64, instance.id, text];
+            context.sql(transaction.execute("INSERT INTO instance VALUES (?1, ?2, ?3, ?4)", row))?;
+        }
+        context.sql(transaction.commit())?;
+        Ok(store)
+    }
+
+    /// Opens the database of an existing run for writing.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        if !folder.join(DATABASE).exists() {
+            return Err(StoreError::NoRun(folder.to_owned()));
+        }
+        Self::connect(folder)
+    }
+
+    fn connect(folder: &Path) -> Result<Self, StoreError> {
+        let context = Context::new(folder);
+        let mut connection = context.sql(Connection::open(&context.path))?;
+        context.sql(connection.busy_timeout(Duration::from_secs(10)))?;
+        context.sql(connection.pragma_update(None, "journal_mode", "WAL"))?;
+        context.sql(connection.pragma_update(None, "synchronous", "FULL"))?;
+        schema::migrate(&mut connection, &context)?;
+        Ok(Self { connection, context, folder: folder.to_owned() })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What was fixed when the run was created.
+    pub fn record(&self) -> Result<RunRecord, StoreError> {
+        let text: String =
+            self.context.sql(self.connection.query_row("SELECT record FROM run", [], |row| row.get(0)))?;
+        self.context.json("run", &text)
+    }
+
+    /// Rebuilds the episode from the journal.
+    pub fn replay(&self) -> Result<Episode, StoreError> {
+        let mut episode = Episode::new(self.record()?.rules);
+        let mut statement =
+            self.context.sql(self.connection.prepare("SELECT event FROM journal ORDER BY seq"))?;
+        let mut rows = self.context.sql(statement.query([]))?;
+        while let Some(row) = self.context.sql(rows.next())? {
+            let text: String = self.context.sql(row.get(0))?;
+            episode.handle(self.context.json("journal", &text)?);
+        }
+        Ok(episode)
+    }
+
+    /// Commits an event and the state after it, together.
+    pub fn append(&mut self, event: &Event, after: &Episode) -> Result<(), StoreError> {
+        let event = self.context.text("journal", event)?;
+        let episode = self.context.text("snapshot", after)?;
+        let transaction = self.context.sql(self.connection.transaction())?;
+        let row = params![now_ms(), event];
+        self.context.sql(transaction.execute("INSERT INTO journal (at_ms, event) VALUES (?1, ?2)", row))?;
+        self.context.sql(transaction.execute("UPDATE snapshot SET episode = ?1", [episode]))?;
+        self.context.sql(transaction.commit())
+    }
+
+    /// Notes the start of a phase; a repeated start overwrites the first.
+    pub fn begin(&mut self, work: Work) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO timing VALUES (?1, ?2, ?3, ?4, ?5, NULL)";
+        let (phase, split) = (work.phase.as_str(), split_word(work));
+        let row = params![work.iteration, work.round, phase, split, now_ms()];
+        self.context.sql(self.connection.execute(sql, row)).map(drop)
+    }
+
+    /// Notes the end of a phase.
+    pub fn end(&mut self, work: Work) -> Result<(), StoreError> {
+        let sql = "UPDATE timing SET ended_ms = ?5
+            WHERE iteration = ?1 AND round = ?2 AND phase = ?3 AND split = ?4";
+        let (phase, split) = (work.phase.as_str(), split_word(work));
+        let row = params![work.iteration, work.round, phase, split, now_ms()];
+        self.context.sql(self.connection.execute(sql, row)).map(drop)
+    }
+
+    fn insert_predictions(
+        &mut self,
+        iteration: u32,
+        split: Split,
+        new: &[Prediction],
+    ) -> Result<(), StoreError> {
+        let context = self.context.clone();
+        let transaction = context.sql(self.connection.transaction())?;
+        for prediction in new {
+            let text = context.text("prediction", prediction)?;
+            let (id, correct) = (&prediction.instance_id, prediction.correct);
+            let row = params![iteration, split.as_str(), id, correct, text];
+            let sql = "INSERT OR REPLACE INTO prediction VALUES (?1, ?2, ?3, ?4, ?5)";
+            context.sql(transaction.execute(sql, row))?;
+        }
+        context.sql(transaction.commit())
+    }
+
+    fn replace_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), StoreError> {
+        let context = self.context.clone();
+        let transaction = context.sql(self.connection.transaction())?;
+        let round_row = params![iteration, round];
+        let sql = "DELETE FROM datum WHERE iteration = ?1 AND round = ?2";
+        context.sql(transaction.execute(sql, round_row))?;
+        for judged in data {
+            let (datum, verdict) = (&judged.datum, judged.verdict.as_str());
+            let text = context.text("datum", judged)?;
+            let row = params![datum.id, iteration, round, datum.skill, datum.subskill, verdict, text];
+            let sql = "INSERT INTO datum VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            context.sql(transaction.execute(sql, row))?;
+        }
+        context.sql(transaction.commit())
+    }
+
+    fn records<T: serde::de::DeserializeOwned>(
+        &self,
+        table: &'static str,
+        sql: &str,
+        arguments: impl rusqlite::Params,
+    ) -> Result<Vec<T>, StoreError> {
+        records(&self.connection, &self.context, table, sql, arguments)
+    }
+}
+
+impl Ledger for Store {
+    fn predictions(&self, iteration: u32, split: Split) -> Result<Vec<Prediction>, PortError> {
+        let sql = "SELECT record FROM prediction WHERE iteration = ?1 AND split = ?2";
+        Ok(self.records("prediction", sql, params![iteration, split.as_str()])?)
+    }
+
+    fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {
+        Ok(self.insert_predictions(iteration, split, new)?)
+    }
+
+    fn data(&self) -> Result<Vec<JudgedDatum>, PortError> {
+        Ok(self.records("datum", "SELECT record FROM datum ORDER BY id", [])?)
+    }
+
+    fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
+        Ok(self.replace_data(iteration, round, data)?)
+    }
+
+    fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {
+        let text = self.context.text("training_progress", &progress)?;
+        let sql = "INSERT OR REPLACE INTO training_progress VALUES (?1, ?2, ?3)";
+        self.context.sql(self.connection.execute(sql, params![iteration, progress.step, text]))?;
+        Ok(())
+    }
+}
+
+/// Reads one JSON column of every row.
+pub(super) fn records<T: serde::de::DeserializeOwned>(
+    connection: &Connection,
+    context: &Context,
+    table: &'static str,
+    sql: &str,
+    arguments: impl rusqlite::Params,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = context.sql(connection.prepare_cached(sql))?;
+    let mut rows = context.sql(statement.query(arguments))?;
+    let mut records = Vec::new();
+    while let Some(row) = context.sql(rows.next())? {
+        let text: String = context.sql(row.get(0))?;
+        records.push(context.json(table, &text)?);
+    }
+    Ok(records)
+}
+
+/// Reads one JSON column of at most one row.
+pub(super) fn record<T: serde::de::DeserializeOwned>(
+    connection: &Connection,
+    context: &Context,
+    table: &'static str,
+    sql: &str,
+    arguments: impl rusqlite::Params,
+) -> Result<Option<T>, StoreError> {
+    let text: Option<String> =
+        context.sql(connection.query_row(sql, arguments, |row| row.get(0)).optional())?;
+    text.map(|text| context.json(table, &text)).transpose()
+}
+
+fn split_word(work: Work) -> &'static str {
+    work.split.map_or("", Split::as_str)
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
