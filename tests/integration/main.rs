@@ -1,0 +1,10 @@
+//! The integration tests: one binary, because linking the model library is what costs.
+//!
+//! Add a test as a module here, not as a file of its own beside this folder. A test that cannot run
+//! on a machine prints one line that begins with `skipped:` and says why, then returns; the check
+//! script counts those lines.
+
+// The helpers of tests may fail the way tests fail.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod walls;
