@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::{SubskillProposal, Task};
 use crate::gym::skill_forest::SkillTree;
+use crate::worlds::arithmetic::Skill;
 
 /// Proposes subskills from a fixed list per skill, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +19,12 @@ impl ListProposal {
     /// From `(skill, subskills)`.
     pub fn new(names: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
         Self { names: names.into_iter().collect() }
+    }
+
+    /// The subskills of the embedded world of arithmetic.
+    pub fn of_arithmetic() -> Self {
+        let names = |skill: Skill| skill.subskills().iter().map(|&s| s.to_owned()).collect();
+        Self::new(Skill::ALL.into_iter().map(|skill| (skill.name().to_owned(), names(skill))))
     }
 
     /// The gold subskills of a task's pool, in the order in which they appear.

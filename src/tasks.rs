@@ -2,6 +2,7 @@
 //!
 //! Owns what is special about a benchmark. Never calls a model.
 
+pub mod arithmetic;
 pub mod jsonl;
 pub mod numbers;
 

@@ -1,7 +1,9 @@
 //! Data generation engines.
 
+mod procedural;
 mod selection;
 
+pub use procedural::Procedural;
 pub use selection::Selection;
 
 /// Names under which engines are configured.

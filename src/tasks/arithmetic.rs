@@ -1,0 +1,97 @@
+//! The embedded world as a task.
+
+use super::{Splits, marked_answer};
+use crate::gym::instance::{Content, Split, TaskInstance};
+use crate::gym::ports::Task;
+use crate::worlds::arithmetic::{self, Problem, Skill};
+
+/// Name of the task in records.
+pub const NAME: &str = "arithmetic";
+
+/// Twelve skills of arithmetic. The pool is not a list: it is what the generator draws from.
+#[derive(Debug)]
+pub struct ArithmeticTask {
+    splits: Splits,
+    max_tokens: u32,
+}
+
+impl ArithmeticTask {
+    /// The world's fixed evaluation sets, with so many instances per skill.
+    pub fn new(validation_per_skill: u32, test_per_skill: u32, max_tokens: u32) -> Self {
+        let set = |split, world, per_skill: u32| {
+            let problems = arithmetic::evaluation_set(world, per_skill as usize);
+            problems.into_iter().enumerate().map(|(n, p)| instance(split, n, p)).collect()
+        };
+        let splits = Splits {
+            pool: Vec::new(),
+            validation: set(Split::Validation, arithmetic::Split::Validation, validation_per_skill),
+            test: set(Split::Test, arithmetic::Split::Test, test_per_skill),
+        };
+        Self { splits, max_tokens }
+    }
+}
+
+fn instance(split: Split, n: usize, problem: Problem) -> TaskInstance {
+    TaskInstance {
+        id: format!("{NAME}-{}-{n:05}", split.as_str()),
+        task: NAME.to_owned(),
+        split,
+        skill: Some(problem.skill.name().to_owned()),
+        subskill: Some(problem.subskill.to_owned()),
+        key: problem.key,
+        content: Content::Mathematics {
+            question: problem.question,
+            options: Vec::new(),
+            answer: problem.answer,
+            solution: Some(problem.response),
+        },
+    }
+}
+
+impl Task for ArithmeticTask {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn instances(&self, split: Split) -> &[TaskInstance] {
+        self.splits.get(split)
+    }
+
+    fn skills(&self) -> Vec<String> {
+        Skill::ALL.iter().map(|s| s.name().to_owned()).collect()
+    }
+
+    fn prompt(&self, instance: &TaskInstance) -> String {
+        instance.content.question().to_owned()
+    }
+
+    fn max_tokens(&self) -> u32 {
+        self.max_tokens
+    }
+
+    /// The text behind the last answer mark must be the answer to the letter.
+    fn score(&self, instance: &TaskInstance, response: &str) -> (Option<String>, bool) {
+        let answer = marked_answer(response);
+        (answer.map(str::to_owned), answer == Some(instance.content.truth().as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_are_scored_by_their_own_solutions() {
+        let task = ArithmeticTask::new(3, 5, 64);
+        assert_eq!(task.instances(Split::Validation).len(), 36);
+        assert_eq!(task.instances(Split::Test).len(), 60);
+        for instance in task.instances(Split::Test) {
+            let Content::Mathematics { solution: Some(solution), answer, .. } = &instance.content else {
+                panic!()
+            };
+            assert_eq!(task.score(instance, solution), (Some(answer.clone()), true));
+            assert!(!task.score(instance, &format!("{solution}0")).1);
+            assert_eq!(task.score(instance, "no mark"), (None, false));
+        }
+    }
+}
