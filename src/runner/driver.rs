@@ -46,6 +46,15 @@ pub struct Hands {
     pub workers: Arc<dyn Fn() -> Vec<WorkerStatus> + Send + Sync>,
 }
 
+/// When the driver leaves by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// When there is nothing to do without a person: how a headless run ends.
+    WhenIdle,
+    /// When every phase is done: a detached runner waits for a person otherwise.
+    WhenFinished,
+}
+
 /// Called after every journalled event.
 pub type Observer<'a> = dyn FnMut(&Event, &Episode) + 'a;
 
@@ -81,15 +90,14 @@ impl Ledger for SharedStore {
     }
 }
 
-/// Drives the run until it is told to exit, and returns the last state. With `leave_when_idle` it also
-/// exits when there is nothing left to do without a person, which is how headless runs end.
+/// Drives the run until it is told to exit or has a reason to leave, and returns the last state.
 pub fn drive(
     store: Store,
     scene: &Scene,
     hands: Hands,
     (sender, mail): (Sender<Mail>, Receiver<Mail>),
     board: &LiveBoard,
-    leave_when_idle: bool,
+    leave: Leave,
     observer: &mut Observer<'_>,
 ) -> Result<Episode, StoreError> {
     let mut episode = store.replay()?;
@@ -139,7 +147,7 @@ pub fn drive(
         }
         if !episode.running {
             board.rest(workers());
-            if leave_when_idle && event != Event::Opened {
+            if episode.finished() || (leave == Leave::WhenIdle && event != Event::Opened) {
                 cancel();
                 return Ok(episode);
             }
