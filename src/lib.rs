@@ -4,6 +4,9 @@
 //! `tests/integration/walls.rs` holds the code to it.
 
 pub mod gym;
+pub mod models;
 pub mod protocol;
+pub mod runner;
 pub mod training;
+pub mod worker;
 pub mod worlds;

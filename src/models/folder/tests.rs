@@ -1,0 +1,2 @@
+//! Damaged folders: each fault is found, named and placed.
+#![cfg(test)]

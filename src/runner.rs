@@ -1,0 +1,5 @@
+//! The process that owns a run.
+//!
+//! Loads no model and has no terminal: models and trainer live in worker processes.
+
+pub mod pool;
