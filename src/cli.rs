@@ -22,7 +22,7 @@ use color_eyre::eyre::Result;
 use crate::config::Paths;
 use crate::protocol::worker::Role;
 
-/// Exit code of a run that was asked to stop before its end: start it again (Slurm, sysexits EX_TEMPFAIL).
+/// Exit code of a run that was asked to stop before its end: start it again (Slurm, sysexits `EX_TEMPFAIL`).
 const RESUME_ME: u8 = 75;
 
 /// Find a language model's weaknesses, generate training data for them, train, and see what was learned.
@@ -32,8 +32,8 @@ const RESUME_ME: u8 = 75;
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 struct Cli {
-    /// Folder of the runs [default: the user's data folder].
-    #[arg(long, global = true, value_name = "FOLDER", env = "DATAENVGYM_RUNS_DIR")]
+    /// Folder of the runs [default: `DATAENVGYM_RUNS_DIR`, or the user's data folder].
+    #[arg(long, global = true, value_name = "FOLDER")]
     runs_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Verb>,
@@ -134,12 +134,13 @@ fn is_broken_pipe(error: &color_eyre::Report) -> bool {
 }
 
 fn dispatch(cli: Cli) -> Result<ExitCode> {
-    let paths = Paths::find(cli.runs_dir.as_deref())?;
+    let runs = cli.runs_dir.or_else(|| std::env::var_os("DATAENVGYM_RUNS_DIR").map(PathBuf::from));
+    let paths = Paths::find(runs.as_deref())?;
     match cli.command {
         Some(Verb::Worker { role, scripted }) => work::worker(role, scripted.as_deref()),
         Some(Verb::Runner { folder, go }) => serve::detached(&paths, &folder, go),
         Some(Verb::Pretrain { out }) => train::pretrain(&out),
-        Some(Verb::Runs) => runs::list(&paths),
+        Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),
         Some(Verb::Attach { name }) => screen::attach(&paths, name.as_deref()),
         Some(Verb::Run(args)) if args.headless => headless::run(&paths, &launch::prepare(&paths, &args)?),

@@ -5,13 +5,16 @@
 
 pub mod agents;
 pub mod checks;
+pub mod cli;
 pub mod config;
 pub mod environments;
 pub mod gym;
+pub mod models;
 pub mod protocol;
 pub mod runner;
 pub mod skills;
 pub mod store;
 pub mod tasks;
 pub mod training;
+pub mod worker;
 pub mod worlds;

@@ -8,3 +8,4 @@ pub mod control;
 pub mod driver;
 pub mod live;
 pub mod lock;
+pub mod pool;

@@ -52,7 +52,10 @@ fn print_header(record: &RunRecord, folder: &Path) {
         record.task, record.student, record.policy, record.engine, record.seed
     );
     println!();
-    println!("{:>9}  {:<22}  {:>8}  {:>8}  {:>12}", "iteration", "validation (95 %)", "accepted", "rejected", "time");
+    println!(
+        "{:>9}  {:<22}  {:>8}  {:>8}  {:>12}",
+        "iteration", "validation (95 %)", "accepted", "rejected", "time"
+    );
 }
 
 /// Prints the rows of evaluated iterations from `from` on; returns the next one to print.
@@ -101,7 +104,11 @@ fn print_result(reader: &Reader, episode: &Episode) -> Result<()> {
     println!("selected by validation: iteration {selected}");
     for n in [0, selected].into_iter().take(if selected == 0 { 1 } else { 2 }) {
         if let Some(report) = &episode.iterations[n as usize].test {
-            println!("test, iteration {n}: {} of {} questions", format::accuracy(&report.overall), report.overall.n);
+            println!(
+                "test, iteration {n}: {} of {} questions",
+                format::accuracy(&report.overall),
+                report.overall.n
+            );
         }
     }
     let pairs = reader.paired(Split::Test, 0, selected)?;

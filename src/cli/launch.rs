@@ -24,7 +24,9 @@ pub(super) fn prepare(paths: &Paths, args: &RunArgs) -> Result<PathBuf> {
         && paths.run(name).join(DATABASE).exists()
     {
         if args.seed.is_some() || args.iterations.is_some() {
-            bail!("run `{name}` exists: its seed and iterations are fixed; choose another --name for a new run");
+            bail!(
+                "run `{name}` exists: its seed and iterations are fixed; choose another --name for a new run"
+            );
         }
         return Ok(paths.run(name));
     }
@@ -39,7 +41,8 @@ pub(super) fn prepare(paths: &Paths, args: &RunArgs) -> Result<PathBuf> {
         None => runs::fresh_name(paths, &config.name),
     };
     // The name from the command line must be as plain as one from a file.
-    let config = config::parse(&toml::to_string(&config)?, "the configuration with the command line's values")?;
+    let config =
+        config::parse(&toml::to_string(&config)?, "the configuration with the command line's values")?;
     create(paths, &config)
 }
 

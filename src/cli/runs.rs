@@ -49,11 +49,11 @@ pub(super) fn fresh_name(paths: &Paths, base: &str) -> String {
 }
 
 /// `dataenvgym runs`.
-pub(super) fn list(paths: &Paths) -> Result<ExitCode> {
+pub(super) fn list(paths: &Paths) -> ExitCode {
     let found = all(paths);
     if found.is_empty() {
         println!("no runs in {}", paths.runs.display());
-        return Ok(ExitCode::SUCCESS);
+        return ExitCode::SUCCESS;
     }
     println!("{:<24} {:<10} {:>9}  {:<22}", "run", "state", "iteration", "validation (95 %)");
     for run in found {
@@ -61,7 +61,7 @@ pub(super) fn list(paths: &Paths) -> Result<ExitCode> {
         let iteration = run.episode.iterations.len() - 1;
         println!("{:<24} {:<10} {iteration:>9}  {score:<22}", run.record.name, state(&run));
     }
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
 fn state(run: &Found) -> &'static str {

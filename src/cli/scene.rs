@@ -94,7 +94,12 @@ fn proposal(config: &Config, task: &dyn Task) -> Arc<dyn SubskillProposal> {
 fn base(paths: &Paths, config: &Config) -> Result<std::path::PathBuf> {
     match config.student.model.as_str() {
         "embedded" => Ok(embedded::student(&paths.cache)?),
-        "scripted" => Ok(std::path::PathBuf::from("scripted")),
+        "scripted" => {
+            // A folder without a script's file is an untrained scripted student.
+            let folder = paths.cache.join("scripted");
+            std::fs::create_dir_all(&folder)?;
+            Ok(folder)
+        }
         folder => {
             let folder = Path::new(folder);
             crate::models::folder::check(folder)?;

@@ -11,10 +11,10 @@ use signal_hook::iterator::Signals;
 use super::{RESUME_ME, launch, logs, scene, work};
 use crate::config::{Paths, socket};
 use crate::gym::episode::{Command, Episode, Event, Halt};
+use crate::runner::control;
 use crate::runner::driver::{Leave, Mail, drive};
 use crate::runner::live::LiveBoard;
 use crate::runner::lock::RunLock;
-use crate::runner::control;
 use crate::store::Store;
 
 /// A detached runner: a session of its own, so that no terminal can take it down.

@@ -83,6 +83,38 @@ pub struct ChatReply {
     pub finish: FinishReason,
 }
 
+/// Where a model or a trainer computes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The host's processor.
+    #[default]
+    Cpu,
+    /// A CUDA device by its index among the visible ones.
+    Cuda(u32),
+    /// The Apple GPU.
+    Metal,
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+/// Outcome of the batch self-test: the same prompts alone and together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchTest {
+    /// Prompts compared.
+    pub prompts: u32,
+    /// Prompts whose tokens differed.
+    pub differing: u32,
+}
+
 /// Where a student's weights are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "snake_case")]

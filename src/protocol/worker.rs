@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::gym::ports::{BatchTest, Device};
 use crate::gym::ports::{
     ChatReply, ChatRequest, Checkpoint, PortError, TrainingOrder, TrainingOutcome, TrainingProgress,
 };
@@ -22,29 +23,6 @@ impl Role {
         match self {
             Self::Student => "student",
             Self::Trainer => "trainer",
-        }
-    }
-}
-
-/// Where a worker computes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    /// The host's processor.
-    #[default]
-    Cpu,
-    /// A CUDA device by its index among the visible ones.
-    Cuda(u32),
-    /// The Apple GPU.
-    Metal,
-}
-
-impl std::fmt::Display for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-            Self::Metal => f.write_str("metal"),
         }
     }
 }
@@ -72,15 +50,6 @@ pub enum Request {
         /// The training.
         order: TrainingOrder,
     },
-}
-
-/// Outcome of the batch self-test: the same prompts alone and together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchTest {
-    /// Prompts compared.
-    pub prompts: u32,
-    /// Prompts whose tokens differed.
-    pub differing: u32,
 }
 
 /// What a worker answers.

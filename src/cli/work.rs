@@ -1,0 +1,140 @@
+//! Worker processes: what they host, and how the runner starts them.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::num::NonZero;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use color_eyre::eyre::{Result, WrapErr, bail};
+
+use super::{logs, scene};
+use crate::config::{Config, Paths};
+use crate::gym::instance::{Content, Split};
+use crate::gym::ports::{Device, Trainer};
+use crate::models::scripted::{Script, ScriptedStudent, ScriptedTrainer};
+use crate::protocol::worker::Role;
+use crate::runner::driver::Hands;
+use crate::runner::pool::{Roster, TrainerProcess, WorkerCommand, WorkerPool};
+use crate::worker::{Hosts, StudentHost, runner_stream, serve};
+
+/// File in a run folder that tells a scripted student the right answers.
+const ANSWERS: &str = "answers.json";
+
+/// `dataenvgym worker`: serves the runner behind standard input.
+pub(super) fn worker(role: Role, scripted: Option<&str>) -> Result<ExitCode> {
+    // Standard error is the worker's log file.
+    std::panic::set_hook(Box::new(|info| eprintln!("panic: {info}")));
+    let hosts = match scripted {
+        Some(text) => scripted_hosts(&serde_json::from_str(text).wrap_err("--scripted")?),
+        None => Hosts { student: real_student(), trainer: Box::new(|| Ok(real_trainer())) },
+    };
+    tracing::debug!(role = role.as_str(), "worker");
+    serve(&runner_stream()?, hosts)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn scripted_hosts(script: &Script) -> Hosts {
+    let (student, trainer) = (script.clone(), script.clone());
+    Hosts {
+        student: Box::new(move |_, _| Ok(Box::new(ScriptedStudent::new(student.clone())?))),
+        trainer: Box::new(move || Ok(Box::new(ScriptedTrainer::new(trainer.clone())))),
+    }
+}
+
+fn real_trainer() -> Box<dyn Trainer> {
+    Box::new(super::train::InProcess)
+}
+
+#[cfg(feature = "mistralrs")]
+fn real_student() -> StudentHost {
+    use crate::models::mistral::MistralStudent;
+    Box::new(|device, in_flight| Ok(Box::new(MistralStudent::new(device, in_flight)?)))
+}
+
+#[cfg(not(feature = "mistralrs"))]
+fn real_student() -> StudentHost {
+    use crate::gym::ports::PortError;
+    let message = "this program was built without mistral.rs, which serves real students: build it with the \
+                   default features, or set `student.model = \"scripted\"`";
+    Box::new(move |_, _| Err(PortError::fatal(message)))
+}
+
+/// The student and the trainer of a run, in worker processes that start when they are needed.
+pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Hands> {
+    let device = device(&config.student.device)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u32;
+    let arguments = match config.student.model.as_str() {
+        "scripted" => vec![OsString::from("--scripted"), script(config, folder)?.into()],
+        _ => Vec::new(),
+    };
+    let command = WorkerCommand {
+        program: std::env::current_exe().wrap_err("cannot find this program's own file")?,
+        arguments,
+        log_folder: logs::folder(folder),
+        cache_folder: paths.cache.join("hub"),
+        nice: Some(5),
+    };
+    // On the processor one single-threaded worker per core is fastest; a GPU is served by one.
+    let workers = match (config.student.workers, device) {
+        (0, Device::Cpu) => cores,
+        (0, _) => 1,
+        (n, _) => n,
+    };
+    let roster = Roster::new();
+    let devices = vec![device; workers as usize];
+    let student = WorkerPool::new(command.clone(), &devices, config.student.in_flight, 1, roster.clone());
+    let trainer = TrainerProcess::new(command, Device::Cpu, cores, roster.clone());
+    let shown = roster.clone();
+    Ok(Hands {
+        student: Box::new(student),
+        trainer: Box::new(trainer),
+        cancel: Box::new(move || roster.cancel()),
+        workers: Arc::new(move || shown.statuses()),
+    })
+}
+
+/// `cpu`, `cuda:N` or `metal`.
+fn device(word: &str) -> Result<Device> {
+    Ok(match word.split_once(':') {
+        None if word == "cpu" => Device::Cpu,
+        None if word == "metal" => Device::Metal,
+        None if word == "cuda" => Device::Cuda(0),
+        Some(("cuda", index)) => {
+            Device::Cuda(index.parse().wrap_err_with(|| format!("`student.device` is `{word}`"))?)
+        }
+        _ => bail!("`student.device` is `{word}`; it can be `cpu`, `cuda:0` (or another index) or `metal`"),
+    })
+}
+
+/// The script of a scripted student, which is told every right answer.
+fn script(config: &Config, folder: &Path) -> Result<String> {
+    let task = scene::task(config)?;
+    let instances = [Split::Validation, Split::Test].into_iter().flat_map(|split| task.instances(split));
+    let answers: HashMap<String, String> = instances
+        .filter_map(|instance| match &instance.content {
+            Content::Mathematics { answer, .. } => Some((task.prompt(instance), format!("#### {answer}"))),
+            _ => None,
+        })
+        .collect();
+    let path = folder.join(ANSWERS);
+    std::fs::write(&path, serde_json::to_string(&answers)?)
+        .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+    let script = Script { seed: config.seed, answers: Some(path), ..Script::default() };
+    Ok(serde_json::to_string(&script)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_or_refused() {
+        assert_eq!(device("cpu").unwrap(), Device::Cpu);
+        assert_eq!(device("cuda:3").unwrap(), Device::Cuda(3));
+        for wrong in ["gpu", "cuda:x", "tpu:0"] {
+            assert!(device(wrong).unwrap_err().to_string().contains(wrong));
+        }
+    }
+}

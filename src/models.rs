@@ -1,0 +1,23 @@
+//! Models that answer: folders on disk, mistral.rs, and a scripted stand-in.
+//!
+//! Owns the check of model folders, the choice of tokens and the back ends. Knows no process, store or
+//! screen; a back end runs wherever it is constructed.
+
+pub mod embedded;
+pub mod folder;
+#[cfg(feature = "mistralrs")]
+pub mod mistral;
+pub mod sampler;
+pub mod scripted;
+
+use crate::gym::ports::{BatchTest, Student};
+
+/// A student that lives in this process.
+pub trait LocalStudent: Student {
+    /// Requests kept in flight since the last refresh: what was asked for, or 1 when the batch
+    /// self-test failed.
+    fn in_flight(&self) -> u32;
+
+    /// The batch self-test of the last refresh, where one was made.
+    fn batch_test(&self) -> Option<BatchTest>;
+}

@@ -1,0 +1,146 @@
+//! A student served by mistral.rs in this process; the only room that touches the library.
+//!
+//! Folders are checked before the library sees them, adapters are merged while loading, tokens are
+//! chosen by [`super::sampler`] and text is decoded from the tokens chosen, so an answer is what the
+//! model wrote and nothing else. Nothing is printed and nothing is fetched. The library creates its
+//! cache folder at every load: `HF_HUB_CACHE` should name a folder of ours in the environment.
+
+mod batch_test;
+mod build;
+mod chooser;
+mod generate;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+
+use super::folder::{self, FolderError};
+use super::{LocalStudent, folder::ModelFolder};
+use crate::gym::ports::{
+    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Student,
+};
+use generate::Loaded;
+
+/// A model loaded from a folder, alone or with an adapter.
+pub struct MistralStudent {
+    device: Device,
+    wanted: u32,
+    runtime: Runtime,
+    loaded: Option<Arc<Loaded>>,
+    in_flight: u32,
+    batch_test: Option<BatchTest>,
+    /// Outcome by base folder: batching depends on the shapes, not on what was learned.
+    proven: HashMap<PathBuf, BatchTest>,
+}
+
+impl MistralStudent {
+    /// A student without weights; [`Student::refresh`] loads them. `in_flight` requests are worked on
+    /// together if that proves to change no token, otherwise one.
+    ///
+    /// # Errors
+    /// When the system refuses a runtime.
+    pub fn new(device: Device, in_flight: u32) -> Result<Self, PortError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|error| PortError::transient(format!("no runtime for the student's engine: {error}")))?;
+        Ok(Self {
+            device,
+            wanted: in_flight.max(1),
+            runtime,
+            loaded: None,
+            in_flight: 1,
+            batch_test: None,
+            proven: HashMap::new(),
+        })
+    }
+
+    /// The tokens of each answer, for comparisons with other engines; otherwise as
+    /// [`ChatModel::answer`].
+    ///
+    /// # Errors
+    /// As [`ChatModel::answer`].
+    pub fn answer_tokens(&mut self, requests: &[ChatRequest]) -> Result<Vec<Vec<u32>>, PortError> {
+        let mut answers = vec![vec![]; requests.len()];
+        let loaded = self.loaded()?;
+        self.runtime.block_on(generate::all(&loaded, requests, self.in_flight, &mut |index, answer| {
+            answers[index] = answer.tokens;
+            ControlFlow::Continue(())
+        }))?;
+        Ok(answers)
+    }
+
+    fn loaded(&self) -> Result<Arc<Loaded>, PortError> {
+        self.loaded.clone().ok_or_else(|| PortError::fatal("the student was asked before it was loaded"))
+    }
+
+    fn prove(&mut self, loaded: &Arc<Loaded>, base: &ModelFolder) -> Result<(), PortError> {
+        self.batch_test = None;
+        self.in_flight = 1;
+        if self.wanted == 1 {
+            return Ok(());
+        }
+        let test = match self.proven.get(&base.path) {
+            Some(test) => *test,
+            None => self.runtime.block_on(batch_test::run(loaded, self.wanted))?,
+        };
+        self.proven.insert(base.path.clone(), test);
+        self.batch_test = Some(test);
+        if test.differing == 0 {
+            self.in_flight = self.wanted;
+        } else {
+            tracing::warn!(
+                differing = test.differing,
+                prompts = test.prompts,
+                "batches change tokens on {}: one request at a time",
+                self.device
+            );
+        }
+        Ok(())
+    }
+}
+
+impl ChatModel for MistralStudent {
+    fn answer(&mut self, requests: &[ChatRequest], sink: &mut ReplySink<'_>) -> Result<(), PortError> {
+        let loaded = self.loaded()?;
+        self.runtime.block_on(generate::all(&loaded, requests, self.in_flight, &mut |index, answer| {
+            sink(index, answer.reply)
+        }))
+    }
+}
+
+impl Student for MistralStudent {
+    fn refresh(&mut self, checkpoint: &Checkpoint) -> Result<(), PortError> {
+        let (base, adapter) = check(checkpoint).map_err(|fault| PortError::fatal(fault.to_string()))?;
+        // The old weights go first: both need not fit.
+        self.loaded = None;
+        let model = build::build(&base, adapter.as_ref(), self.device, self.wanted)?;
+        let loaded = Arc::new(Loaded::new(model, &base)?);
+        self.prove(&loaded, &base)?;
+        self.loaded = Some(loaded);
+        Ok(())
+    }
+}
+
+impl LocalStudent for MistralStudent {
+    fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    fn batch_test(&self) -> Option<BatchTest> {
+        self.batch_test
+    }
+}
+
+fn check(checkpoint: &Checkpoint) -> Result<(ModelFolder, Option<folder::AdapterFolder>), FolderError> {
+    match checkpoint {
+        Checkpoint::Full { folder } => Ok((folder::check(folder)?, None)),
+        Checkpoint::Adapter { base, adapter } => {
+            let base = folder::check(base)?;
+            let adapter = folder::check_adapter(adapter, &base)?;
+            Ok((base, Some(adapter)))
+        }
+    }
+}

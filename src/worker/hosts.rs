@@ -1,0 +1,197 @@
+//! What a worker hosts, and how it answers a request.
+
+use std::any::Any;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::gym::ports::{ChatRequest, Device, PortError, Trainer, TrainingOrder};
+use crate::models::LocalStudent;
+use crate::protocol::frame::FrameError;
+use crate::protocol::worker::{Reply, Request};
+
+/// Makes a student for a device with a number of requests in flight.
+pub type StudentHost = Box<dyn FnMut(Device, u32) -> Result<Box<dyn LocalStudent>, PortError>>;
+/// Makes a trainer.
+pub type TrainerHost = Box<dyn FnMut() -> Result<Box<dyn Trainer>, PortError>>;
+
+/// The makers of what this process can host.
+pub struct Hosts {
+    /// Called at the first load.
+    pub student: StudentHost,
+    /// Called at every training.
+    pub trainer: TrainerHost,
+}
+
+/// Writes one reply to the runner.
+pub(super) type Speak<'a> = dyn FnMut(&Reply) -> Result<(), FrameError> + 'a;
+
+pub(super) struct Hosted {
+    hosts: Hosts,
+    student: Option<(Device, u32, Box<dyn LocalStudent>)>,
+}
+
+impl Hosted {
+    pub(super) fn new(hosts: Hosts) -> Self {
+        Self { hosts, student: None }
+    }
+
+    /// Answers one request; a failure or a panic below becomes [`Reply::Failed`], and the student is
+    /// given up then, because nobody knows its state.
+    pub(super) fn handle(&mut self, request: Request, speak: &mut Speak<'_>) -> Result<(), FrameError> {
+        let mut broken = None;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut say = |reply: &Reply| match speak(reply) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    broken = Some(error);
+                    ControlFlow::Break(())
+                }
+            };
+            match request {
+                Request::Load { checkpoint, device, in_flight } => {
+                    let student = self.student(device, in_flight)?;
+                    student.refresh(&checkpoint)?;
+                    Ok(Reply::Loaded { in_flight: student.in_flight(), batch_test: student.batch_test() })
+                }
+                Request::Answer { requests } => self.answer(requests, &mut say),
+                Request::Train { order } => self.train(&order, &mut say),
+            }
+        }));
+        if let Some(error) = broken {
+            return Err(error);
+        }
+        let last = match outcome {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => {
+                self.student = None;
+                Reply::Failed { error }
+            }
+            Err(panic) => {
+                self.student = None;
+                Reply::Failed { error: PortError::transient(panicked(panic.as_ref())) }
+            }
+        };
+        speak(&last)
+    }
+
+    fn student(&mut self, device: Device, in_flight: u32) -> Result<&mut dyn LocalStudent, PortError> {
+        let fits = self.student.as_ref().is_some_and(|held| (held.0, held.1) == (device, in_flight));
+        if !fits {
+            self.student = None;
+            self.student = Some((device, in_flight, (self.hosts.student)(device, in_flight)?));
+        }
+        match &mut self.student {
+            Some((_, _, student)) => Ok(student.as_mut()),
+            None => Err(unloaded()),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        requests: Vec<(usize, ChatRequest)>,
+        say: &mut dyn FnMut(&Reply) -> ControlFlow<()>,
+    ) -> Result<Reply, PortError> {
+        let (_, _, student) = self.student.as_mut().ok_or_else(unloaded)?;
+        let (indices, requests): (Vec<usize>, Vec<ChatRequest>) = requests.into_iter().unzip();
+        student
+            .answer(&requests, &mut |index, reply| say(&Reply::Answered { index: indices[index], reply }))?;
+        Ok(Reply::Done)
+    }
+
+    fn train(
+        &mut self,
+        order: &TrainingOrder,
+        say: &mut dyn FnMut(&Reply) -> ControlFlow<()>,
+    ) -> Result<Reply, PortError> {
+        let mut trainer = (self.hosts.trainer)()?;
+        let outcome = trainer.train(order, &mut |progress| say(&Reply::Progress { progress }))?;
+        Ok(Reply::Trained { outcome })
+    }
+}
+
+fn unloaded() -> PortError {
+    PortError::transient("the worker was asked before a model was loaded")
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text.as_str(),
+        _ => "no message",
+    };
+    format!("a library panicked in the worker: {text}. Its log says more")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gym::ports::{Checkpoint, Sampling, TrainingOutcome, TrainingSink};
+    use crate::models::scripted::{Script, ScriptedStudent};
+
+    struct Fragile;
+
+    impl Trainer for Fragile {
+        fn train(
+            &mut self,
+            _: &TrainingOrder,
+            _: &mut TrainingSink<'_>,
+        ) -> Result<TrainingOutcome, PortError> {
+            panic!("a matrix went missing")
+        }
+    }
+
+    fn hosted() -> Hosted {
+        Hosted::new(Hosts {
+            student: Box::new(|_, _| Ok(Box::new(ScriptedStudent::new(Script::default())?))),
+            trainer: Box::new(|| Ok(Box::new(Fragile))),
+        })
+    }
+
+    fn ask(hosted: &mut Hosted, request: Request) -> Vec<Reply> {
+        let mut replies = vec![];
+        hosted
+            .handle(request, &mut |reply| {
+                replies.push(reply.clone());
+                Ok(())
+            })
+            .unwrap();
+        replies
+    }
+
+    fn question(index: usize) -> (usize, ChatRequest) {
+        (index, ChatRequest { prompt: format!("p{index}"), sampling: Sampling::Greedy, max_tokens: 9 })
+    }
+
+    #[test]
+    fn answers_come_under_the_indices_asked_for() {
+        let mut hosted = hosted();
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint::Full { folder: folder.path().to_owned() };
+        let loaded = ask(&mut hosted, Request::Load { checkpoint, device: Device::Cpu, in_flight: 1 });
+        assert_eq!(loaded, [Reply::Loaded { in_flight: 1, batch_test: None }]);
+        let replies = ask(&mut hosted, Request::Answer { requests: vec![question(7), question(3)] });
+        let indices: Vec<_> = replies
+            .iter()
+            .map(|reply| match reply {
+                Reply::Answered { index, .. } => Some(*index),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(indices, [Some(7), Some(3), None]);
+        assert_eq!(replies[2], Reply::Done);
+    }
+
+    #[test]
+    fn a_question_before_a_load_and_a_panic_are_failures_and_not_the_end() {
+        let mut hosted = hosted();
+        let failed = |replies: &[Reply], text: &str| matches!(replies, [Reply::Failed { error }] if error.transient && error.message.contains(text));
+        assert!(failed(&ask(&mut hosted, Request::Answer { requests: vec![question(0)] }), "before"));
+        let order = serde_json::from_value(serde_json::json!({
+            "start": {"form": "full", "folder": "x"}, "examples": [], "seed": 1, "output": "y",
+            "settings": {"method": "full", "learning_rate": 0.1, "epochs": 1, "batch_size": 1,
+                         "warmup": 0.0, "weight_decay": 0.0, "clip": 1.0, "max_length": 8}
+        }))
+        .unwrap();
+        assert!(failed(&ask(&mut hosted, Request::Train { order }), "a matrix went missing"));
+    }
+}
