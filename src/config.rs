@@ -124,11 +124,40 @@ pub struct StudentConfig {
     pub in_flight: u32,
     /// Upper limit of an answer in tokens.
     pub max_tokens: u32,
+    /// What a `scripted` student does; other models ignore it.
+    pub script: ScriptConfig,
 }
 
 impl Default for StudentConfig {
     fn default() -> Self {
-        Self { model: "embedded".into(), device: "cpu".into(), workers: 0, in_flight: 1, max_tokens: 64 }
+        Self {
+            model: "embedded".into(),
+            device: "cpu".into(),
+            workers: 0,
+            in_flight: 1,
+            max_tokens: 64,
+            script: ScriptConfig::default(),
+        }
+    }
+}
+
+/// The learning curve of a scripted student: right answers rise from `skill` towards `ceiling`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScriptConfig {
+    /// Share of right answers before training, in `0..=1`.
+    pub skill: f64,
+    /// Share that training can reach.
+    pub ceiling: f64,
+    /// Examples after which about two thirds of the way are gone.
+    pub examples: f64,
+    /// Milliseconds per answer and per optimiser step.
+    pub latency_ms: u64,
+}
+
+impl Default for ScriptConfig {
+    fn default() -> Self {
+        Self { skill: 0.4, ceiling: 0.95, examples: 500.0, latency_ms: 0 }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use color_eyre::eyre::{Result, WrapErr, bail};
 
 use super::{logs, scene};
-use crate::config::{Config, Paths};
+use crate::config::{Config, Paths, ScriptConfig};
 use crate::gym::instance::{Content, Split};
 use crate::gym::ports::{Device, Trainer};
 use crate::models::scripted::{Script, ScriptedStudent, ScriptedTrainer};
@@ -121,7 +121,8 @@ fn script(config: &Config, folder: &Path) -> Result<String> {
     let path = folder.join(ANSWERS);
     std::fs::write(&path, serde_json::to_string(&answers)?)
         .wrap_err_with(|| format!("cannot write {}", path.display()))?;
-    let script = Script { seed: config.seed, answers: Some(path), ..Script::default() };
+    let ScriptConfig { skill, ceiling, examples, latency_ms } = config.student.script;
+    let script = Script { seed: config.seed, skill, ceiling, examples, latency_ms, answers: Some(path) };
     Ok(serde_json::to_string(&script)?)
 }
 

@@ -21,17 +21,36 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes the database of a new run in `folder`, which is created. The episode's snapshot is there from
-    /// the first moment, so that a client never sees a run without one.
+    /// Makes the database of a new run in `folder`, which is created. It gets its name when it is whole, so
+    /// that neither a client nor a kill ever meets half of one; the episode's snapshot is in it from the
+    /// first moment.
     pub fn create(folder: &Path, record: &RunRecord, instances: &[TaskInstance]) -> Result<Self, StoreError> {
-        if folder.join(DATABASE).exists() {
+        let path = folder.join(DATABASE);
+        if path.exists() {
             return Err(StoreError::Exists(folder.to_owned()));
         }
         let io = |source| StoreError::Io { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(io)?;
-        let mut store = Self::connect(folder)?;
+        let unfinished = folder.join(format!("{DATABASE}.new"));
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            // What an earlier attempt left behind; there is nothing in it that anybody was shown.
+            let _ = std::fs::remove_file(format!("{}{suffix}", unfinished.display()));
+        }
+        let mut store = Self::connect(folder, &unfinished)?;
+        store.fill(record, instances)?;
         let context = store.context.clone();
-        let transaction = context.sql(store.connection.transaction())?;
+        // Closing moves everything from the write-ahead log into the file.
+        store
+            .connection
+            .close()
+            .map_err(|(_, source)| StoreError::Database { path: context.path, source })?;
+        std::fs::rename(&unfinished, &path).map_err(io)?;
+        Self::connect(folder, &path)
+    }
+
+    fn fill(&mut self, record: &RunRecord, instances: &[TaskInstance]) -> Result<(), StoreError> {
+        let context = self.context.clone();
+        let transaction = context.sql(self.connection.transaction())?;
         let text = context.text("run", record)?;
         context.sql(transaction.execute("INSERT INTO run VALUES (1, ?1)", [text]))?;
         let episode = context.text("snapshot", &Episode::new(record.rules.clone()))?;
@@ -41,8 +60,7 @@ impl Store {
             let row = params![instance.split.as_str(), position as i64, instance.id, text];
             context.sql(transaction.execute("INSERT INTO instance VALUES (?1, ?2, ?3, ?4)", row))?;
         }
-        context.sql(transaction.commit())?;
-        Ok(store)
+        context.sql(transaction.commit())
     }
 
     /// Opens the database of an existing run for writing.
@@ -50,11 +68,11 @@ impl Store {
         if !folder.join(DATABASE).exists() {
             return Err(StoreError::NoRun(folder.to_owned()));
         }
-        Self::connect(folder)
+        Self::connect(folder, &folder.join(DATABASE))
     }
 
-    fn connect(folder: &Path) -> Result<Self, StoreError> {
-        let context = Context::new(folder);
+    fn connect(folder: &Path, path: &Path) -> Result<Self, StoreError> {
+        let context = Context { path: path.to_owned() };
         let mut connection = context.sql(Connection::open(&context.path))?;
         context.sql(connection.busy_timeout(Duration::from_secs(10)))?;
         context.sql(connection.pragma_update(None, "journal_mode", "WAL"))?;

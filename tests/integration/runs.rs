@@ -1,0 +1,121 @@
+//! Runs as a user starts them, with the scripted student.
+
+use dataenvgym::gym::episode::{Command, Halt};
+use dataenvgym::runner::lock::RunLock;
+
+use crate::home::{Home, episode, outcome, text, wait_for};
+
+#[test]
+fn a_headless_run_prints_its_table_and_its_gain() {
+    let home = Home::new();
+    let config = home.scripted(0, 3);
+    let out = home.stdout(&["run", "--config", &config, "--headless"]);
+    let rows: Vec<&str> = out.lines().filter(|l| l.contains(" % [") && !l.contains("test")).collect();
+    assert_eq!(rows.len(), 4, "{out}");
+    for word in
+        ["selected by validation: iteration 3", "test, iteration 0", "paired gain on the test split: +"]
+    {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+    let list = home.stdout(&["runs"]);
+    assert!(list.contains("scripted") && list.contains("finished"), "{list}");
+}
+
+#[test]
+fn without_a_terminal_the_program_runs_the_quick_start_headless() {
+    let home = Home::new();
+    // A terminal-less start must not wait for anything; the real quick start is timed elsewhere.
+    let mut child = home.command(&[]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let folder = home.run_folder("quickstart");
+    wait_for("the quick start", || RunLock::is_held(&folder).then_some(()));
+    child.kill().unwrap();
+    let out = text(&child.wait_with_output().unwrap().stdout);
+    assert!(out.contains("run quickstart in"), "{out}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let home = Home::new();
+    let config = home.scripted(0, 2);
+    for (name, seed) in [("a", "1"), ("b", "1"), ("c", "2")] {
+        home.stdout(&["run", "--config", &config, "--headless", "--name", name, "--seed", seed]);
+    }
+    let [a, b, c] = ["a", "b", "c"].map(|name| outcome(&home.run_folder(name)));
+    assert_eq!(a, b);
+    assert_ne!(a.data, c.data);
+}
+
+#[test]
+fn a_detached_run_obeys_commands_and_is_resumed_by_name() {
+    let home = Home::new();
+    let config = home.scripted(5, 50);
+    home.stdout(&["run", "--config", &config]);
+    let folder = home.run_folder("scripted");
+    wait_for("the first score", || episode(&folder)?.latest_report().map(drop));
+    assert!(home.stdout(&["runs"]).contains("running"));
+    home.stdout(&["stop", "scripted"]);
+    wait_for("the end of the process", || (!RunLock::is_held(&folder)).then_some(()));
+    let stopped = episode(&folder).unwrap();
+    assert_eq!(stopped.halt, Some(Halt::Stopped));
+    home.stdout(&["run", "--name", "scripted"]);
+    wait_for("progress", || (episode(&folder)?.iterations.len() > stopped.iterations.len()).then_some(()));
+    home.stdout(&["stop", "--now", "scripted"]);
+    wait_for("the end of the process", || (!RunLock::is_held(&folder)).then_some(()));
+}
+
+#[test]
+fn a_second_runner_of_one_run_is_refused() {
+    let home = Home::new();
+    let config = home.scripted(5, 50);
+    home.stdout(&["run", "--config", &config]);
+    assert!(home.stdout(&["run", "--name", "scripted"]).contains("running already"));
+    let second = home.output(&["run", "--name", "scripted", "--headless"]);
+    assert!(!second.status.success());
+    assert!(text(&second.stderr).contains("has a runner already (process "), "{}", text(&second.stderr));
+}
+
+#[test]
+fn phases_and_iterations_are_advanced_over_the_socket() {
+    let home = Home::new();
+    let config = home.scripted(1, 3);
+    home.stdout(&["run", "--config", &config, "--name", "led"]);
+    let folder = home.run_folder("led");
+    let socket = std::fs::read_dir(home.path("run/dataenvgym")).unwrap().next().unwrap().unwrap().path();
+    let order = |command| dataenvgym::runner::client::command(&socket, command).unwrap();
+    order(Command::Pause);
+    let held = || episode(&folder).filter(|e| !e.running && e.halt.is_some());
+    let before = wait_for("the pause", held).work.unwrap();
+    order(Command::AdvancePhase);
+    let after = wait_for("the next phase", || held().filter(|e| e.work != Some(before))).work.unwrap();
+    assert_eq!(after.iteration.max(1), before.iteration.max(1));
+    order(Command::AdvanceIteration);
+    let later = wait_for("the iteration", || held().filter(|e| e.work != Some(after))).work.unwrap();
+    assert_eq!(later.iteration, after.iteration.max(1) + 1, "{after:?} {later:?}");
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let home = Home::new();
+    let wrong = home.path("wrong.toml");
+    let cases = [
+        (
+            "name = \"x\"\n[task]\nkind = \"arithmetic\"\n[episode]\nitertions = 2\n",
+            "did you mean `iterations`?",
+        ),
+        (
+            "name = \"x\"\n[task]\nkind = \"arithmetic\"\n[agent]\npolicy = \"best\"\n",
+            "`agent.policy` is `best`",
+        ),
+        ("name = \"x\"\n[task]\nkind = \"arithmetic\"\n[student]\nmodel = \"nowhere\"\n", "nowhere"),
+        ("name = \"x\"\n[task]\nkind = \"arithmetic\"\n[student]\ndevice = \"gpu\"\n", "`student.device`"),
+    ];
+    for (config, expected) in cases {
+        std::fs::write(&wrong, config).unwrap();
+        let output = home.output(&["run", "--headless", "--config", wrong.to_str().unwrap()]);
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains(expected), "{config}\n{said}");
+        assert!(!said.contains("backtrace") && !said.contains("panicked"), "{said}");
+    }
+    let said = text(&home.output(&["stop", "nothing"]).stderr);
+    assert!(said.contains("no run `nothing`"), "{said}");
+}
