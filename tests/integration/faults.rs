@@ -56,7 +56,7 @@ fn a_runner_killed_at_any_moment_resumes_to_the_same_end() {
 #[test]
 fn a_worker_killed_in_its_phase_is_replaced_and_the_run_goes_on() {
     let home = Home::new();
-    let config = home.scripted(3, 1);
+    let config = home.scripted(15, 1);
     let expected = unharmed(&home, &config);
     for (word, phase) in [("student", Phase::Evaluate), ("trainer", Phase::Train)] {
         let arguments = ["run", "--config", &config, "--headless", "--name", word];
