@@ -1,1 +1,3 @@
 //! Our own trainer: decoder, fused operations, LoRA and full training, optimiser, export.
+
+mod ops;
