@@ -23,7 +23,7 @@ pub(super) use adamw::{AdamW, AdamWStep};
 pub(super) use attention::{Attention, Rotary};
 pub(super) use cross_entropy::CrossEntropy;
 pub(super) use gemm::{Matrix, multiply};
-pub(super) use kernels::{rms_norm, sum_of_squares, swiglu_in_place};
+pub(super) use kernels::{rms_norm, rotate, softmax, sum_of_squares, swiglu_in_place};
 pub(super) use linear::Linear;
 pub(super) use lora_linear::LoraLinear;
 pub(super) use rms_norm::RmsNorm;

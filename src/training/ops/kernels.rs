@@ -219,6 +219,20 @@ dispatched! {
 }
 
 dispatched! {
+    /// Softmax of one row in place, for decoding.
+    fn softmax(scores: &'a mut [f32]) -> () {
+        let max = max_of(scores);
+        for x in scores.iter_mut() {
+            *x = exp(*x - max);
+        }
+        let inverse = 1.0 / sum_map2(scores, scores, |a, _| a);
+        for x in scores.iter_mut() {
+            *x *= inverse;
+        }
+    }
+}
+
+dispatched! {
     /// Turns the gradient of probabilities into that of scores, in place: `p * (dp - sum p dp)`.
     fn softmax_backward(probabilities: &'a [f32], gradient: &'a mut [f32], width: usize) -> () {
         for (p, dp) in probabilities.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
