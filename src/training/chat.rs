@@ -1,0 +1,164 @@
+//! From text to tokens as the inference side will see them: the folder's own chat template and tokenizer.
+
+use super::batch::Encoded;
+use super::error::TrainingError;
+use minijinja::{Environment, context};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tokenizers::Tokenizer;
+
+/// Tokenizer, template and end token of a model folder.
+#[derive(Debug)]
+pub struct ChatFormat {
+    tokenizer: Tokenizer,
+    tokenizer_path: PathBuf,
+    template_path: PathBuf,
+    environment: Environment<'static>,
+    specials: [String; 3],
+    end: u32,
+}
+
+/// The bytes of a file by name, if there is one.
+type FileSource<'source> = dyn Fn(&str) -> Result<Option<Vec<u8>>, TrainingError> + 'source;
+
+/// The first id of an `eos_token_id`, which may be a number or a list.
+fn first_id(json: &Value) -> Option<u32> {
+    let field = json.get("eos_token_id")?;
+    let id = field.as_u64().or_else(|| field.get(0).and_then(Value::as_u64))?;
+    u32::try_from(id).ok()
+}
+
+/// A special token as `tokenizer_config.json` writes it: text, or an object with `content`.
+fn special(config: &Value, field: &str) -> String {
+    let token = config.get(field).unwrap_or(&Value::Null);
+    token.as_str().or_else(|| token.get("content").and_then(Value::as_str)).unwrap_or("").to_owned()
+}
+
+fn template_of(config: &Value) -> Option<String> {
+    let template = config.get("chat_template")?;
+    let named = |wanted: &str| {
+        let list = template.as_array()?;
+        let entry = list.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(wanted))?;
+        entry.get("template").and_then(Value::as_str)
+    };
+    template.as_str().or_else(|| named("default")).map(str::to_owned)
+}
+
+impl ChatFormat {
+    /// Reads `tokenizer.json`, `tokenizer_config.json` (or `chat_template.jinja`) and the end token's id
+    /// (`generation_config.json`, then `config.json`, then the name in `tokenizer_config.json`).
+    pub fn load(folder: &Path) -> Result<Self, TrainingError> {
+        Self::build(folder, &|name: &str| {
+            let path = folder.join(name);
+            match std::fs::read(&path) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(TrainingError::read(&path, error)),
+            }
+        })
+    }
+
+    /// From files that are not written yet; `folder` is for messages.
+    pub(super) fn from_parts(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<Self, TrainingError> {
+        Self::build(folder, &|name: &str| {
+            Ok(files.iter().find(|(other, _)| *other == name).map(|(_, bytes)| bytes.clone()))
+        })
+    }
+
+    fn build(folder: &Path, file: &FileSource<'_>) -> Result<Self, TrainingError> {
+        let needed = |name: &str| {
+            let absent = || TrainingError::read(&folder.join(name), std::io::ErrorKind::NotFound.into());
+            file(name)?.ok_or_else(absent)
+        };
+        let json = |name: &str, bytes: &[u8]| -> Result<Value, TrainingError> {
+            serde_json::from_slice(bytes)
+                .map_err(|source| TrainingError::Json { path: folder.join(name), source })
+        };
+        let tokenizer_path = folder.join("tokenizer.json");
+        let tokenizer = Tokenizer::from_bytes(needed("tokenizer.json")?)
+            .map_err(|e| TrainingError::tokenizer(&tokenizer_path, e))?;
+        let config_path = folder.join("tokenizer_config.json");
+        let config = json("tokenizer_config.json", &needed("tokenizer_config.json")?)?;
+        let (template_path, template) = match file("chat_template.jinja")? {
+            Some(bytes) => {
+                (folder.join("chat_template.jinja"), String::from_utf8_lossy(&bytes).into_owned())
+            }
+            None => match template_of(&config) {
+                Some(text) => (config_path.clone(), text),
+                None => return Err(TrainingError::field(&config_path, "chat_template", "is missing")),
+            },
+        };
+        let mut environment = Environment::new();
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_lstrip_blocks(true);
+        environment.set_trim_blocks(true);
+        environment.add_function("raise_exception", |message: String| -> Result<String, minijinja::Error> {
+            Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message))
+        });
+        environment.add_template_owned("chat", template).map_err(|error| TrainingError::Template {
+            path: template_path.clone(),
+            problem: error.to_string(),
+        })?;
+        let specials = ["bos_token", "eos_token", "unk_token"].map(|field| special(&config, field));
+        let named = |name: &str| -> Result<Option<u32>, TrainingError> {
+            Ok(match file(name)? {
+                Some(bytes) => first_id(&json(name, &bytes)?),
+                None => None,
+            })
+        };
+        let end = match named("generation_config.json")? {
+            Some(id) => Some(id),
+            None => named("config.json")?,
+        };
+        let end = end
+            .or_else(|| tokenizer.token_to_id(&specials[1]))
+            .ok_or_else(|| TrainingError::field(&config_path, "eos_token", "is missing"))?;
+        Ok(Self { tokenizer, tokenizer_path, template_path, environment, specials, end })
+    }
+
+    /// The id that ends a response.
+    pub const fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// The template's text for one user message, generation prompt included.
+    pub fn render(&self, prompt: &str) -> Result<String, TrainingError> {
+        let [bos_token, eos_token, unk_token] = &self.specials;
+        let messages = json!([{ "role": "user", "content": prompt }]);
+        let context = context! { messages, add_generation_prompt => true, bos_token, eos_token, unk_token };
+        self.environment.get_template("chat").and_then(|template| template.render(context)).map_err(|error| {
+            TrainingError::Template { path: self.template_path.clone(), problem: error.to_string() }
+        })
+    }
+
+    fn ids(&self, text: &str) -> Result<Vec<u32>, TrainingError> {
+        let encoding = self.tokenizer.encode_fast(text, false);
+        let encoding = encoding.map_err(|error| TrainingError::tokenizer(&self.tokenizer_path, error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Token ids of a rendered prompt.
+    pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>, TrainingError> {
+        self.ids(&self.render(prompt)?)
+    }
+
+    /// The text of response tokens, special ones left out.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, TrainingError> {
+        let text = self.tokenizer.decode(tokens, true);
+        text.map_err(|error| TrainingError::tokenizer(&self.tokenizer_path, error))
+    }
+
+    /// Prompt, response and end token.
+    pub(super) fn encode(&self, prompt: &str, response: &str) -> Result<Encoded, TrainingError> {
+        let mut tokens = self.encode_prompt(prompt)?;
+        let prompt = tokens.len();
+        tokens.extend(self.ids(response)?);
+        tokens.push(self.end);
+        Ok(Encoded { tokens, prompt })
+    }
+
+    /// Number of tokens the tokenizer knows, added ones included.
+    pub(super) fn vocabulary(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
+    }
+}

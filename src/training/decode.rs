@@ -1,0 +1,223 @@
+//! Greedy decoding with a key-value cache: the yardstick for tests and for making the embedded student.
+//!
+//! A run's evaluations go through the inference room; this decoder knows nothing of sampling or templates.
+
+use super::config::LlamaConfig;
+use super::error::TrainingError;
+use super::lora::Adapter;
+use super::ops::{Matrix, Rotary, multiply, rms_norm, rotate, softmax, swiglu_in_place};
+use super::weights::{self, Weights};
+use rayon::prelude::*;
+use std::path::Path;
+
+struct Layer {
+    attention_norm: Vec<f32>,
+    qkv: Vec<f32>,
+    o: Vec<f32>,
+    mlp_norm: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    down: Vec<f32>,
+}
+
+/// A model ready to decode on the CPU in f32.
+pub struct GreedyDecoder {
+    config: LlamaConfig,
+    embedding: Vec<f32>,
+    head: Option<Vec<f32>>,
+    norm: Vec<f32>,
+    layers: Vec<Layer>,
+}
+
+/// One sequence in flight: per layer, its rotated keys and its values.
+struct Sequence {
+    index: usize,
+    tokens: Vec<u32>,
+    prompt: usize,
+    position: usize,
+    keys: Vec<Vec<f32>>,
+    values: Vec<Vec<f32>>,
+}
+
+const BATCH: usize = 256;
+
+impl GreedyDecoder {
+    /// Reads a model folder and, if given, merges an adapter folder into it.
+    pub fn load(folder: &Path, adapter: Option<&Path>) -> Result<Self, TrainingError> {
+        let config = LlamaConfig::load(folder)?;
+        let mut weights = weights::load(folder, &config)?;
+        if let Some(folder) = adapter {
+            let (adapter, variables) = Adapter::load(folder, &config)?;
+            weights = adapter.merge(&config, &weights, &variables)?;
+        }
+        Self::new(&config, &weights)
+    }
+
+    pub(super) fn new(config: &LlamaConfig, weights: &Weights) -> Result<Self, TrainingError> {
+        let get = |key: &str| -> Result<Vec<f32>, TrainingError> {
+            let tensor = weights.get(key);
+            let tensor = tensor.ok_or_else(|| TrainingError::tensor(Path::new("(memory)"), key, "is missing"))?;
+            Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
+        };
+        let layers = (0..config.layers)
+            .map(|layer| {
+                let part = |name: &str| get(&format!("model.layers.{layer}.{name}.weight"));
+                let mut qkv = part("self_attn.q_proj")?;
+                qkv.extend(part("self_attn.k_proj")?);
+                qkv.extend(part("self_attn.v_proj")?);
+                Ok(Layer {
+                    attention_norm: part("input_layernorm")?,
+                    qkv,
+                    o: part("self_attn.o_proj")?,
+                    mlp_norm: part("post_attention_layernorm")?,
+                    gate: part("mlp.gate_proj")?,
+                    up: part("mlp.up_proj")?,
+                    down: part("mlp.down_proj")?,
+                })
+            })
+            .collect::<Result<Vec<_>, TrainingError>>()?;
+        Ok(Self {
+            config: config.clone(),
+            embedding: get("model.embed_tokens.weight")?,
+            head: if config.tied { None } else { Some(get("lm_head.weight")?) },
+            norm: get("model.norm.weight")?,
+            layers,
+        })
+    }
+
+    /// Continues every prompt greedily until `end` or `most` new tokens. Returns the new tokens, `end`
+    /// left out, in the order of the prompts. An empty prompt yields nothing.
+    pub fn generate(&self, prompts: &[Vec<u32>], end: u32, most: usize) -> Vec<Vec<u32>> {
+        let mut order: Vec<usize> = (0..prompts.len()).filter(|&index| !prompts[index].is_empty()).collect();
+        order.sort_by_key(|&index| prompts[index].len());
+        let mut out = vec![Vec::new(); prompts.len()];
+        for members in order.chunks(BATCH) {
+            let mut active: Vec<Sequence> = members
+                .iter()
+                .map(|&index| Sequence {
+                    index,
+                    tokens: prompts[index].clone(),
+                    prompt: prompts[index].len(),
+                    position: 0,
+                    keys: vec![Vec::new(); self.config.layers],
+                    values: vec![Vec::new(); self.config.layers],
+                })
+                .collect();
+            let longest = members.iter().map(|&index| prompts[index].len()).max().unwrap_or(0) + most;
+            let rotary = Rotary::new(longest, self.config.head_dim, self.config.rope_theta);
+            while !active.is_empty() {
+                let next = self.advance(&mut active, &rotary);
+                for (sequence, token) in active.iter_mut().zip(next) {
+                    sequence.position += 1;
+                    if let Some(token) = token {
+                        sequence.tokens.push(token);
+                    }
+                }
+                active.retain_mut(|sequence| {
+                    let new = sequence.tokens.get(sequence.prompt..).unwrap_or(&[]);
+                    let ended = new.last() == Some(&end);
+                    let full = new.len() >= most;
+                    if ended || full {
+                        let keep = new.len() - usize::from(ended);
+                        if let Some(slot) = out.get_mut(sequence.index) {
+                            *slot = new[..keep].to_vec();
+                        }
+                    }
+                    !(ended || full)
+                });
+            }
+        }
+        out
+    }
+
+    /// Feeds each sequence its token at `position`; the greedy next token where the prompt is through.
+    fn advance(&self, active: &mut [Sequence], rotary: &Rotary) -> Vec<Option<u32>> {
+        let config = &self.config;
+        let (hidden, n) = (config.hidden, active.len());
+        let (q_width, kv_width) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+        let mut x = Vec::with_capacity(n * hidden);
+        for sequence in active.iter() {
+            let at = sequence.tokens[sequence.position] as usize * hidden;
+            x.extend_from_slice(&self.embedding[at..at + hidden]);
+        }
+        let width = q_width + 2 * kv_width;
+        let (mut normed, mut qkv) = (vec![0.0; n * hidden], vec![0.0; n * width]);
+        let mut mixed = vec![0.0; n * q_width];
+        let (mut gate, mut up) = (vec![0.0; n * config.intermediate], vec![0.0; n * config.intermediate]);
+        for (index, layer) in self.layers.iter().enumerate() {
+            rms_norm(&x, &layer.attention_norm, config.rms_eps as f32, &mut normed);
+            product(&mut qkv, &normed, &layer.qkv, hidden, false);
+            active
+                .par_iter_mut()
+                .zip(qkv.par_chunks_mut(width))
+                .zip(mixed.par_chunks_mut(q_width))
+                .for_each(|((sequence, qkv), out)| self.attend(sequence, index, rotary, qkv, out));
+            product(&mut x, &mixed, &layer.o, q_width, true);
+            rms_norm(&x, &layer.mlp_norm, config.rms_eps as f32, &mut normed);
+            product(&mut gate, &normed, &layer.gate, hidden, false);
+            product(&mut up, &normed, &layer.up, hidden, false);
+            swiglu_in_place(&mut gate, &up);
+            product(&mut x, &gate, &layer.down, config.intermediate, true);
+        }
+        self.next_tokens(active, &x)
+    }
+
+    fn attend(&self, sequence: &mut Sequence, layer: usize, rotary: &Rotary, qkv: &mut [f32], out: &mut [f32]) {
+        let d = self.config.head_dim;
+        let (q_width, kv_width) = (self.config.heads * d, self.config.kv_heads * d);
+        let group = self.config.heads / self.config.kv_heads;
+        let (cos, sin) = rotary.at(sequence.position);
+        let (q, kv) = qkv.split_at(q_width);
+        let (k, v) = kv.split_at(kv_width);
+        let (keys, values) = (&mut sequence.keys[layer], &mut sequence.values[layer]);
+        let mut head_buffer = vec![0.0; d];
+        for k in k.chunks_exact(d) {
+            rotate(k, cos, sin, 1.0, 1.0, &mut head_buffer);
+            keys.extend_from_slice(&head_buffer);
+        }
+        values.extend_from_slice(v);
+        let scale = 1.0 / (d as f32).sqrt();
+        let mut scores = vec![0.0; sequence.position + 1];
+        for (head, (q, out)) in q.chunks_exact(d).zip(out.chunks_exact_mut(d)).enumerate() {
+            rotate(q, cos, sin, 1.0, scale, &mut head_buffer);
+            let at = head / group * d;
+            for (score, key) in scores.iter_mut().zip(keys.chunks_exact(kv_width)) {
+                *score = key[at..at + d].iter().zip(&head_buffer).map(|(a, b)| a * b).sum();
+            }
+            softmax(&mut scores);
+            out.fill(0.0);
+            for (score, value) in scores.iter().zip(values.chunks_exact(kv_width)) {
+                out.iter_mut().zip(&value[at..at + d]).for_each(|(out, v)| *out += score * v);
+            }
+        }
+    }
+
+    fn next_tokens(&self, active: &[Sequence], x: &[f32]) -> Vec<Option<u32>> {
+        let hidden = self.config.hidden;
+        let wanted: Vec<bool> =
+            active.iter().map(|sequence| sequence.position + 1 == sequence.tokens.len()).collect();
+        let rows: Vec<f32> = x
+            .chunks_exact(hidden)
+            .zip(&wanted)
+            .filter(|(_, wanted)| **wanted)
+            .flat_map(|(row, _)| row.iter().copied())
+            .collect();
+        let count = rows.len() / hidden;
+        let mut normed = vec![0.0; rows.len()];
+        rms_norm(&rows, &self.norm, self.config.rms_eps as f32, &mut normed);
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        let mut logits = vec![0.0; count * self.config.vocabulary];
+        product(&mut logits, &normed, head, hidden, false);
+        let mut best = logits.chunks_exact(self.config.vocabulary).map(|row| {
+            let first = (0_u32, f32::NEG_INFINITY);
+            row.iter().zip(0_u32..).fold(first, |best, (x, id)| if *x > best.1 { (id, *x) } else { best }).0
+        });
+        wanted.into_iter().map(|wanted| if wanted { best.next() } else { None }).collect()
+    }
+}
+
+/// `y (+)= x W^T`; x has rows of `inner`.
+fn product(y: &mut [f32], x: &[f32], w: &[f32], inner: usize, accumulate: bool) {
+    let (rows, out) = (x.len() / inner, w.len() / inner);
+    multiply(y, Matrix::new(x, rows, inner), Matrix::new(w, out, inner).t(), 1.0, accumulate);
+}

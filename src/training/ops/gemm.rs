@@ -1,0 +1,133 @@
+//! Matrix products by strides: no operand is ever transposed or copied.
+
+#![allow(unsafe_code)] // the one call into the `gemm` crate, behind bounds that are checked here
+
+use rayon::prelude::*;
+
+/// A borrowed matrix; element (i, j) lies at `i * row_stride + j * col_stride`.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::training) struct Matrix<'data> {
+    data: &'data [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'data> Matrix<'data> {
+    /// Row-major without gaps.
+    pub(in crate::training) fn new(data: &'data [f32], rows: usize, cols: usize) -> Self {
+        Self::spaced(data, rows, cols, cols)
+    }
+
+    /// Row-major, each row `row_stride` elements after the one before it.
+    pub(in crate::training) fn spaced(
+        data: &'data [f32],
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+    ) -> Self {
+        Self { data, rows, cols, row_stride, col_stride: 1 }
+    }
+
+    /// The transpose, by swapping strides.
+    pub(in crate::training) fn t(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+
+    /// Some rows of it.
+    fn row_range(self, start: usize, count: usize) -> Self {
+        Self { data: self.data.get(start * self.row_stride..).unwrap_or(&[]), rows: count, ..self }
+    }
+
+    fn fits(&self) -> bool {
+        self.rows == 0
+            || self.cols == 0
+            || (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride < self.data.len()
+    }
+}
+
+/// `dst = scale * a b`, or `dst += scale * a b` when `accumulate`; `dst` is row-major with rows
+/// `dst_stride` apart. Sequential. Does nothing when shapes do not fit (callers check; tests hold them to
+/// it), which a debug assertion reports.
+pub(super) fn multiply_sequential(
+    dst: &mut [f32],
+    dst_stride: usize,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    scale: f32,
+    accumulate: bool,
+) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    if m == 0 || n == 0 {
+        return;
+    }
+    let fits = a.fits()
+        && b.fits()
+        && b.rows == k
+        && n <= dst_stride
+        && (m - 1) * dst_stride + n <= dst.len()
+        && k > 0;
+    debug_assert!(fits, "gemm: {m}x{k} by {}x{n} into {} (stride {dst_stride})", b.rows, dst.len());
+    if !fits {
+        return;
+    }
+    // SAFETY: every index the product reads or writes was bounded above by the slice lengths, `dst` is
+    // borrowed exclusively and its rows do not overlap (n <= dst_stride).
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            dst.as_mut_ptr(),
+            1,
+            dst_stride as isize,
+            accumulate,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// As [`multiply_sequential`] into a gapless `dst`, in row blocks over the current rayon pool. The blocks
+/// depend on the shape alone and each element is summed by one thread, so the bits do not depend on the
+/// number of threads.
+pub(in crate::training) fn multiply(
+    dst: &mut [f32],
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    scale: f32,
+    accumulate: bool,
+) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    if m == 0 || n == 0 {
+        return;
+    }
+    let block = if m * n * k < 1 << 20 {
+        m
+    } else if m >= 1024 {
+        256
+    } else {
+        m.div_ceil(2).next_multiple_of(16).max(64)
+    };
+    dst.par_chunks_mut(block * n).enumerate().for_each(|(index, chunk)| {
+        let rows = a.row_range(index * block, chunk.len() / n);
+        multiply_sequential(chunk, n, rows, b, scale, accumulate);
+    });
+}
