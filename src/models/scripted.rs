@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::LocalStudent;
 use crate::gym::ports::{
-    BatchTest, ChatModel, ChatReply, ChatRequest, Checkpoint, PortError, ReplySink, Sampling, Student, Trainer,
-    TrainingOrder, TrainingOutcome, TrainingProgress, TrainingSink,
+    BatchTest, ChatModel, ChatReply, ChatRequest, Checkpoint, PortError, ReplySink, Sampling, Student,
+    Trainer, TrainingOrder, TrainingOutcome, TrainingProgress, TrainingSink,
 };
 use crate::gym::prediction::FinishReason;
 use crate::gym::rng::CounterRng;
@@ -178,7 +178,8 @@ impl Trainer for ScriptedTrainer {
         }
         let after = Learned { examples: before.examples + order.examples.len() as u64 };
         write(&order.output, after).map_err(|error| fault(&order.output, &error))?;
-        let tokens: usize = order.examples.iter().map(|(question, answer)| question.len() + answer.len()).sum();
+        let tokens: usize =
+            order.examples.iter().map(|(question, answer)| question.len() + answer.len()).sum();
         Ok(TrainingOutcome {
             checkpoint: Checkpoint::Full { folder: order.output.clone() },
             steps,

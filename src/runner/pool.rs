@@ -1,0 +1,195 @@
+//! Worker processes behind the ports: several as one student, one as the trainer.
+//!
+//! Owns their start, their share of the work, their end and the words about it. A worker that dies fails
+//! the call with what it left in its log; the next call starts another one. Nothing is retried here.
+
+mod launch;
+mod log;
+mod process;
+mod roster;
+mod seat;
+mod trainer;
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+pub use launch::WorkerCommand;
+pub use roster::Roster;
+pub use trainer::TrainerProcess;
+
+use crate::gym::ports::{
+    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Student,
+};
+use process::Event;
+use seat::{Seat, Told};
+
+/// Longest wait for a sign of a worker that was just started.
+const START: Duration = Duration::from_mins(1);
+/// How often the start of workers is looked after while nothing arrives.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What one worker said when it loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatReport {
+    /// `student@cpu#0`.
+    pub name: String,
+    /// Where it computes.
+    pub device: Device,
+    /// Requests it keeps in flight.
+    pub in_flight: u32,
+    /// Its batch self-test, where one was made.
+    pub batch_test: Option<BatchTest>,
+}
+
+/// A student served by several worker processes.
+///
+/// Workers start with the first answer and load what the last refresh named. Requests are handed out in
+/// index order, in chunks that shrink towards the end; answers arrive in any order.
+pub struct WorkerPool {
+    command: WorkerCommand,
+    roster: Roster,
+    seats: Vec<Seat>,
+    checkpoint: Option<Checkpoint>,
+    /// Number of the last refresh.
+    edition: u64,
+    /// Number of the last call.
+    call: u64,
+    sender: Sender<(u64, Event)>,
+    events: Receiver<(u64, Event)>,
+}
+
+impl WorkerPool {
+    /// A pool with one worker per entry of `devices`, each with `in_flight` requests at work and
+    /// `threads` threads. Starts nothing yet.
+    pub fn new(
+        command: WorkerCommand,
+        devices: &[Device],
+        in_flight: u32,
+        threads: u32,
+        roster: Roster,
+    ) -> Self {
+        let (sender, events) = channel();
+        let seats = devices
+            .iter()
+            .enumerate()
+            .map(|(index, device)| Seat::new(index, *device, in_flight.max(1), threads))
+            .collect();
+        Self { command, roster, seats, checkpoint: None, edition: 0, call: 0, sender, events }
+    }
+
+    /// Starts every worker and loads the checkpoint now instead of with the first answer.
+    ///
+    /// # Errors
+    /// As [`ChatModel::answer`].
+    pub fn load(&mut self) -> Result<(), PortError> {
+        self.drive(&[], &mut |_, _| std::ops::ControlFlow::Continue(()), self.seats.len())
+    }
+
+    /// Ends every worker, so that its memory comes back. The next answer starts them again.
+    pub fn release(&mut self) {
+        for seat in &mut self.seats {
+            seat.vacate();
+        }
+    }
+
+    /// What the workers said when they loaded; empty before.
+    pub fn reports(&self) -> Vec<SeatReport> {
+        self.seats.iter().filter_map(Seat::report).collect()
+    }
+
+    /// Answers `requests` with the first `workers` seats; with no requests, only loads.
+    fn drive(
+        &mut self,
+        requests: &[ChatRequest],
+        sink: &mut ReplySink<'_>,
+        workers: usize,
+    ) -> Result<(), PortError> {
+        self.call += 1;
+        self.roster.check()?;
+        // Whoever died since the last call is replaced without a word.
+        while let Ok((id, event)) = self.events.try_recv() {
+            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) {
+                seat.told(event, self.call, &self.roster)?;
+            }
+        }
+        for seat in &mut self.seats {
+            seat.vacate_if_dead(&self.roster);
+        }
+        let outcome = self.work(requests, sink, workers);
+        if self.roster.is_cancelled() {
+            self.release();
+        }
+        outcome
+    }
+
+    fn work(
+        &mut self,
+        requests: &[ChatRequest],
+        sink: &mut ReplySink<'_>,
+        workers: usize,
+    ) -> Result<(), PortError> {
+        let checkpoint = self
+            .checkpoint
+            .clone()
+            .ok_or_else(|| PortError::fatal("the student was asked before it was given a checkpoint"))?;
+        let mut next = 0;
+        let mut left = requests.len();
+        loop {
+            for seat in &mut self.seats[..workers] {
+                seat.advance(&self.command, &self.roster, &self.sender, (&checkpoint, self.edition))?;
+                if next < requests.len() && seat.is_idle(self.edition) {
+                    let chunk = seat.chunk(requests.len() - next, workers);
+                    let share = (next..next + chunk).map(|index| (index, requests[index].clone())).collect();
+                    seat.ask(share, self.call)?;
+                    next += chunk;
+                }
+            }
+            let at_work = self.seats[..workers].iter().any(|seat| !seat.is_idle(self.edition));
+            if left == 0 && !at_work {
+                return Ok(());
+            }
+            let (id, event) = match self.events.recv_timeout(TICK) {
+                Ok(news) => news,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.seats.iter_mut().try_for_each(|seat| seat.look_after(START))?;
+                    continue;
+                }
+                // The pool holds a sender itself.
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(PortError::transient("the workers' channel closed"));
+                }
+            };
+            let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) else { continue };
+            if let Told::Answered(index, reply) = seat.told(event, self.call, &self.roster)? {
+                left -= 1;
+                if sink(index, reply).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+impl ChatModel for WorkerPool {
+    /// Fails with a transient error when a worker dies, and with a cancelled one after
+    /// [`Roster::cancel`]. What other workers still have at hand is finished unheard.
+    fn answer(&mut self, requests: &[ChatRequest], sink: &mut ReplySink<'_>) -> Result<(), PortError> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let workers = self.seats.len().min(requests.len());
+        if workers == 0 {
+            return Err(PortError::fatal("the student has no worker: give it a device in the configuration"));
+        }
+        self.drive(requests, sink, workers)
+    }
+}
+
+impl Student for WorkerPool {
+    /// Only takes note: each worker loads the checkpoint before its next answer.
+    fn refresh(&mut self, checkpoint: &Checkpoint) -> Result<(), PortError> {
+        self.checkpoint = Some(checkpoint.clone());
+        self.edition += 1;
+        Ok(())
+    }
+}

@@ -93,9 +93,8 @@ impl Hosted {
     ) -> Result<Reply, PortError> {
         let (_, _, student) = self.student.as_mut().ok_or_else(unloaded)?;
         let (indices, requests): (Vec<usize>, Vec<ChatRequest>) = requests.into_iter().unzip();
-        student.answer(&requests, &mut |index, reply| {
-            say(&Reply::Answered { index: indices[index], reply })
-        })?;
+        student
+            .answer(&requests, &mut |index, reply| say(&Reply::Answered { index: indices[index], reply }))?;
         Ok(Reply::Done)
     }
 
@@ -132,7 +131,11 @@ mod tests {
     struct Fragile;
 
     impl Trainer for Fragile {
-        fn train(&mut self, _: &TrainingOrder, _: &mut TrainingSink<'_>) -> Result<TrainingOutcome, PortError> {
+        fn train(
+            &mut self,
+            _: &TrainingOrder,
+            _: &mut TrainingSink<'_>,
+        ) -> Result<TrainingOutcome, PortError> {
             panic!("a matrix went missing")
         }
     }
@@ -181,9 +184,7 @@ mod tests {
     #[test]
     fn a_question_before_a_load_and_a_panic_are_failures_and_not_the_end() {
         let mut hosted = hosted();
-        let failed = |replies: &[Reply], text: &str| {
-            matches!(replies, [Reply::Failed { error }] if error.transient && error.message.contains(text))
-        };
+        let failed = |replies: &[Reply], text: &str| matches!(replies, [Reply::Failed { error }] if error.transient && error.message.contains(text));
         assert!(failed(&ask(&mut hosted, Request::Answer { requests: vec![question(0)] }), "before"));
         let order = serde_json::from_value(serde_json::json!({
             "start": {"form": "full", "folder": "x"}, "examples": [], "seed": 1, "output": "y",

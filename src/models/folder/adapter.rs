@@ -89,7 +89,8 @@ fn targets(file: &Path, config: &Map<String, Value>) -> Result<Vec<String>, Fold
         let remedy = "It must be a list of the layers' names, for instance [\"q_proj\", \"v_proj\"]";
         FolderError::key(file, "target_modules", problem, remedy)
     };
-    let list = config.get("target_modules").and_then(Value::as_array).ok_or_else(|| fault("is not a list"))?;
+    let list =
+        config.get("target_modules").and_then(Value::as_array).ok_or_else(|| fault("is not a list"))?;
     let mut names = Vec::with_capacity(list.len());
     for name in list {
         let plain =
@@ -117,7 +118,8 @@ fn check_tensors(
     // Every tensor is one side of an update of a targeted layer.
     for (name, entry) in tensors {
         let bare = name.strip_prefix("base_model.model.").unwrap_or(name);
-        let (module, is_a) = match (bare.strip_suffix(".lora_A.weight"), bare.strip_suffix(".lora_B.weight")) {
+        let (module, is_a) = match (bare.strip_suffix(".lora_A.weight"), bare.strip_suffix(".lora_B.weight"))
+        {
             (Some(module), _) => (module, true),
             (_, Some(module)) => (module, false),
             _ => return Err(fault(name, "is neither a lora_A nor a lora_B weight".to_owned())),

@@ -138,11 +138,11 @@ impl Keys<'_> {
             None | Some(Value::Null) => {
                 Err(self.fault(key, "is missing", "Copy config.json from the model again"))
             }
-            Some(value) => value
-                .as_u64()
-                .filter(|number| *number > 0)
-                .map(|number| number as usize)
-                .ok_or_else(|| self.fault(key, format!("is {value}"), "It must be a whole number above 0")),
+            Some(value) => {
+                value.as_u64().filter(|number| *number > 0).map(|number| number as usize).ok_or_else(|| {
+                    self.fault(key, format!("is {value}"), "It must be a whole number above 0")
+                })
+            }
         }
     }
 
@@ -188,7 +188,11 @@ impl Keys<'_> {
             && given as usize != derived
         {
             let problem = format!("is {given}, but hidden_size / num_attention_heads is {derived}");
-            return Err(self.fault("head_dim", problem, "Such a Llama is not supported: choose another model"));
+            return Err(self.fault(
+                "head_dim",
+                problem,
+                "Such a Llama is not supported: choose another model",
+            ));
         }
         for key in ["attention_bias", "mlp_bias"] {
             if self.config.get(key) == Some(&Value::Bool(true)) {

@@ -95,12 +95,7 @@ pub enum FolderError {
 
 impl FolderError {
     /// A fault of one key.
-    pub(super) fn key(
-        file: &Path,
-        key: &str,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
+    pub(super) fn key(file: &Path, key: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Key {
             file: file.to_owned(),
             key: key.to_owned(),

@@ -66,20 +66,21 @@ fn check_template(folder: &Path) -> Result<(), FolderError> {
     let file = folder.join("tokenizer_config.json");
     let config = object(&file)?;
     check_end_token(&file, &config)?;
-    let (place, template) = match template_of(&config) {
-        Some(template) => (file, template),
-        None => {
-            let jinja = folder.join("chat_template.jinja");
-            if !jinja.exists() {
-                let remedy = "Add the template there or as chat_template.jinja; instruction-tuned models have one";
-                return Err(FolderError::key(&file, "chat_template", "is missing", remedy));
-            }
-            let template = fs::read_to_string(&jinja)
-                .map_err(|source| FolderError::Unreadable { file: jinja.clone(), source })?;
-            (jinja, template)
+    let (place, template) = if let Some(template) = template_of(&config) {
+        (file, template)
+    } else {
+        let jinja = folder.join("chat_template.jinja");
+        if !jinja.exists() {
+            let remedy =
+                "Add the template there or as chat_template.jinja; instruction-tuned models have one";
+            return Err(FolderError::key(&file, "chat_template", "is missing", remedy));
         }
+        let template = fs::read_to_string(&jinja)
+            .map_err(|source| FolderError::Unreadable { file: jinja.clone(), source })?;
+        (jinja, template)
     };
-    if template.contains("<|start|>") && template.contains("<|channel|>") && template.contains("<|message|>") {
+    if template.contains("<|start|>") && template.contains("<|channel|>") && template.contains("<|message|>")
+    {
         let remedy = "The library would fetch its vocabulary from the network: choose another model";
         return Err(FolderError::key(&place, "chat_template", "uses the Harmony format", remedy));
     }

@@ -1,0 +1,112 @@
+//! The command line and the environment of a worker process.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, setpriority_process};
+
+use crate::gym::ports::Device;
+use crate::protocol::worker::Role;
+
+/// How worker processes are started: `PROGRAM worker ROLE ARGUMENTS...`.
+#[derive(Debug, Clone)]
+pub struct WorkerCommand {
+    /// The program: as a rule the current executable.
+    pub program: PathBuf,
+    /// What follows the role on the command line.
+    pub arguments: Vec<OsString>,
+    /// Folder of the workers' logs, one file per worker; created when missing.
+    pub log_folder: PathBuf,
+    /// Folder that libraries take for their download cache. Nothing is downloaded; they create it.
+    pub cache_folder: PathBuf,
+    /// Niceness of the workers, from -20 to 19; `None` leaves it alone.
+    pub nice: Option<i32>,
+}
+
+impl WorkerCommand {
+    /// Starts a worker with one end of `stream` as its standard input and everything it prints in `log`.
+    pub(super) fn spawn(
+        &self,
+        role: Role,
+        device: Device,
+        threads: u32,
+        stream: UnixStream,
+        log: &File,
+    ) -> io::Result<Child> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("worker")
+            .arg(role.as_str())
+            .args(&self.arguments)
+            .stdin(Stdio::from(OwnedFd::from(stream)))
+            .stdout(log.try_clone()?)
+            .stderr(log.try_clone()?)
+            // A key pressed in the runner's terminal is the runner's business.
+            .process_group(0)
+            .env("RAYON_NUM_THREADS", threads.max(1).to_string())
+            // Freed weights go back to the system instead of into the allocator's arenas.
+            .env("MALLOC_ARENA_MAX", "2")
+            .env("MALLOC_MMAP_THRESHOLD_", "131072")
+            .env("TOKENIZERS_PARALLELISM", "false")
+            .env("HF_HUB_OFFLINE", "1")
+            .env("HF_HUB_CACHE", &self.cache_folder);
+        match device {
+            Device::Cuda(index) => {
+                let visible = env::var_os("CUDA_VISIBLE_DEVICES");
+                command.env("CUDA_VISIBLE_DEVICES", visible_device(visible.as_deref(), index));
+            }
+            Device::Cpu => {
+                command.env("CUDA_VISIBLE_DEVICES", "");
+            }
+            Device::Metal => {}
+        }
+        let child = command.spawn()?;
+        if let Some(nice) = self.nice {
+            // Before the child has threads of its own; a refused niceness is no reason to stop.
+            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            if let Err(error) = setpriority_process(pid, nice) {
+                tracing::warn!(%error, nice, "the niceness of a worker could not be set");
+            }
+        }
+        Ok(child)
+    }
+}
+
+/// The device a worker is to see, given what this process sees.
+fn visible_device(visible: Option<&OsStr>, index: u32) -> String {
+    visible
+        .and_then(OsStr::to_str)
+        .and_then(|list| list.split(',').nth(index as usize))
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map_or_else(|| index.to_string(), str::to_owned)
+}
+
+/// The device as the worker sees it: its own is the only CUDA device there.
+pub(super) fn inside(device: Device) -> Device {
+    match device {
+        Device::Cuda(_) => Device::Cuda(0),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_sees_its_own_device_of_those_visible_here() {
+        assert_eq!(visible_device(None, 3), "3");
+        assert_eq!(visible_device(Some(OsStr::new("4, 7")), 1), "7");
+        assert_eq!(visible_device(Some(OsStr::new("GPU-abc")), 0), "GPU-abc");
+        assert_eq!(visible_device(Some(OsStr::new("")), 0), "0");
+        assert_eq!(inside(Device::Cuda(5)), Device::Cuda(0));
+    }
+}

@@ -1,0 +1,108 @@
+//! The living worker processes of a run: who they are, and how to end them all at once.
+
+use std::collections::BTreeMap;
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::gym::ports::PortError;
+use crate::protocol::control::WorkerStatus;
+
+/// A handle on every worker process of a run; clones are the same roster.
+///
+/// Cancelling holds until [`Roster::resume`]: a call that begins in between is cancelled as well, so
+/// there is no gap between two calls in which a cancellation gets lost.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    cancelled: bool,
+    next: u64,
+    entries: BTreeMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    child: Child,
+    status: WorkerStatus,
+}
+
+impl Roster {
+    /// An empty roster.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Kills every worker. Calls under way return [`PortError::cancelled`], and so does every call until
+    /// [`Roster::resume`].
+    pub fn cancel(&self) {
+        let mut inner = self.lock();
+        inner.cancelled = true;
+        for entry in inner.entries.values_mut() {
+            // Fails only for a process that has ended already.
+            let _ = entry.child.kill();
+        }
+    }
+
+    /// Allows calls again after a cancellation.
+    pub fn resume(&self) {
+        self.lock().cancelled = false;
+    }
+
+    /// Whether calls are cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.lock().cancelled
+    }
+
+    /// The workers alive, in the order of their start.
+    pub fn statuses(&self) -> Vec<WorkerStatus> {
+        self.lock().entries.values().map(|entry| entry.status.clone()).collect()
+    }
+
+    /// An error when calls are cancelled.
+    pub(super) fn check(&self) -> Result<(), PortError> {
+        if self.is_cancelled() { Err(PortError::cancelled()) } else { Ok(()) }
+    }
+
+    /// Takes a child in; returns its number here, which is never given twice.
+    pub(super) fn enter(&self, name: &str, mut child: Child) -> Result<u64, PortError> {
+        let mut inner = self.lock();
+        if inner.cancelled {
+            drop(inner);
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(PortError::cancelled());
+        }
+        let id = inner.next;
+        inner.next += 1;
+        let status = WorkerStatus { name: name.to_owned(), pid: child.id(), state: "starting".to_owned() };
+        inner.entries.insert(id, Entry { child, status });
+        Ok(id)
+    }
+
+    /// Notes what a worker does.
+    pub(super) fn note(&self, id: u64, state: &str) {
+        if let Some(entry) = self.lock().entries.get_mut(&id) {
+            state.clone_into(&mut entry.status.state);
+        }
+    }
+
+    /// Whether a worker's process is alive.
+    pub(super) fn lives(&self, id: u64) -> bool {
+        self.lock().entries.get_mut(&id).is_some_and(|entry| matches!(entry.child.try_wait(), Ok(None)))
+    }
+
+    /// Ends a worker if it lives and returns how it ended; `None` when it is gone already.
+    pub(super) fn end(&self, id: u64) -> Option<ExitStatus> {
+        let mut entry = self.lock().entries.remove(&id)?;
+        // One that has ended keeps its own status.
+        let _ = entry.child.kill();
+        entry.child.wait().ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
