@@ -1,0 +1,3 @@
+//! The integration tests, one binary: linking mistralrs is not cheap.
+
+mod workers;
