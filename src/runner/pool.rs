@@ -109,7 +109,7 @@ impl WorkerPool {
         // Whoever died since the last call is replaced without a word.
         while let Ok((id, event)) = self.events.try_recv() {
             if let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) {
-                seat.told(event, self.call, &self.roster)?;
+                seat.told(event, (self.call, self.edition), &self.roster)?;
             }
         }
         for seat in &mut self.seats {
@@ -160,7 +160,7 @@ impl WorkerPool {
                 }
             };
             let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) else { continue };
-            if let Told::Answered(index, reply) = seat.told(event, self.call, &self.roster)? {
+            if let Told::Answered(index, reply) = seat.told(event, (self.call, self.edition), &self.roster)? {
                 left -= 1;
                 if sink(index, reply).is_break() {
                     return Ok(());

@@ -11,3 +11,4 @@ mod faults;
 mod home;
 mod runs;
 mod walls;
+mod workers;

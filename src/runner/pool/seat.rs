@@ -138,16 +138,23 @@ impl Seat {
         }
     }
 
-    /// Takes in what was heard of the worker. An error ends it.
-    pub(super) fn told(&mut self, event: Event, call: u64, roster: &Roster) -> Result<Told, PortError> {
+    /// Takes in what was heard of the worker. What concerns an earlier call or an older checkpoint is
+    /// no error of this one.
+    pub(super) fn told(
+        &mut self,
+        event: Event,
+        (call, edition): (u64, u64),
+        roster: &Roster,
+    ) -> Result<Told, PortError> {
+        let needed = match self.state {
+            State::Starting(_) => true,
+            State::Loading(of) => of == edition,
+            State::Answering(of, _) => of == call,
+            State::Vacant | State::Idle => false,
+        };
         let reply = match event {
             Event::Reply(reply) => reply,
             Event::Gone(why) => {
-                let needed = match self.state {
-                    State::Starting(_) | State::Loading(_) => true,
-                    State::Answering(of, _) => of == call,
-                    State::Vacant | State::Idle => false,
-                };
                 let error = self.ended(why.as_deref());
                 if needed || error.cancelled {
                     return Err(error);
@@ -165,8 +172,8 @@ impl Seat {
                 }
                 self.idle();
             }
-            (Reply::Loaded { in_flight, batch_test }, State::Loading(edition)) => {
-                self.loaded = Some((*edition, in_flight, batch_test));
+            (Reply::Loaded { in_flight, batch_test }, State::Loading(of)) => {
+                self.loaded = Some((*of, in_flight, batch_test));
                 self.idle();
             }
             (Reply::Answered { index, reply }, State::Answering(of, open)) => {
@@ -184,7 +191,7 @@ impl Seat {
                 }
                 self.idle();
             }
-            (Reply::Failed { error }, State::Answering(of, _)) if *of != call => {
+            (Reply::Failed { error }, _) if !needed => {
                 // It failed for an earlier call, which has returned.
                 tracing::warn!(worker = self.name, %error, "a worker failed after its call had ended");
                 self.vacate();
