@@ -4,7 +4,9 @@
 //! `tests/integration/walls.rs` holds the code to it.
 
 pub mod gym;
+pub mod probes;
 pub mod protocol;
 pub mod store;
 pub mod training;
+pub mod tui;
 pub mod worlds;
