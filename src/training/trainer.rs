@@ -10,8 +10,8 @@ use super::lora::Adapter;
 use super::model::{Decoder, Variables};
 use super::schedule::Schedule;
 use super::session::{Discipline, Session};
-use super::weights::{self, Weights};
 use super::thread;
+use super::weights::{self, Weights};
 use crate::worlds::counter_rng::CounterRng;
 use candle_core::Var;
 use serde_json::json;
@@ -72,7 +72,11 @@ fn start(job: &TrainingJob) -> Result<Start, TrainingError> {
             let own = LlamaConfig::load(folder)?;
             let path = folder.join("config.json");
             if own != config {
-                return Err(TrainingError::field(&path, "hidden_size (or another size)", "differs from the base"));
+                return Err(TrainingError::field(
+                    &path,
+                    "hidden_size (or another size)",
+                    "differs from the base",
+                ));
             }
             if matches!(job.mode, Mode::Lora { .. }) {
                 let problem = "an adapter cannot continue a full checkpoint: name it as the base instead";

@@ -101,7 +101,16 @@ impl Attention {
     }
 
     /// Rotates one head of a row into a gapless [T, D] buffer.
-    fn rotated(&self, row: Row, x: &[f32], head: usize, stride: usize, starts: &[u32], scale: f32, out: &mut [f32]) {
+    fn rotated(
+        &self,
+        row: Row,
+        x: &[f32],
+        head: usize,
+        stride: usize,
+        starts: &[u32],
+        scale: f32,
+        out: &mut [f32],
+    ) {
         let d = row.head_dim;
         for (t, (out, start)) in out.chunks_exact_mut(d).zip(starts).enumerate() {
             let (cos, sin) = self.rotary.at(t - *start as usize);
@@ -111,7 +120,16 @@ impl Attention {
     }
 
     /// Rotates a gapless [T, D] gradient back into its head's place.
-    fn unrotated(&self, row: Row, x: &[f32], head: usize, stride: usize, starts: &[u32], scale: f32, out: &mut [f32]) {
+    fn unrotated(
+        &self,
+        row: Row,
+        x: &[f32],
+        head: usize,
+        stride: usize,
+        starts: &[u32],
+        scale: f32,
+        out: &mut [f32],
+    ) {
         let d = row.head_dim;
         for (t, (x, start)) in x.chunks_exact(d).zip(starts).enumerate() {
             let (cos, sin) = self.rotary.at(t - *start as usize);

@@ -1,0 +1,14 @@
+//! Measurements of the machine a run works on: processor, memory, GPUs.
+//!
+//! Owns the parsers of what the system reports and the thread that asks once a second. Every measurement may
+//! be absent; that is a normal state and never an error. Never draws and never decides anything.
+
+mod gpu;
+mod history;
+mod host;
+mod sampler;
+
+pub use gpu::{Gpu, parse_gpu};
+pub use history::History;
+pub use host::{CpuTimes, Memory, parse_memory};
+pub use sampler::{GpuReading, Sampler, Snapshot};

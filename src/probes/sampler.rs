@@ -1,0 +1,129 @@
+//! The thread that asks the machine once a second, while somebody looks.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use super::gpu::{Gpu, GpuFeed};
+use super::history::History;
+use super::host::{CpuTimes, Memory, parse_memory};
+
+/// Time between two samples.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// One GPU with its recent past.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GpuReading {
+    /// The newest values.
+    pub gpu: Gpu,
+    /// Utilisation over the last two minutes.
+    pub utilisation: History,
+}
+
+/// The machine at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Processor use over the last two minutes, all cores together.
+    pub cpu: History,
+    /// Memory use over the last two minutes.
+    pub memory_share: History,
+    /// Memory now.
+    pub memory: Option<Memory>,
+    /// The GPUs by index; empty where there are none or the driver does not answer.
+    pub gpus: Vec<GpuReading>,
+}
+
+/// Handle of the sampling thread, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Sampler {
+    orders: Sender<bool>,
+}
+
+impl Sampler {
+    /// Starts the thread; it rests until [`Sampler::watch`] wakes it.
+    pub fn start(sink: impl FnMut(Snapshot) + Send + 'static) -> io::Result<Self> {
+        let (orders, inbox) = channel();
+        thread::Builder::new().name("probes".into()).spawn(move || run(&inbox, sink))?;
+        Ok(Self { orders })
+    }
+
+    /// Starts or stops the sampling.
+    pub fn watch(&self, on: bool) {
+        // A thread that is gone samples nothing, which is what a failed order would ask for.
+        let _ = self.orders.send(on);
+    }
+}
+
+fn run(inbox: &Receiver<bool>, mut sink: impl FnMut(Snapshot)) {
+    let mut state = Snapshot::default();
+    let mut watching: Option<Watch> = None;
+    loop {
+        let order = match watching {
+            Some(_) => inbox.recv_timeout(INTERVAL),
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match order {
+            Ok(true) if watching.is_none() => watching = Some(Watch::begin()),
+            Ok(false) => watching = None,
+            Ok(true) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if let Some(watch) = &mut watching {
+            watch.sample(&mut state);
+            sink(state.clone());
+        }
+    }
+}
+
+/// What lives only while somebody looks.
+struct Watch {
+    feed: Option<GpuFeed>,
+    times: Option<CpuTimes>,
+    utilisation: BTreeMap<String, History>,
+}
+
+impl Watch {
+    fn begin() -> Self {
+        Self { feed: GpuFeed::start("nvidia-smi"), times: cpu_times(), utilisation: BTreeMap::new() }
+    }
+
+    fn sample(&mut self, state: &mut Snapshot) {
+        let times = cpu_times();
+        let earlier = std::mem::replace(&mut self.times, times);
+        state.cpu.push(times.zip(earlier).and_then(|(now, before)| now.share_since(before)));
+        state.memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| parse_memory(&text));
+        state.memory_share.push(state.memory.and_then(Memory::share));
+        let gpus = self.feed.as_ref().and_then(GpuFeed::latest).unwrap_or_default();
+        state.gpus = gpus.into_iter().map(|gpu| self.with_past(gpu)).collect();
+    }
+
+    fn with_past(&mut self, gpu: Gpu) -> GpuReading {
+        let past = self.utilisation.entry(gpu.uuid.clone()).or_default();
+        past.push(gpu.utilisation);
+        GpuReading { utilisation: past.clone(), gpu }
+    }
+}
+
+fn cpu_times() -> Option<CpuTimes> {
+    fs::read_to_string("/proc/stat").ok().and_then(|text| CpuTimes::parse(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_come_only_while_somebody_looks() {
+        let (sender, receiver) = channel();
+        let sampler = Sampler::start(move |snapshot| drop(sender.send(snapshot))).unwrap();
+        assert!(receiver.recv_timeout(Duration::from_millis(100)).is_err());
+        sampler.watch(true);
+        let snapshot = receiver.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(snapshot.memory.is_some(), cfg!(target_os = "linux"));
+        drop(sampler);
+        while receiver.recv_timeout(Duration::from_secs(5)).is_ok() {}
+    }
+}

@@ -1,0 +1,229 @@
+//! The drawing thread: takes messages in, carries effects out, draws when it is time.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::app::App;
+use super::canvas::Marks;
+use super::facts::Query;
+use super::input::Input;
+use super::link::Order;
+use super::pacer::Pacer;
+use super::screen::{Cost, Frames, open_terminal};
+use super::session::{self, Session};
+use super::theme::Theme;
+use super::update::{self, Effect, Exit, Message, Urgency};
+use super::view::view;
+use super::{Options, TuiError, input, link, source};
+use crate::probes::Sampler;
+use crate::store::Reader;
+
+/// Messages taken in before the clock is looked at again, so that a flood cannot keep a frame from being drawn.
+const BATCH: usize = 256;
+
+/// Whatever wakes the drawing thread.
+enum Wake {
+    Message(Message),
+    Input(Input),
+    Continued,
+}
+
+pub(super) fn run(options: Options) -> Result<Exit, TuiError> {
+    Reader::open(&options.run_folder)?;
+    let terminal = open_terminal().map_err(TuiError::NoTerminal)?;
+    let size = crossterm::terminal::size().map_err(TuiError::NoTerminal)?;
+    let (wake, wakes) = channel();
+    let stop = Stop(Arc::new(AtomicBool::new(false)));
+    // Before the session, so that the sender of the session is the last one to go.
+    let (continued, continues) = channel();
+    let session = Session::begin(options.log.as_deref(), continued)?;
+    let forward = wake.clone();
+    spawn("continued", move || while continues.recv().is_ok() && forward.send(Wake::Continued).is_ok() {})?;
+    let frame_log = options.frame_log.as_ref().and_then(|path| File::create(path).ok());
+    let (app, outlets, pacer) = start(options, size, &wake, &stop)?;
+    let mut desk =
+        Desk { app, outlets, pacer, frames: Frames::new(terminal, size), frame_log, begun: Instant::now() };
+    let exit = desk.serve(&wakes);
+    drop(session);
+    exit
+}
+
+/// Starts every thread that feeds the screen.
+fn start(
+    options: Options,
+    size: (u16, u16),
+    wake: &Sender<Wake>,
+    stop: &Stop,
+) -> Result<(App, Outlets, Pacer), TuiError> {
+    let post = |wake: Sender<Wake>| move |message| drop(wake.send(Wake::Message(message)));
+    let (queries, asked) = channel();
+    let (folder, send) = (options.run_folder.clone(), post(wake.clone()));
+    spawn("source", move || source::run(folder, &asked, send))?;
+    let (orders, inbox) = link::orders();
+    let (own, send) = (orders.clone(), post(wake.clone()));
+    let (connect, resume) = (options.connect, options.resume);
+    let ended = Arc::clone(&stop.0);
+    spawn("link", move || link::run(&connect, &resume, &(own, inbox), &ended, &send))?;
+    let (keys, flag) = (wake.clone(), Arc::clone(&stop.0));
+    spawn("keys", move || input::run(&flag, |input| drop(keys.send(Wake::Input(input)))))?;
+    let send = post(wake.clone());
+    let sampler = Sampler::start(move |snapshot| send(Message::Machine(Box::new(snapshot))))?;
+    let glyphs = if options.ascii { &Marks::ASCII } else { &Marks::UNICODE };
+    let app = App::new(size, themes(options.theme, options.no_color), glyphs, options.hint);
+    Ok((app, Outlets { queries, orders, sampler }, Pacer::new(options.remote)))
+}
+
+/// The chosen theme and the others to change to.
+fn themes(chosen: Theme, no_color: bool) -> Vec<Theme> {
+    if no_color {
+        return vec![Theme::mono()];
+    }
+    let names = Theme::names().into_iter().filter(|name| name != chosen.name());
+    let others: Vec<Theme> = names.filter_map(|name| Theme::built_in(&name)).collect();
+    [vec![chosen], others].concat()
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), TuiError> {
+    thread::Builder::new().name(name.into()).spawn(work)?;
+    Ok(())
+}
+
+/// Tells the other threads to end when it goes.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Where effects go.
+struct Outlets {
+    queries: Sender<Query>,
+    orders: Sender<Order>,
+    sampler: Sampler,
+}
+
+struct Desk {
+    app: App,
+    outlets: Outlets,
+    pacer: Pacer,
+    frames: Frames<File>,
+    frame_log: Option<File>,
+    begun: Instant,
+}
+
+impl Desk {
+    fn now(&self) -> u64 {
+        self.begun.elapsed().as_millis() as u64
+    }
+
+    fn serve(&mut self, wakes: &Receiver<Wake>) -> Result<Exit, TuiError> {
+        self.pacer.want(Urgency::Urgent);
+        loop {
+            let wait = self.pacer.wait(self.now());
+            let first = match wait {
+                Some(0) => wakes.try_recv().map_err(|_| RecvTimeoutError::Timeout),
+                Some(ms) => wakes.recv_timeout(Duration::from_millis(ms)),
+                None => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            if matches!(first, Err(RecvTimeoutError::Disconnected)) {
+                return Ok(Exit::Detached);
+            }
+            for wake in first.into_iter().chain(wakes.try_iter()).take(BATCH) {
+                if let Some(exit) = self.take_in(wake)? {
+                    return Ok(exit);
+                }
+            }
+            if self.pacer.wait(self.now()) == Some(0) {
+                self.draw()?;
+            }
+        }
+    }
+
+    fn take_in(&mut self, wake: Wake) -> Result<Option<Exit>, TuiError> {
+        let message = match wake {
+            Wake::Message(message) => message,
+            Wake::Input(Input::Key(key)) => Message::Key(key),
+            Wake::Input(Input::Resize(width, height)) => {
+                self.frames.repaint((width, height));
+                Message::Resize(width, height)
+            }
+            Wake::Input(Input::Focus(focused)) => {
+                self.pacer.focus(focused);
+                return Ok(None);
+            }
+            Wake::Input(Input::Ended(error)) => return Err(error.into()),
+            Wake::Continued => {
+                self.come_back()?;
+                return Ok(None);
+            }
+        };
+        self.pacer.want(update::urgency(&self.app, &message));
+        for effect in update::update(&mut self.app, message) {
+            if let Some(exit) = self.carry_out(effect)? {
+                return Ok(Some(exit));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A thread that is gone has said so, or the screen is ending: a failed send is nothing new.
+    fn carry_out(&mut self, effect: Effect) -> Result<Option<Exit>, TuiError> {
+        match effect {
+            Effect::Send { id, command } => drop(self.outlets.orders.send(Order::Send { id, command })),
+            Effect::Start { id, command } => drop(self.outlets.orders.send(Order::Start { id, command })),
+            Effect::Load(query) => drop(self.outlets.queries.send(query)),
+            Effect::Watch(on) => self.outlets.sampler.watch(on),
+            Effect::Suspend => self.suspend()?,
+            Effect::Quit(exit) => return Ok(Some(exit)),
+        }
+        Ok(None)
+    }
+
+    /// Stops this process until the shell continues it.
+    fn suspend(&mut self) -> Result<(), TuiError> {
+        session::leave();
+        // Without job control the signal does nothing, and the screen comes back at once.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
+        self.come_back()
+    }
+
+    fn come_back(&mut self) -> Result<(), TuiError> {
+        session::enter()?;
+        let size = crossterm::terminal::size()?;
+        self.app.size = size;
+        self.frames.repaint(size);
+        self.pacer.want(Urgency::Urgent);
+        Ok(())
+    }
+
+    fn draw(&mut self) -> Result<(), TuiError> {
+        let app = &self.app;
+        let cost = self.frames.draw(|buffer| view(app, buffer))?;
+        let write = cost.map_or(0, |cost| cost.write.as_millis() as u64);
+        self.pacer.drawn(self.now(), write);
+        if let Some(cost) = cost {
+            self.note(cost);
+        }
+        Ok(())
+    }
+
+    /// One line per frame in the frame log; a log that cannot be written is no reason to end.
+    fn note(&mut self, cost: Cost) {
+        let at = self.now();
+        if let Some(log) = &mut self.frame_log {
+            let (draw, write) = (cost.draw.as_micros(), cost.write.as_micros());
+            let line = format!(
+                "{{\"at_ms\":{at},\"bytes\":{},\"draw_us\":{draw},\"write_us\":{write}}}\n",
+                cost.bytes
+            );
+            let _ = log.write_all(line.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Makes text that others wrote safe and readable on a terminal. The one place that decides.
+//!
+//! Whatever could steer the terminal, reorder the line or hide is shown as a visible mark instead of being
+//! sent or silently dropped. The result is its own escape: escaping twice changes nothing.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthChar;
+
+/// Marks that may pile up on one base character.
+const MARKS: usize = 4;
+
+/// What becomes of line breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Breaks {
+    /// They stay, for text that is wrapped.
+    Keep,
+    /// They become a visible mark, for text on one line.
+    Show,
+}
+
+/// Escapes a text.
+pub(crate) fn escape(text: &str, breaks: Breaks) -> Cow<'_, str> {
+    if text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut base = Base::default();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\n' if breaks == Breaks::Keep => base.start(&mut out, '\n', false),
+            '\r' if breaks == Breaks::Keep && rest.peek() == Some(&'\n') => {}
+            '\t' => {
+                out.push_str("    ");
+                base = Base { any: true, ..Base::default() };
+            }
+            '\0'..='\u{1f}' | '\u{7f}' => base.start(&mut out, picture(c), true),
+            // Presentation of a symbol and the joint of a compound emoji: left out where they belong, so
+            // that every terminal agrees on the width.
+            '\u{fe0e}' | '\u{fe0f}' if base.emoji => {}
+            '\u{200d}' if base.emoji && rest.peek().copied().is_some_and(is_emoji) => {}
+            _ if is_hidden(c) => base.name(&mut out, c),
+            _ => match c.width() {
+                Some(0) if base.any && base.marks < MARKS => {
+                    base.marks += 1;
+                    out.push(c);
+                }
+                None | Some(0) => base.name(&mut out, c),
+                Some(_) => base.start(&mut out, c, true),
+            },
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The last character that stands on its own.
+#[derive(Default)]
+struct Base {
+    any: bool,
+    emoji: bool,
+    marks: usize,
+}
+
+impl Base {
+    fn start(&mut self, out: &mut String, c: char, takes_marks: bool) {
+        out.push(c);
+        *self = Self { any: takes_marks, emoji: is_emoji(c), marks: 0 };
+    }
+
+    fn name(&mut self, out: &mut String, c: char) {
+        // Writing into a string cannot fail.
+        let _ = write!(out, "<U+{:04X}>", u32::from(c));
+        *self = Self { any: true, ..Self::default() };
+    }
+}
+
+/// The control picture of a C0 character or of delete.
+fn picture(c: char) -> char {
+    match c {
+        '\u{7f}' => '\u{2421}',
+        _ => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{2426}'),
+    }
+}
+
+fn is_emoji(c: char) -> bool {
+    matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
+}
+
+/// Characters that reorder, hide or carry a hidden message, whatever their width.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{80}'..='\u{9f}' // C1 controls
+        | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' // zero width and marks of direction
+        | '\u{2028}'..='\u{202e}' // separators and bidirectional embedding
+        | '\u{2060}'..='\u{206f}' // invisible operators, isolates, deprecated formats
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' // tags and further variation selectors
+    ) || u32::from(c) & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(text: &str) -> String {
+        escape(text, Breaks::Show).into_owned()
+    }
+
+    #[test]
+    fn sequences_lose_their_power_and_stay_visible() {
+        assert_eq!(line("a\x1b]52;c;aGk=\x07b"), "a␛]52;c;aGk=␇b");
+        assert_eq!(line("\u{9b}31m"), "<U+009B>31m");
+        assert_eq!(line("x\0\r\x7f\n"), "x␀␍␡␊");
+        assert_eq!(line("a\tb"), "a    b");
+        assert_eq!(escape("a\r\nb\n", Breaks::Keep), "a\nb\n");
+        assert_eq!(escape("a\rb", Breaks::Keep), "a␍b");
+    }
+
+    #[test]
+    fn reordering_and_hiding_are_shown() {
+        assert_eq!(line("a\u{202e}b\u{2066}\u{200b}\u{feff}"), "a<U+202E>b<U+2066><U+200B><U+FEFF>");
+        assert_eq!(line("tag\u{e0041}"), "tag<U+E0041>");
+        assert_eq!(line("\u{2028}\u{ad}\u{3164}"), "<U+2028><U+00AD><U+3164>");
+        assert_eq!(line("a\u{fe0f}"), "a<U+FE0F>");
+    }
+
+    #[test]
+    fn honest_text_of_any_script_stays() {
+        for text in ["naïve café", "日本語 ", "שלום", "e\u{301}\u{323}", "∑ 3×4 ≤ 12"] {
+            assert_eq!(line(text), text);
+        }
+        assert_eq!(line("⚠\u{fe0f} 👩\u{200d}🔬"), "⚠ 👩🔬");
+    }
+
+    #[test]
+    fn marks_are_capped_and_need_a_base() {
+        let piled = format!("e{}", "\u{301}".repeat(6));
+        assert_eq!(line(&piled), format!("e{}<U+0301>\u{301}", "\u{301}".repeat(4)));
+        assert_eq!(line("\u{301}"), "<U+0301>");
+        assert_eq!(escape("a\n\u{301}", Breaks::Keep), "a\n<U+0301>");
+    }
+
+    fn any_text() -> impl Strategy<Value = String> {
+        let nasty = prop_oneof![
+            any::<char>(),
+            (0_u32..0x100).prop_map(|c| char::from_u32(c).unwrap()),
+            (0x2000_u32..0x2070).prop_map(|c| char::from_u32(c).unwrap()),
+            (0x300_u32..0x310).prop_map(|c| char::from_u32(c).unwrap()),
+            (0xfe00_u32..0xff00).prop_map(|c| char::from_u32(c).unwrap()),
+            (0x1f468_u32..0x1f470).prop_map(|c| char::from_u32(c).unwrap()),
+        ];
+        proptest::collection::vec(nasty, 0..40).prop_map(|chars| chars.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_dangerous_is_left(text in any_text()) {
+            for breaks in [Breaks::Keep, Breaks::Show] {
+                let out = escape(&text, breaks);
+                let allowed = |c: char| breaks == Breaks::Keep && c == '\n';
+                prop_assert!(out.chars().all(|c| allowed(c) || !(c.is_control() || is_hidden(c))), "{out:?}");
+            }
+        }
+
+        #[test]
+        fn escaping_twice_changes_nothing(text in any_text()) {
+            for breaks in [Breaks::Keep, Breaks::Show] {
+                let once = escape(&text, breaks).into_owned();
+                prop_assert_eq!(escape(&once, breaks), once.as_str());
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What the screen knows of the run: committed facts, and the window of samples in sight.
+
+use crate::gym::datum::JudgedDatum;
+use crate::gym::episode::Episode;
+use crate::gym::instance::Split;
+use crate::gym::ports::TrainingProgress;
+use crate::gym::prediction::Prediction;
+use crate::gym::statistics::Estimate;
+use crate::store::{DataFilter, PhaseTiming, PredictionFilter, RunRecord, ScoredPrediction};
+
+/// The committed state of the run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) record: RunRecord,
+    pub(crate) episode: Episode,
+    pub(crate) timings: Vec<PhaseTiming>,
+    /// Paired gain on the test split between iteration 0 and the selected one, once the run is finished.
+    pub(crate) gain: Option<Estimate>,
+    /// The curve of the newest training.
+    pub(crate) curve: Vec<TrainingProgress>,
+}
+
+/// Which samples are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listing {
+    Training(DataFilter),
+    Predictions(PredictionFilter),
+}
+
+/// What the screen wants to see of the samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Query {
+    pub(crate) listing: Listing,
+    /// First row of the window.
+    pub(crate) offset: usize,
+    /// Rows of the window.
+    pub(crate) limit: usize,
+    /// Row whose answers of all iterations are wanted.
+    pub(crate) selected: usize,
+}
+
+/// One row of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Sample {
+    Datum(Box<JudgedDatum>),
+    Prediction(Box<ScoredPrediction>),
+}
+
+impl Sample {
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Datum(judged) => &judged.datum.id,
+            Self::Prediction(scored) => &scored.instance.id,
+        }
+    }
+
+    /// The instances whose answers belong beside this sample: its own, or the errors that led to it.
+    pub(crate) fn related(&self) -> Vec<(Split, String)> {
+        match self {
+            Self::Prediction(scored) => vec![(scored.instance.split, scored.instance.id.clone())],
+            Self::Datum(judged) => {
+                let errors = &judged.datum.provenance.source_errors;
+                errors.iter().take(3).map(|id| (Split::Validation, id.clone())).collect()
+            }
+        }
+    }
+}
+
+/// Every iteration's answer to one instance.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answers {
+    pub(crate) instance_id: String,
+    pub(crate) by_iteration: Vec<(u32, Prediction)>,
+}
+
+/// A window of samples, in answer to a query.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Page {
+    pub(crate) listing: Listing,
+    pub(crate) offset: usize,
+    /// Rows in the whole list.
+    pub(crate) total: usize,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) answers: Vec<Answers>,
+}
+
+impl Page {
+    pub(crate) fn sample(&self, index: usize) -> Option<&Sample> {
+        self.samples.get(index.checked_sub(self.offset)?)
+    }
+}

@@ -1,0 +1,181 @@
+//! Where things go, from the size of the terminal alone.
+
+use ratatui::layout::Rect;
+
+/// The four panes, in the order of their digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Pane {
+    Skills,
+    Iterations,
+    Machine,
+    Samples,
+}
+
+impl Pane {
+    pub(crate) const ALL: [Self; 4] = [Self::Skills, Self::Iterations, Self::Machine, Self::Samples];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Skills => "Skills",
+            Self::Iterations => "Iterations",
+            Self::Machine => "Machine",
+            Self::Samples => "Samples",
+        }
+    }
+
+    pub(crate) fn digit(self) -> usize {
+        self as usize + 1
+    }
+
+    /// The pane `steps` further round the circle.
+    pub(crate) fn after(self, steps: usize) -> Self {
+        Self::ALL[(self as usize + steps) % Self::ALL.len()]
+    }
+}
+
+/// Below this width one pane is shown at a time.
+const NARROW: u16 = 100;
+/// From this width on the right side gets more than half.
+const WIDE: u16 = 160;
+/// A window smaller than this shows no borders and no extras.
+const TINY: (u16, u16) = (36, 10);
+/// Rows of the strip that tells of the running phase while its pane is hidden.
+const STRIP: u16 = 3;
+
+/// What decides the layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) size: (u16, u16),
+    pub(crate) focus: Pane,
+    pub(crate) zoom: bool,
+    pub(crate) hint: bool,
+}
+
+/// The places of one frame. Missing ones are not drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub(crate) header: Rect,
+    pub(crate) hint: Option<Rect>,
+    pub(crate) tabs: Option<Rect>,
+    pub(crate) panes: Vec<(Pane, Rect)>,
+    pub(crate) strip: Option<Rect>,
+    pub(crate) footer: Option<Rect>,
+}
+
+impl Places {
+    pub(crate) fn of(shape: Shape) -> Self {
+        let (width, height) = shape.size;
+        let mut rest = Rect::new(0, 0, width, height);
+        let header = take_top(&mut rest, 1);
+        let tiny = width < TINY.0 || height < TINY.1;
+        let footer = (!tiny).then(|| take_bottom(&mut rest, 1));
+        let hint = (shape.hint && height >= 20).then(|| take_top(&mut rest, 1));
+        let single = width < NARROW || height < 20 || shape.zoom;
+        let tabs = (single && !tiny).then(|| take_top(&mut rest, 1));
+        let strip = (single && shape.focus != Pane::Iterations && rest.height >= 12)
+            .then(|| take_bottom(&mut rest, STRIP));
+        let panes = if single { vec![(shape.focus, rest)] } else { four(rest) };
+        Self { header, hint, tabs, panes, strip, footer }
+    }
+
+    /// The place of a pane, where it is shown.
+    pub(crate) fn pane(&self, pane: Pane) -> Option<Rect> {
+        self.panes.iter().find(|(p, _)| *p == pane).map(|(_, rect)| *rect)
+    }
+}
+
+/// What is inside the border of a pane.
+pub(crate) fn inside(area: Rect) -> Rect {
+    if area.width < 4 || area.height < 3 {
+        return area;
+    }
+    Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
+}
+
+fn four(area: Rect) -> Vec<(Pane, Rect)> {
+    let left_width = if area.width >= WIDE { area.width * 2 / 5 } else { area.width / 2 };
+    let mut right = area;
+    let mut left = take_left(&mut right, left_width);
+    let skills = take_top(&mut left, (area.height * 11 / 20).min(area.height.saturating_sub(9)));
+    let machine = take_bottom(&mut right, (area.height / 5).clamp(7, 11).min(area.height / 2));
+    vec![(Pane::Skills, skills), (Pane::Iterations, left), (Pane::Machine, machine), (Pane::Samples, right)]
+}
+
+/// Parts of the samples pane: the list, the selected sample. Either may be missing.
+pub(crate) fn samples(inner: Rect, reading: bool) -> (Option<Rect>, Option<Rect>) {
+    let mut rest = inner;
+    if inner.width >= 88 {
+        let list = take_left(&mut rest, (inner.width * 2 / 5).clamp(34, 64));
+        return (Some(list), Some(rest));
+    }
+    if reading {
+        return (None, Some(inner));
+    }
+    if inner.height >= 11 {
+        let list = take_top(&mut rest, (inner.height * 2 / 5).max(4));
+        return (Some(list), Some(rest));
+    }
+    (Some(inner), None)
+}
+
+/// Parts of the iterations pane: the table, what goes on now.
+pub(crate) fn iterations(inner: Rect) -> (Rect, Rect) {
+    let mut rest = inner;
+    let now = take_bottom(&mut rest, (inner.height / 2).max(5).min(inner.height));
+    (rest, now)
+}
+
+fn take_top(rest: &mut Rect, rows: u16) -> Rect {
+    let rows = rows.min(rest.height);
+    let taken = Rect { height: rows, ..*rest };
+    *rest = Rect { y: rest.y + rows, height: rest.height - rows, ..*rest };
+    taken
+}
+
+fn take_bottom(rest: &mut Rect, rows: u16) -> Rect {
+    let rows = rows.min(rest.height);
+    rest.height -= rows;
+    Rect { y: rest.y + rest.height, height: rows, ..*rest }
+}
+
+fn take_left(rest: &mut Rect, columns: u16) -> Rect {
+    let columns = columns.min(rest.width);
+    let taken = Rect { width: columns, ..*rest };
+    *rest = Rect { x: rest.x + columns, width: rest.width - columns, ..*rest };
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn places(width: u16, height: u16, zoom: bool) -> Places {
+        Places::of(Shape { size: (width, height), focus: Pane::Samples, zoom, hint: true })
+    }
+
+    #[test]
+    fn the_width_decides_how_many_panes_there_are() {
+        assert_eq!(places(200, 55, false).panes.len(), 4);
+        assert_eq!(places(120, 40, false).panes.len(), 4);
+        let narrow = places(80, 24, false);
+        assert_eq!((narrow.panes.len(), narrow.tabs.is_some(), narrow.strip.is_some()), (1, true, true));
+        assert_eq!(places(200, 55, true).panes.len(), 1);
+        assert_eq!(Pane::Samples.after(1), Pane::Skills);
+    }
+
+    proptest! {
+        #[test]
+        fn the_places_cover_the_screen_once(width in 0_u16..300, height in 0_u16..100, zoom: bool) {
+            let p = places(width, height, zoom);
+            let parts = [Some(p.header), p.hint, p.tabs, p.strip, p.footer].into_iter().flatten();
+            let all: Vec<Rect> = parts.chain(p.panes.iter().map(|(_, r)| *r)).collect();
+            let area: u32 = all.iter().map(|r| u32::from(r.width) * u32::from(r.height)).sum();
+            prop_assert_eq!(area, u32::from(width) * u32::from(height));
+            for (n, a) in all.iter().enumerate() {
+                prop_assert!(a.right() <= width && a.bottom() <= height);
+                prop_assert!(all[n + 1..].iter().all(|b| !a.intersects(*b)));
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Taking the terminal and giving it back, on every way out: the end, an error, a panic, a signal, a lost line.
+//!
+//! While the terminal is taken, standard output and error lead to a log, so that nothing is written over the
+//! screen. Giving back happens once, whoever asks for it first.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableFocusChange, EnableFocusChange};
+use crossterm::queue;
+use crossterm::style::ResetColor;
+use crossterm::terminal::{
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::screen::open_terminal;
+
+/// What is needed to give the terminal back.
+struct Taken {
+    terminal: File,
+    outputs: Option<(OwnedFd, OwnedFd)>,
+    /// Told when the process goes on after a stop.
+    continued: Sender<()>,
+}
+
+/// At most one screen at a time has the terminal.
+static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
+/// The thread that waits for signals is started once and stays.
+static SIGNALS: OnceLock<()> = OnceLock::new();
+
+type Hook = Box<dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync>;
+
+/// Holds the terminal; dropping it gives the terminal back.
+pub(crate) struct Session {
+    previous: Option<Arc<Hook>>,
+    alive: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Takes the terminal. `log` receives whatever is written to standard output or error meanwhile.
+    pub(crate) fn begin(log: Option<&Path>, continued: Sender<()>) -> io::Result<Self> {
+        let terminal = open_terminal()?;
+        let watched = terminal.try_clone()?;
+        *lock() = Some(Taken { terminal, outputs: None, continued });
+        let mut session = Self { previous: None, alive: Arc::new(AtomicBool::new(true)) };
+        session.install_hook();
+        SIGNALS.get_or_init(|| drop(thread::Builder::new().name("signals".into()).spawn(wait_for_signals)));
+        enter()?;
+        let outputs = divert(log)?;
+        if let Some(taken) = lock().as_mut() {
+            taken.outputs = Some(outputs);
+        }
+        let alive = Arc::clone(&session.alive);
+        thread::Builder::new().name("terminal watch".into()).spawn(move || watch(&watched, &alive))?;
+        Ok(session)
+    }
+
+    /// A panic of the drawing thread gives the terminal back before it is reported; the report of any other
+    /// thread goes to the log.
+    fn install_hook(&mut self) {
+        let previous: Arc<Hook> = Arc::new(panic::take_hook());
+        let drawing = thread::current().id();
+        let next = Arc::clone(&previous);
+        panic::set_hook(Box::new(move |info| {
+            if thread::current().id() == drawing {
+                give_back();
+            }
+            next(info);
+        }));
+        self.previous = Some(previous);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.alive.store(false, Ordering::Relaxed);
+        give_back();
+        if let Some(previous) = self.previous.take().filter(|_| !thread::panicking()) {
+            panic::set_hook(Box::new(move |info| previous(info)));
+        }
+    }
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Taken>> {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Raw mode and the alternate screen.
+pub(crate) fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    match lock().as_mut() {
+        Some(taken) => {
+            send(&mut taken.terminal, |out| queue!(out, EnterAlternateScreen, Hide, EnableFocusChange))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Back to the shell for a while; [`enter`] returns.
+pub(crate) fn leave() {
+    if let Some(taken) = lock().as_mut() {
+        restore(&mut taken.terminal);
+    }
+}
+
+/// Ends the possession of the terminal. Only the first call does anything.
+fn give_back() {
+    let Some(mut taken) = lock().take() else { return };
+    restore(&mut taken.terminal);
+    if let Some((output, error)) = taken.outputs {
+        // Without them there is nowhere to report a failure to.
+        let _ = rustix::stdio::dup2_stdout(&output);
+        let _ = rustix::stdio::dup2_stderr(&error);
+    }
+}
+
+/// As far as the terminal is still there; a part that fails must not keep the rest from happening.
+fn restore(terminal: &mut File) {
+    let _ = send(terminal, |out| {
+        queue!(out, EndSynchronizedUpdate, DisableFocusChange, ResetColor, LeaveAlternateScreen, Show)
+    });
+    let _ = disable_raw_mode();
+}
+
+fn send(terminal: &mut File, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    write(&mut bytes)?;
+    terminal.write_all(&bytes)
+}
+
+/// Leads standard output and error to the log; returns where they led before.
+fn divert(log: Option<&Path>) -> io::Result<(OwnedFd, OwnedFd)> {
+    let before = (io::stdout().as_fd().try_clone_to_owned()?, io::stderr().as_fd().try_clone_to_owned()?);
+    let opened = log.and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok());
+    let target = match opened {
+        Some(file) => file,
+        None => OpenOptions::new().write(true).open("/dev/null")?,
+    };
+    rustix::stdio::dup2_stdout(&target)?;
+    rustix::stdio::dup2_stderr(&target)?;
+    Ok(before)
+}
+
+/// Ends the process when the terminal is gone: reading keys from a terminal that hung up never returns.
+fn watch(terminal: &File, alive: &AtomicBool) {
+    while alive.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(500));
+        if rustix::termios::tcgetattr(terminal).is_err() && alive.load(Ordering::Relaxed) {
+            end_process(SIGHUP);
+        }
+    }
+}
+
+fn wait_for_signals() {
+    let Ok(mut signals) = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCONT]) else { return };
+    for signal in signals.forever() {
+        let screen = lock().as_ref().map(|taken| taken.continued.clone());
+        match (screen, signal) {
+            (Some(continued), SIGCONT) => {
+                // A screen that ended meanwhile needs no news.
+                let _ = continued.send(());
+            }
+            (Some(_), _) => end_process(signal),
+            (None, _) => {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        }
+    }
+}
+
+/// Gives the terminal back and ends the process, even when the terminal accepts nothing any more.
+fn end_process(signal: i32) -> ! {
+    let (done, wait) = channel();
+    let helper = thread::Builder::new().name("restore".into()).spawn(move || {
+        give_back();
+        // The other side may have stopped waiting.
+        let _ = done.send(());
+    });
+    if helper.is_ok() {
+        let _ = wait.recv_timeout(Duration::from_millis(500));
+    }
+    std::process::exit(128 + signal)
+}

@@ -1,0 +1,150 @@
+//! Rows of the skill tree pane, from the state of the episode.
+
+use std::collections::BTreeSet;
+
+use crate::gym::episode::Episode;
+use crate::gym::plan::Plan;
+use crate::gym::report::Report;
+use crate::gym::skill_forest::SkillTree;
+use crate::gym::statistics::Estimate;
+
+/// One row: all skills together, a skill, or a subskill.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SkillRow {
+    /// The skill; `None` is all skills.
+    pub(crate) skill: Option<String>,
+    /// The subskill, on the rows of an open tree.
+    pub(crate) subskill: Option<String>,
+    pub(crate) accuracy: Option<Estimate>,
+    /// Change of accuracy since iteration 0.
+    pub(crate) since_first: Option<f64>,
+    /// Change of accuracy since the iteration before.
+    pub(crate) since_last: Option<f64>,
+    /// Data the newest plan asks for.
+    pub(crate) allocation: Option<u32>,
+    /// The largest allocation among rows of the same level, for the length of bars.
+    pub(crate) largest: u32,
+    /// Word of the plan's action.
+    pub(crate) action: Option<&'static str>,
+    /// Accepted data over the whole run.
+    pub(crate) produced: u32,
+    /// Whether its tree is open; `None` where there is nothing to open.
+    pub(crate) open: Option<bool>,
+}
+
+/// Reports and plan that the rows are made of.
+struct Sources<'a> {
+    episode: &'a Episode,
+    now: Option<&'a Report>,
+    first: Option<&'a Report>,
+    last: Option<&'a Report>,
+    plan: Option<&'a Plan>,
+}
+
+/// The rows as of an iteration: accuracy from the newest validation report up to it, allocation from the newest
+/// plan up to it.
+pub(crate) fn rows(episode: &Episode, iteration: u32, open: &BTreeSet<String>) -> Vec<SkillRow> {
+    let upto = &episode.iterations[..(iteration as usize + 1).min(episode.iterations.len())];
+    let mut reports = upto.iter().rev().filter_map(|i| i.validation.as_ref());
+    let now = reports.next();
+    let first = upto
+        .first()
+        .and_then(|i| i.validation.as_ref())
+        .filter(|f| now.is_some_and(|n| n.iteration > f.iteration));
+    let plan = upto.iter().rev().find_map(|i| i.plans.last());
+    let sources = Sources { episode, now, first, last: reports.next(), plan };
+    let skills = names(episode, now);
+    if skills.is_empty() {
+        return Vec::new();
+    }
+    let largest = skills.iter().map(|s| plan.map_or(0, |p| p.allocated_to(s))).max().unwrap_or(0);
+    let mut rows = vec![sources.total()];
+    for skill in skills {
+        let tree = episode.forest.tree(&skill);
+        let is_open = open.contains(&skill);
+        rows.push(sources.skill(&skill, tree, is_open, largest));
+        if let Some(tree) = tree.filter(|_| is_open) {
+            rows.extend(sources.subskills(tree));
+        }
+    }
+    rows
+}
+
+/// The skills of the forest, then those that are only in the report.
+fn names(episode: &Episode, report: Option<&Report>) -> Vec<String> {
+    let mut names: Vec<String> = episode.forest.trees.iter().map(|t| t.skill.clone()).collect();
+    for skill in report.iter().flat_map(|r| &r.skills) {
+        if !names.contains(&skill.skill) {
+            names.push(skill.skill.clone());
+        }
+    }
+    names
+}
+
+impl Sources<'_> {
+    fn change(now: Option<f64>, then: Option<f64>) -> Option<f64> {
+        Some(now? - then?)
+    }
+
+    fn total(&self) -> SkillRow {
+        let mean = |report: Option<&Report>| report.map(|r| r.overall.mean);
+        SkillRow {
+            skill: None,
+            subskill: None,
+            accuracy: self.now.map(|r| r.overall),
+            since_first: Self::change(mean(self.now), mean(self.first)),
+            since_last: Self::change(mean(self.now), mean(self.last)),
+            allocation: self.plan.map(Plan::total),
+            largest: 0,
+            action: None,
+            produced: self.episode.forest.trees.iter().map(SkillTree::produced).sum(),
+            open: None,
+        }
+    }
+
+    fn skill(&self, name: &str, tree: Option<&SkillTree>, open: bool, largest: u32) -> SkillRow {
+        let accuracy = |report: Option<&Report>| report?.skill(name).map(|s| s.accuracy);
+        let mean = |report: Option<&Report>| accuracy(report).map(|a| a.mean);
+        let action = self.plan.and_then(|p| p.actions.iter().find(|a| a.skill == name));
+        SkillRow {
+            skill: Some(name.to_owned()),
+            subskill: None,
+            accuracy: accuracy(self.now),
+            since_first: Self::change(mean(self.now), mean(self.first)),
+            since_last: Self::change(mean(self.now), mean(self.last)),
+            allocation: self.plan.map(|p| p.allocated_to(name)),
+            largest,
+            action: action.map(|a| a.action.kind()),
+            produced: tree.map_or(0, SkillTree::produced),
+            open: tree.filter(|t| !t.subskills.is_empty()).map(|_| open),
+        }
+    }
+
+    fn subskills<'a>(&'a self, tree: &'a SkillTree) -> impl Iterator<Item = SkillRow> + 'a {
+        let asked = |name: &str| {
+            let of_plan = |plan: &Plan| {
+                let wanted = plan.allocations.iter().filter(|a| a.skill == tree.skill && a.subskill == name);
+                wanted.map(|a| a.count).sum::<u32>()
+            };
+            self.plan.map(of_plan)
+        };
+        let largest = tree.subskills.iter().filter_map(|s| asked(&s.name)).max().unwrap_or(0);
+        tree.subskills.iter().map(move |subskill| {
+            let accuracy =
+                |report: Option<&Report>| report?.skill(&tree.skill)?.subskills.get(&subskill.name).copied();
+            let mean = |report: Option<&Report>| accuracy(report).map(|a| a.mean);
+            SkillRow {
+                skill: Some(tree.skill.clone()),
+                subskill: Some(subskill.name.clone()),
+                accuracy: accuracy(self.now),
+                since_first: Self::change(mean(self.now), mean(self.first)),
+                since_last: Self::change(mean(self.now), mean(self.last)),
+                allocation: asked(&subskill.name),
+                largest,
+                action: None,
+                produced: subskill.produced,
+                open: None,
+            }
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! The thread that reads the database: facts when something was committed, samples when they are in sight.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::facts::{Answers, Facts, Listing, Page, Query, Sample};
+use super::update::Message;
+use crate::gym::episode::{Episode, Phase};
+use crate::gym::instance::Split;
+use crate::gym::statistics::{Estimate, paired_gain};
+use crate::store::{Reader, StoreError};
+
+/// Time between two looks at the database, which cost microseconds each.
+const LOOK: Duration = Duration::from_millis(150);
+
+/// Reads until the other side is gone.
+pub(super) fn run(folder: PathBuf, queries: &Receiver<Query>, send: impl Fn(Message)) {
+    let mut source = Source { folder, reader: None, query: None, page: None, gain: None, complaint: None };
+    loop {
+        let asked = match queries.recv_timeout(LOOK) {
+            Ok(query) => Some(queries.try_iter().last().unwrap_or(query)),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        match source.look(asked) {
+            Ok(messages) => {
+                source.complaint = None;
+                messages.into_iter().for_each(&send);
+            }
+            Err(error) => {
+                source.reader = None;
+                let text = error.to_string();
+                // Said once, not at every look.
+                if source.complaint.as_ref() != Some(&text) {
+                    source.complaint = Some(text.clone());
+                    send(Message::SourceFailed(text));
+                }
+            }
+        }
+    }
+}
+
+struct Source {
+    folder: PathBuf,
+    reader: Option<Reader>,
+    query: Option<Query>,
+    page: Option<Page>,
+    /// The gain for a selected iteration, computed once.
+    gain: Option<(u32, Option<Estimate>)>,
+    complaint: Option<String>,
+}
+
+impl Source {
+    fn look(&mut self, asked: Option<Query>) -> Result<Vec<Message>, StoreError> {
+        let mut messages = Vec::new();
+        let mut reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::open(Path::new(&self.folder))?,
+        };
+        let changed = reader.changed()?;
+        if changed {
+            messages.push(Message::Facts(Box::new(self.facts(&reader)?)));
+        }
+        let moved = asked.is_some();
+        if let Some(query) = asked {
+            self.query = Some(query);
+        }
+        if let Some(query) = self.query.clone().filter(|_| changed || moved) {
+            let page = self.page(&reader, &query, changed)?;
+            if changed && !moved && self.page.as_ref() == Some(&page) {
+                // Something else was committed.
+            } else {
+                messages.push(Message::Page(Box::new(page.clone())));
+            }
+            self.page = Some(page);
+        }
+        self.reader = Some(reader);
+        Ok(messages)
+    }
+
+    fn facts(&mut self, reader: &Reader) -> Result<Facts, StoreError> {
+        let episode = reader.episode()?;
+        let curve = match trained(&episode) {
+            Some(iteration) => reader.training_curve(iteration)?,
+            None => Vec::new(),
+        };
+        let gain = self.gain(reader, &episode)?;
+        Ok(Facts { record: reader.record()?, timings: reader.timings()?, gain, curve, episode })
+    }
+
+    fn gain(&mut self, reader: &Reader, episode: &Episode) -> Result<Option<Estimate>, StoreError> {
+        let Some(selected) = episode.selected.filter(|n| *n > 0 && episode.finished()) else {
+            return Ok(None);
+        };
+        if let Some((known, gain)) = self.gain.filter(|(known, _)| *known == selected) {
+            return Ok(gain.filter(|_| known == selected));
+        }
+        let pairs = reader.paired(Split::Test, 0, selected)?;
+        let gain = paired_gain(pairs.iter().map(|(key, before, after)| (key.as_str(), *before, *after)));
+        self.gain = Some((selected, gain));
+        Ok(gain)
+    }
+
+    fn page(&self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
+        let same = self
+            .page
+            .as_ref()
+            .filter(|page| !changed && page.listing == query.listing && page.offset == query.offset);
+        let mut page = match same {
+            Some(page) => page.clone(),
+            None => load(reader, query)?,
+        };
+        let selected = page.sample(query.selected).map(Sample::related).unwrap_or_default();
+        page.answers.clear();
+        for (split, instance_id) in selected {
+            let by_iteration = reader.answers(split, &instance_id)?;
+            page.answers.push(Answers { instance_id, by_iteration });
+        }
+        Ok(page)
+    }
+}
+
+fn load(reader: &Reader, query: &Query) -> Result<Page, StoreError> {
+    let (offset, limit) = (query.offset, query.limit);
+    let (total, samples) = match &query.listing {
+        Listing::Training(filter) => {
+            let data = reader.data(filter, offset, limit)?;
+            (reader.count_data(filter)?, data.into_iter().map(|d| Sample::Datum(Box::new(d))).collect())
+        }
+        Listing::Predictions(filter) => {
+            let scored = reader.predictions(filter, offset, limit)?;
+            let samples = scored.into_iter().map(|p| Sample::Prediction(Box::new(p))).collect();
+            (reader.count_predictions(filter)?, samples)
+        }
+    };
+    Ok(Page { listing: query.listing.clone(), offset, total, samples, answers: Vec::new() })
+}
+
+/// The iteration with the newest training curve.
+fn trained(episode: &Episode) -> Option<u32> {
+    let training = episode.work.filter(|w| w.phase == Phase::Train).map(|w| w.iteration);
+    let last = episode.iterations.iter().rposition(|i| i.training.is_some());
+    training.or_else(|| last.map(|n| n as u32))
+}

@@ -1,0 +1,335 @@
+//! How the state changes: a message comes in, effects go out. No clock, no file, no terminal.
+
+pub(crate) use commands::ANSWERS;
+
+mod commands;
+mod movement;
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+
+use super::action::{self, Action};
+use super::app::{App, Asked, Link, List, Overlay, Stage};
+use super::facts::{Facts, Page, Query};
+use super::layout::Pane;
+use crate::gym::datum::Verdict;
+use crate::gym::episode::Command;
+use crate::gym::instance::Split;
+use crate::probes::Snapshot;
+use crate::protocol::control::Live;
+
+/// How the screen ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The screen closed; a runner goes on with the run.
+    Detached,
+    /// The runner was told to end, after the running phase or now.
+    Stopping,
+    /// The screen closed and there was no runner.
+    NoRunner,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Key(KeyEvent),
+    Resize(u16, u16),
+    /// The committed state changed.
+    Facts(Box<Facts>),
+    Page(Box<Page>),
+    /// The database cannot be read.
+    SourceFailed(String),
+    Link(LinkEvent),
+    Machine(Box<Snapshot>),
+}
+
+/// News of the control socket.
+#[derive(Debug)]
+pub(crate) enum LinkEvent {
+    Connected { pid: u32 },
+    Refused { message: String },
+    Absent,
+    Live(Box<Live>),
+    Acknowledged { id: u64 },
+    StartFailed { message: String },
+}
+
+/// Something to be done outside.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    /// Send a command to the runner.
+    Send {
+        id: u64,
+        command: Command,
+    },
+    /// Start a runner, then send the command.
+    Start {
+        id: u64,
+        command: Command,
+    },
+    /// Load samples.
+    Load(Query),
+    /// Measure the machine, or stop measuring.
+    Watch(bool),
+    Suspend,
+    Quit(Exit),
+}
+
+/// How soon a frame is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Urgency {
+    None,
+    Lazy,
+    Urgent,
+}
+
+/// How soon the screen must show what a message changed.
+pub(crate) fn urgency(app: &App, message: &Message) -> Urgency {
+    match message {
+        Message::Link(LinkEvent::Live(_)) | Message::Facts(_) | Message::SourceFailed(_) => Urgency::Lazy,
+        // A page is the answer to a key that moved the selection.
+        Message::Key(_) | Message::Resize(..) | Message::Link(_) | Message::Page(_) => Urgency::Urgent,
+        Message::Machine(_) if app.watching => Urgency::Lazy,
+        Message::Machine(_) => Urgency::None,
+    }
+}
+
+/// Takes a message in.
+pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
+    let mut effects = match message {
+        Message::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
+        Message::Key(event) => {
+            app.notice = None;
+            action::lookup(app.context(), event).map_or_else(Vec::new, |action| act(app, action))
+        }
+        Message::Resize(width, height) => {
+            app.size = (width, height);
+            Vec::new()
+        }
+        Message::Facts(facts) => {
+            take_facts(app, *facts);
+            Vec::new()
+        }
+        Message::Page(page) => {
+            take_page(app, *page);
+            Vec::new()
+        }
+        Message::SourceFailed(message) => {
+            app.source_error = Some(message);
+            Vec::new()
+        }
+        Message::Link(event) => hear(app, event),
+        Message::Machine(snapshot) => {
+            app.machine = Some(*snapshot);
+            Vec::new()
+        }
+    };
+    effects.extend(follow_up(app));
+    effects
+}
+
+/// What must be asked for because the state changed, whatever changed it.
+fn follow_up(app: &mut App) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let query = app.query();
+    if query.is_some() && query != app.queried {
+        app.queried.clone_from(&query);
+        effects.extend(query.map(Effect::Load));
+    }
+    let watch = app.running() || app.focus == Pane::Machine;
+    if watch != app.watching {
+        app.watching = watch;
+        effects.push(Effect::Watch(watch));
+    }
+    effects
+}
+
+fn take_facts(app: &mut App, facts: Facts) {
+    app.source_error = None;
+    if app.asked.is_some_and(|asked| asked.stage == Stage::Acknowledged) {
+        app.asked = None;
+    }
+    if !facts.episode.running {
+        app.live = None;
+    }
+    app.facts = Some(facts);
+}
+
+fn take_page(app: &mut App, page: Page) {
+    if page.listing != app.listing() {
+        return;
+    }
+    let samples = &mut app.samples;
+    // New rows may push the selected one down: stay with the sample, unless it is the top one.
+    let old = samples.page.as_ref().filter(|p| p.listing == page.listing);
+    let id = old.and_then(|p| p.sample(samples.selected)).map(|s| s.id().to_owned());
+    if let Some(id) = id.filter(|_| samples.selected > 0)
+        && let Some(index) = page.samples.iter().position(|s| s.id() == id)
+    {
+        samples.selected = page.offset + index;
+    }
+    samples.selected = samples.selected.min(page.total.saturating_sub(1));
+    samples.page = Some(page);
+}
+
+fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
+    match event {
+        LinkEvent::Connected { pid } => {
+            app.link = Link::Connected { pid };
+            if let Some(asked) = &mut app.asked
+                && asked.stage == Stage::Starting
+            {
+                asked.stage = Stage::Sent;
+            }
+        }
+        LinkEvent::Refused { message } => {
+            app.link = Link::Refused { message };
+            app.asked = None;
+        }
+        LinkEvent::Absent => {
+            app.live = None;
+            app.link = Link::Absent;
+            if let Some(Asked { stage: Stage::Sent, .. }) = app.asked {
+                app.asked = None;
+                app.notice = Some("the runner ended before it answered; see what the state says".into());
+            }
+            if app.leaving.is_some() {
+                return vec![Effect::Quit(Exit::Stopping)];
+            }
+        }
+        LinkEvent::Live(live) => app.live = Some(*live),
+        LinkEvent::Acknowledged { id } => {
+            if let Some(asked) = app.asked.as_mut().filter(|a| a.id == id) {
+                asked.stage = Stage::Acknowledged;
+            }
+            if app.leaving == Some(id) {
+                return vec![Effect::Quit(Exit::Stopping)];
+            }
+        }
+        LinkEvent::StartFailed { message } => {
+            app.asked = None;
+            app.notice = Some(format!("the runner could not be started: {message}"));
+        }
+    }
+    Vec::new()
+}
+
+fn act(app: &mut App, action: Action) -> Vec<Effect> {
+    if let Some(Overlay::Leaving { choice }) = app.overlay {
+        return commands::answer_leaving(app, action, choice);
+    }
+    if movement::in_overlay(app, action) {
+        return Vec::new();
+    }
+    match action {
+        Action::Tell(command) => return commands::tell(app, command),
+        Action::Quit => return commands::quit(app),
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Focus(pane) => focus(app, pane),
+        Action::NextPane => focus(app, app.focus.after(1)),
+        Action::PreviousPane => focus(app, app.focus.after(Pane::ALL.len() - 1)),
+        Action::Zoom => app.zoom = !app.zoom,
+        Action::Help => app.overlay = Some(Overlay::Help { scroll: 0 }),
+        Action::HideHint => app.hint = false,
+        Action::NextTheme => app.theme = (app.theme + 1) % app.themes.len(),
+        Action::FollowSkill => {
+            app.samples.follow = !app.samples.follow;
+            restart_list(app);
+        }
+        Action::OtherList => {
+            app.samples.list = match app.samples.list {
+                List::Training => List::Predictions,
+                List::Predictions => List::Training,
+            };
+            restart_list(app);
+        }
+        Action::NextFilter => {
+            next_filter(app);
+            restart_list(app);
+        }
+        Action::OtherSplit => {
+            app.samples.list = List::Predictions;
+            app.samples.split =
+                if app.samples.split == Split::Test { Split::Validation } else { Split::Test };
+            restart_list(app);
+        }
+        Action::NextSample => movement::sample(app, 1),
+        Action::PreviousSample => movement::sample(app, -1),
+        Action::Choose(_) => {}
+        Action::Open => open(app),
+        Action::Close => close(app),
+        Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::Top | Action::Bottom => {
+            movement::in_pane(app, action);
+        }
+    }
+    Vec::new()
+}
+
+fn focus(app: &mut App, pane: Pane) {
+    app.focus = pane;
+    app.samples.reading = false;
+}
+
+/// The list is another one now: start at its top.
+fn restart_list(app: &mut App) {
+    app.samples.selected = 0;
+    app.samples.scroll = 0;
+    app.samples.reading = false;
+}
+
+fn next_filter(app: &mut App) {
+    let samples = &mut app.samples;
+    match samples.list {
+        List::Training => {
+            samples.verdict = match samples.verdict {
+                None => Some(Verdict::Accepted),
+                Some(Verdict::Accepted) => Some(Verdict::Rejected),
+                Some(_) => None,
+            };
+        }
+        List::Predictions => {
+            samples.correct = match samples.correct {
+                None => Some(false),
+                Some(false) => Some(true),
+                Some(true) => None,
+            };
+        }
+    }
+}
+
+fn open(app: &mut App) {
+    match app.focus {
+        Pane::Skills => {
+            let Some(skill) = app.skill.0.clone() else { return };
+            let opens = app.skill_rows().iter().any(|r| r.skill.as_ref() == Some(&skill) && r.open.is_some());
+            if app.open.remove(&skill) {
+                app.skill.1 = None;
+            } else if opens {
+                app.open.insert(skill);
+            } else {
+                app.notice = Some("this skill has no subskills yet: a plan that explores adds them".into());
+            }
+        }
+        Pane::Iterations => app.overlay = Some(Overlay::Details { scroll: 0 }),
+        Pane::Machine => {}
+        Pane::Samples => {
+            app.samples.reading = app.selected_sample().is_some();
+            app.samples.scroll = 0;
+        }
+    }
+}
+
+fn close(app: &mut App) {
+    match app.focus {
+        Pane::Skills => {
+            if let Some(skill) = &app.skill.0 {
+                app.open.remove(skill);
+            }
+            app.skill.1 = None;
+        }
+        Pane::Samples => {
+            app.samples.reading = false;
+            app.samples.scroll = 0;
+        }
+        Pane::Iterations | Pane::Machine => {}
+    }
+}

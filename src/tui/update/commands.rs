@@ -1,0 +1,96 @@
+//! Commands to the runner, and the question before leaving.
+
+use super::{Effect, Exit};
+use crate::gym::episode::Command;
+use crate::tui::action::Action;
+use crate::tui::app::{App, Asked, Link, Overlay, Stage};
+
+/// Answers of the question before leaving, in order.
+pub(crate) const ANSWERS: [&str; 4] = [
+    "d  leave; the run goes on in the background",
+    "s  stop after the running phase, and leave",
+    "x  stop now, and leave (the running phase is repeated on resume)",
+    "c  stay here",
+];
+
+/// A person asks something of the run.
+pub(super) fn tell(app: &mut App, command: Command) -> Vec<Effect> {
+    match refusal(app, command) {
+        Some(reason) => {
+            app.notice = Some(reason);
+            Vec::new()
+        }
+        None => vec![ask(app, command)],
+    }
+}
+
+/// Why a command would change nothing.
+fn refusal(app: &App, command: Command) -> Option<String> {
+    let holds = matches!(command, Command::Pause | Command::Stop | Command::StopNow);
+    let starting = app.asked.is_some_and(|asked| asked.stage == Stage::Starting);
+    let running = app.running();
+    if let Link::Refused { message } = &app.link {
+        return Some(format!("the runner refuses this program: {message}"));
+    }
+    if !holds && app.facts.as_ref().is_some_and(|f| f.episode.finished()) {
+        return Some("the run is finished; there is nothing left to do in it".into());
+    }
+    if starting {
+        return Some("a runner is being started; wait a moment".into());
+    }
+    if holds && !app.connected() {
+        return Some("no runner is there, so nothing runs; r resumes the run".into());
+    }
+    (command == Command::Pause && !running && app.asked.is_none()).then(|| "it is paused already".into())
+}
+
+fn ask(app: &mut App, command: Command) -> Effect {
+    let id = app.next_id;
+    app.next_id += 1;
+    let connected = app.connected();
+    let stage = if connected { Stage::Sent } else { Stage::Starting };
+    app.asked = Some(Asked { id, command, stage });
+    if connected { Effect::Send { id, command } } else { Effect::Start { id, command } }
+}
+
+/// `q`: a question when a runner is there, else the end.
+pub(super) fn quit(app: &mut App) -> Vec<Effect> {
+    if app.leaving.is_some() {
+        return vec![Effect::Quit(Exit::Stopping)];
+    }
+    if !app.connected() {
+        return vec![Effect::Quit(Exit::NoRunner)];
+    }
+    app.overlay = Some(Overlay::Leaving { choice: 0 });
+    Vec::new()
+}
+
+/// A key while the question is asked.
+pub(super) fn answer_leaving(app: &mut App, action: Action, choice: usize) -> Vec<Effect> {
+    let last = ANSWERS.len() - 1;
+    match action {
+        Action::Up => app.overlay = Some(Overlay::Leaving { choice: choice.checked_sub(1).unwrap_or(last) }),
+        Action::Down => app.overlay = Some(Overlay::Leaving { choice: (choice + 1) % ANSWERS.len() }),
+        Action::Open => return leave(app, choice),
+        Action::Choose(chosen) => return leave(app, chosen),
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn leave(app: &mut App, choice: usize) -> Vec<Effect> {
+    app.overlay = None;
+    let command = match choice {
+        0 => return vec![Effect::Quit(Exit::Detached)],
+        1 => Command::Stop,
+        2 => Command::StopNow,
+        _ => return Vec::new(),
+    };
+    if !app.connected() {
+        return vec![Effect::Quit(Exit::NoRunner)];
+    }
+    let effect = ask(app, command);
+    app.leaving = app.asked.map(|asked| asked.id);
+    app.notice = Some("stop asked; this screen closes when the runner has answered (q closes it now)".into());
+    vec![effect]
+}

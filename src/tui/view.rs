@@ -1,0 +1,155 @@
+//! Draws the state into a frame. Reads only.
+
+mod details;
+mod iterations;
+mod machine;
+mod now;
+mod overlay;
+mod samples;
+mod sheet;
+mod skills;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::action;
+use super::app::App;
+use super::canvas::{Canvas, Line};
+use super::layout::{self, Pane};
+use super::status::{self, State};
+use super::text;
+use super::theme::Scope;
+
+/// Draws a whole frame.
+pub(crate) fn view(app: &App, buffer: &mut Buffer) {
+    let mut canvas = Canvas::new(buffer, app.theme(), app.glyphs);
+    let places = app.places();
+    header(app, &mut canvas, places.header);
+    if let Some(area) = places.hint {
+        hint(&mut canvas, area);
+    }
+    if let Some(area) = places.tabs {
+        tabs(app, &mut canvas, area);
+    }
+    for (pane, area) in &places.panes {
+        self::pane(app, &mut canvas, *pane, *area);
+    }
+    if let Some(area) = places.strip {
+        now::strip(app, &mut canvas, area);
+    }
+    if let Some(area) = places.footer {
+        footer(app, &mut canvas, area);
+    }
+    overlay::draw(app, &mut canvas);
+}
+
+fn pane(app: &App, canvas: &mut Canvas<'_>, pane: Pane, area: Rect) {
+    let focused = app.focus == pane && app.overlay.is_none();
+    let (mark, name) = if focused { (Scope::Key, Scope::TitleFocus) } else { (Scope::Title, Scope::Title) };
+    let mut title = Line::of(mark, format!(" {} ", pane.digit())).with(name, pane.name());
+    let about = match pane {
+        Pane::Skills => skills::about(app),
+        Pane::Iterations => iterations::about(app),
+        Pane::Machine => machine::about(app),
+        Pane::Samples => samples::about(app),
+    };
+    let room = usize::from(area.width).saturating_sub(title.width() + 8);
+    if !about.is_empty() && room > 6 {
+        title.push(Scope::Muted, format!(": {}", text::cut(&about, room)));
+    }
+    title.push(name, " ");
+    let inner = canvas.block(area, &title, focused);
+    match pane {
+        Pane::Skills => skills::draw(app, canvas, inner, focused),
+        Pane::Iterations => iterations::draw(app, canvas, inner, focused),
+        Pane::Machine => machine::draw(app, canvas, inner),
+        Pane::Samples => samples::draw(app, canvas, inner, focused),
+    }
+}
+
+/// The run on the left; what goes on and who does it on the right.
+fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let (scope, badge) = State::of(app).badge();
+    let (link_scope, link) = status::link(app);
+    let mut right = Line::of(scope, format!("{} {badge}", canvas.glyphs.here));
+    if usize::from(area.width) >= right.width() + link.len() + 20 {
+        right.push(Scope::Muted, " · ");
+        right.push(link_scope, link);
+    }
+    right.push(Scope::Text, " ");
+    let room = usize::from(area.width).saturating_sub(right.width() + 2);
+    let mut left = Line::of(Scope::Strong, " dataenvgym ");
+    if let Some(facts) = &app.facts {
+        let r = &facts.record;
+        let rest = format!(
+            "{} · {}, policy {}, engine {}, student {}",
+            r.name, r.task, r.policy, r.engine, r.student
+        );
+        left.push(Scope::Text, text::cut(&rest, room.saturating_sub(left.width())));
+    }
+    canvas.line(Rect { width: (room as u16).min(area.width), ..area }, 0, &left);
+    let start = usize::from(area.width).saturating_sub(right.width()) as u16;
+    canvas.line(Rect { x: area.x + start, width: area.width - start, ..area }, 0, &right);
+}
+
+/// What a newcomer looks at.
+fn hint(canvas: &mut Canvas<'_>, area: Rect) {
+    let long = " A run repeats: evaluate the student, plan for its weak skills, generate and check data, train. \
+        r starts, ? explains every key, Esc hides this line.";
+    let short = " A run: evaluate, plan, generate, check, train. r starts, ? helps, Esc hides.";
+    let fits = text::width(long) <= usize::from(area.width);
+    canvas.text(area.x, area.y, area.width, Scope::Hint, if fits { long } else { short });
+}
+
+fn tabs(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let mut line = Line::of(Scope::Text, " ");
+    for pane in Pane::ALL {
+        let (digit, name) =
+            if pane == app.focus { (Scope::Key, Scope::TitleFocus) } else { (Scope::Muted, Scope::Text) };
+        line.push(digit, format!("{} ", pane.digit()));
+        line.push(name, pane.name());
+        line.push(Scope::Text, "   ");
+    }
+    canvas.line(area, 0, &line);
+}
+
+/// A message, or what was asked for, or the keys that mean something here.
+fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    if let Some(notice) = &app.notice {
+        canvas.line(area, 0, &Line::of(Scope::Warn, format!(" {notice}")));
+        return;
+    }
+    let width = usize::from(area.width);
+    let mut line = Line::of(Scope::Text, " ");
+    for binding in action::offered(app.context()) {
+        let keys = binding.keys[0].to_string();
+        if line.width() + keys.len() + binding.name.len() + 3 > width {
+            break;
+        }
+        line.push(Scope::Key, keys);
+        line.push(Scope::Text, format!(" {}   ", binding.name));
+    }
+    canvas.line(area, 0, &line);
+}
+
+/// How far the open overlay can be scrolled, plus one.
+pub(crate) fn overlay_stops(app: &App) -> usize {
+    overlay::content(app).map_or(1, |(_, inner, lines)| stops(lines.len(), inner))
+}
+
+/// How far the machine pane can be scrolled, plus one.
+pub(crate) fn machine_stops(app: &App) -> usize {
+    let area = app.places().pane(Pane::Machine).map(layout::inside).unwrap_or_default();
+    stops(machine::lines(app, area.width.into()).len(), area)
+}
+
+/// How far the sample that is read can be scrolled, plus one.
+pub(crate) fn reading_stops(app: &App) -> usize {
+    let area = app.places().pane(Pane::Samples).map(layout::inside).unwrap_or_default();
+    let detail = layout::samples(area, true).1.map(samples::text_area).unwrap_or_default();
+    stops(sheet::of_selected(app, detail.width.into()).len(), detail)
+}
+
+fn stops(lines: usize, area: Rect) -> usize {
+    lines.saturating_sub(area.height.into()) + 1
+}

@@ -1,0 +1,85 @@
+//! The second pane: one row per iteration, and below it what goes on now.
+
+use ratatui::layout::Rect;
+
+use super::now;
+use crate::gym::episode::{Episode, Iteration};
+use crate::gym::report::Report;
+use crate::store::PhaseTiming;
+use crate::tui::app::{App, window};
+use crate::tui::canvas::{Canvas, Glyphs, Line};
+use crate::tui::layout;
+use crate::tui::text::{duration, interval, left, percent, right};
+use crate::tui::theme::Scope;
+
+/// What the title says beside the name.
+pub(super) fn about(app: &App) -> String {
+    let Some(facts) = &app.facts else { return String::new() };
+    let budget = &facts.episode.rules.budget;
+    let done = facts.episode.iterations.len().saturating_sub(1);
+    let data = budget.training_data.map(|d| format!(", {} of {d} data", facts.episode.accepted()));
+    format!("{done} of {}{}", budget.iterations, data.unwrap_or_default())
+}
+
+/// Time an iteration's phases took, in milliseconds; those still running do not count.
+pub(super) fn spent(timings: &[PhaseTiming], iteration: u32) -> u64 {
+    let phases = timings.iter().filter(|t| t.iteration == iteration);
+    phases.filter_map(|t| u64::try_from(t.ended_ms? - t.began_ms).ok()).sum()
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool) {
+    let Some(facts) = &app.facts else {
+        let text = app.source_error.as_deref().unwrap_or("Reading the run.");
+        canvas.lines(area, &crate::tui::canvas::paragraph(Scope::Muted, text, area.width.into()), 0);
+        return;
+    };
+    let (table, below) = layout::iterations(area);
+    let episode = &facts.episode;
+    let wide = area.width >= 64;
+    canvas.line(table, 0, &heading(wide));
+    let visible = usize::from(table.height.saturating_sub(1)).max(1);
+    let selected = app.shown_iteration() as usize;
+    let top = window(selected, visible, episode.iterations.len());
+    for (n, row) in episode.iterations.iter().enumerate().skip(top).take(visible) {
+        let at = (n - top) as u16 + 1;
+        let time = spent(&facts.timings, n as u32);
+        canvas.line(table, at, &line(episode, n as u32, row, time, canvas.glyphs, wide));
+        if n == selected {
+            canvas.highlight(table, at, focused);
+        }
+    }
+    now::draw(app, canvas, below);
+}
+
+fn heading(wide: bool) -> Line {
+    let mut text = left("    ", 5) + &left("validation", 15) + &left("test", 15);
+    text += &right("data", 6);
+    text += &right("rejected", if wide { 10 } else { 9 });
+    text += &right("time", 13);
+    Line::of(Scope::Muted, text)
+}
+
+fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, glyphs: Glyphs, wide: bool) -> Line {
+    let selected = episode.selected == Some(n);
+    let working = episode.work.filter(|_| episode.running).is_some_and(|w| w.iteration == n);
+    let (scope, mark) = match (selected, working) {
+        (true, _) => (Scope::Good, glyphs.best),
+        (false, true) => (Scope::Running, glyphs.here),
+        (false, false) => (Scope::Text, " "),
+    };
+    let mut line = Line::of(scope, format!("{mark} ")).with(Scope::Strong, left(&n.to_string(), 3));
+    for report in [&row.validation, &row.test] {
+        let (mean, range) = report.as_ref().map_or_else(|| ("-".to_owned(), String::new()), score);
+        line.push(Scope::Text, right(&mean, 6));
+        line.push(Scope::Muted, left(&format!(" {range}"), 9));
+    }
+    let number = |count: u32| if row.generated == 0 { "-".to_owned() } else { count.to_string() };
+    line.push(Scope::Text, right(&number(row.accepted), 6));
+    line.push(Scope::Text, right(&number(row.rejected), if wide { 10 } else { 9 }));
+    line.push(Scope::Muted, right(&if time > 0 { duration(time) } else { String::new() }, 13));
+    line
+}
+
+fn score(report: &Report) -> (String, String) {
+    (percent(report.overall.mean), interval(&report.overall))
+}

@@ -1,0 +1,118 @@
+//! What goes on now: the running phase, or why nothing runs.
+
+use ratatui::layout::Rect;
+
+use crate::gym::episode::{Phase, Work};
+use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Line, paragraph};
+use crate::tui::status::{self, Progress, State};
+use crate::tui::theme::Scope;
+
+/// Below the table of iterations.
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let state = State::of(app);
+    let (scope, badge) = state.badge();
+    canvas.rule(area, 0, &Line::of(Scope::Title, " now: ").with(scope, format!("{badge} ")));
+    let inner = Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(2),
+        height: area.height.saturating_sub(1),
+    };
+    let columns = usize::from(inner.width);
+    let lines = match state {
+        State::Running(work) => running(app, canvas, work, columns),
+        _ => holding(app, &state, columns),
+    };
+    let fits = usize::from(inner.height);
+    if lines.len() > fits && fits > 0 {
+        canvas.lines(inner, &lines[..fits - 1], 0);
+        canvas.line(inner, inner.height - 1, &Line::of(Scope::Hint, "more: 2, then Enter"));
+    } else {
+        canvas.lines(inner, &lines, 0);
+    }
+}
+
+/// At the bottom of another pane, on a narrow screen.
+pub(super) fn strip(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    draw(app, canvas, area);
+}
+
+/// Why nothing runs, and what to press.
+pub(super) fn holding(app: &App, state: &State, columns: usize) -> Vec<Line> {
+    let mut lines: Vec<Line> =
+        state.reasons(app).iter().flat_map(|(scope, text)| paragraph(*scope, text, columns)).collect();
+    if let Some(asked) = status::transition(app) {
+        lines.splice(0..0, paragraph(Scope::Running, &asked, columns));
+    }
+    if let Some(error) = &app.source_error {
+        lines.extend(paragraph(Scope::Bad, error, columns));
+    }
+    lines
+}
+
+fn running(app: &App, canvas: &Canvas<'_>, work: Work, columns: usize) -> Vec<Line> {
+    let title = format!("{}: {}", status::describe(work), status::explain(work));
+    let mut lines = Vec::new();
+    let progress = status::progress(app, work);
+    match &progress {
+        Some(progress) => lines.push(bar(canvas, progress, columns)),
+        None => lines.push(Line::of(Scope::Muted, "no news from the runner yet")),
+    }
+    if let Some(asked) = status::transition(app) {
+        lines.extend(paragraph(Scope::Running, &asked, columns));
+    }
+    if let Some(progress) = &progress {
+        let parts = [&progress.time, &progress.quality, &progress.speed];
+        let said: Vec<&str> = parts.iter().map(|p| p.as_str()).filter(|p| !p.is_empty()).collect();
+        lines.extend(flow(&said, columns));
+    }
+    let curve = sparkline(app, canvas, work, columns);
+    lines.extend(curve);
+    lines.extend(paragraph(Scope::Muted, &title, columns));
+    if let Some(message) = app.facts.as_ref().and_then(|f| f.episode.last_failure.as_ref()) {
+        let failures = app.facts.as_ref().map_or(0, |f| f.episode.failures);
+        lines.extend(paragraph(Scope::Warn, &format!("tried {failures} times before: {message}"), columns));
+    }
+    lines
+}
+
+/// Short statements, as many on a line as fit.
+fn flow(said: &[&str], columns: usize) -> Vec<Line> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in said {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 3 + part.chars().count() <= columns => {
+                line.push_str(" · ");
+                line.push_str(part);
+            }
+            _ => lines.push((*part).to_owned()),
+        }
+    }
+    lines.into_iter().map(|line| Line::of(Scope::Text, line)).collect()
+}
+
+fn bar(canvas: &Canvas<'_>, progress: &Progress, columns: usize) -> Line {
+    let Some(share) = progress.share else { return Line::of(Scope::Text, progress.count.as_str()) };
+    let tail = format!(" {:3.0} %  {}", (share * 100.0).floor(), progress.count);
+    let room = columns.saturating_sub(tail.len()).clamp(4, 40);
+    let (full, empty) = canvas.glyphs.bar(share, room);
+    Line::of(Scope::Bar, full).with(Scope::Muted, empty).with(Scope::Text, tail)
+}
+
+/// The loss over the steps of the training under way, scaled to what it was at most.
+fn sparkline(app: &App, canvas: &Canvas<'_>, work: Work, columns: usize) -> Option<Line> {
+    let curve = &app.facts.as_ref().filter(|_| work.phase == Phase::Train)?.curve;
+    let room = columns.saturating_sub(16).min(60);
+    if curve.len() < 2 || room < 4 {
+        return None;
+    }
+    let highest = curve.iter().map(|p| p.loss).filter(|l| l.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
+    let count = room.min(curve.len());
+    let values = (0..count).map(|n| {
+        let point = &curve[n * (curve.len() - 1) / (count - 1).max(1)];
+        Some((point.loss / highest) as f32).filter(|v| v.is_finite())
+    });
+    let text = canvas.glyphs.sparkline(values);
+    Some(Line::of(Scope::Muted, "loss by step  ").with(Scope::Bar, text))
+}

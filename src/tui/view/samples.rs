@@ -1,0 +1,164 @@
+//! The fourth pane: training data or predictions, and the selected one in full.
+
+use ratatui::layout::Rect;
+
+use super::sheet;
+use crate::gym::datum::Verdict;
+use crate::tui::app::{App, List};
+use crate::tui::canvas::{Canvas, Glyphs, Line};
+use crate::tui::facts::{Listing, Sample};
+use crate::tui::layout;
+use crate::tui::text::{left, one_line, width, wrap};
+use crate::tui::theme::Scope;
+
+/// What the title says beside the name.
+pub(super) fn about(app: &App) -> String {
+    let (what, filter, iteration) = match app.listing() {
+        Listing::Training(filter) => (
+            "training data",
+            filter.verdict.map_or("all", Verdict::as_str),
+            filter.iteration.map(|n| format!(", iteration {n}")),
+        ),
+        Listing::Predictions(filter) => (
+            if filter.split == crate::gym::instance::Split::Test {
+                "test predictions"
+            } else {
+                "predictions"
+            },
+            match filter.correct {
+                None => "all",
+                Some(false) => "wrong",
+                Some(true) => "right",
+            },
+            Some(format!(", iteration {}", filter.iteration)),
+        ),
+    };
+    let skill = if app.samples.follow { app.skill.0.clone() } else { None };
+    let skill = skill.map_or_else(String::new, |s| format!(", {s}"));
+    let total = app.samples.page.as_ref().filter(|p| p.listing == app.listing()).map(|p| p.total);
+    let count = match total {
+        Some(total) if total > 0 => format!(", {} of {total}", app.samples.selected + 1),
+        _ => String::new(),
+    };
+    format!("{what}, {filter}{skill}{}{count}", iteration.unwrap_or_default())
+}
+
+/// The place of the text within the place of the sample.
+pub(super) fn text_area(detail: Rect) -> Rect {
+    Rect {
+        x: detail.x + 1,
+        y: detail.y + 1,
+        width: detail.width.saturating_sub(2),
+        height: detail.height.saturating_sub(1),
+    }
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool) {
+    let page = app.samples.page.as_ref().filter(|p| p.listing == app.listing());
+    if page.is_none_or(|p| p.total == 0) {
+        let inset = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+        let text = if page.is_some() { nothing(app) } else { "Loading." };
+        let lines: Vec<Line> =
+            wrap(text, inset.width.into()).into_iter().map(|l| Line::of(Scope::Muted, l)).collect();
+        canvas.lines(inset, &lines, 0);
+        return;
+    }
+    let (list, detail) = layout::samples(area, app.samples.reading);
+    if let Some(list) = list {
+        rows(app, canvas, list, focused && !app.samples.reading);
+    }
+    if let Some(detail) = detail {
+        let beside = list.is_some_and(|l| l.y == detail.y);
+        self::detail(app, canvas, detail, beside);
+    }
+}
+
+/// Why the list is empty, and what to do.
+fn nothing(app: &App) -> &'static str {
+    let filtered = match app.samples.list {
+        List::Training => app.samples.verdict.is_some(),
+        List::Predictions => app.samples.correct.is_some(),
+    };
+    if filtered || (app.samples.follow && app.skill.0.is_some()) {
+        return "Nothing matches. a changes the filter, f shows all skills, t switches between training data and \
+            predictions.";
+    }
+    match app.samples.list {
+        List::Training if app.iteration == Some(0) => {
+            "Iteration 0 is the student before any training, so it has no training data. t shows its predictions."
+        }
+        List::Training => {
+            "No training data yet: the first plan comes after the first evaluation. t shows the student's \
+            predictions."
+        }
+        List::Predictions => "No predictions here yet. v switches between the validation and the test split.",
+    }
+}
+
+fn rows(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool) {
+    let Some(page) = &app.samples.page else { return };
+    let top = app.list_top();
+    let visible = usize::from(area.height).min(page.total - top.min(page.total));
+    for (at, index) in (top..top + visible).enumerate() {
+        let line = match page.sample(index) {
+            Some(sample) => {
+                row(sample, canvas.glyphs, area.width.into(), app.skill.0.is_some() && app.samples.follow)
+            }
+            None => Line::of(Scope::Muted, " ..."),
+        };
+        canvas.line(area, at as u16, &line);
+        if index == app.samples.selected {
+            canvas.highlight(area, at as u16, focused);
+        }
+    }
+}
+
+/// The mark of a sample.
+pub(super) fn mark(sample: &Sample, glyphs: Glyphs) -> (Scope, &'static str) {
+    match sample {
+        Sample::Datum(judged) => match judged.verdict {
+            Verdict::Accepted => (Scope::Good, glyphs.right),
+            Verdict::Rejected => (Scope::Bad, glyphs.wrong),
+            Verdict::Pending => (Scope::Muted, glyphs.pending),
+        },
+        Sample::Prediction(scored) if scored.prediction.correct => (Scope::Good, glyphs.right),
+        Sample::Prediction(_) => (Scope::Bad, glyphs.wrong),
+    }
+}
+
+fn row(sample: &Sample, glyphs: Glyphs, columns: usize, one_skill: bool) -> Line {
+    let (scope, sign) = mark(sample, glyphs);
+    let (skill, question) = match sample {
+        Sample::Datum(judged) => (judged.datum.skill.as_str(), judged.datum.instruction.as_str()),
+        Sample::Prediction(scored) => {
+            (scored.instance.skill.as_deref().unwrap_or(""), scored.instance.content.question())
+        }
+    };
+    let mut line = Line::of(scope, format!(" {sign} "));
+    if !one_skill && columns >= 40 && !skill.is_empty() {
+        let room = width(skill).clamp(8, columns / 3).max(columns / 4);
+        line.push(Scope::Muted, format!("{} ", left(skill, room)));
+    }
+    line.push(Scope::Text, one_line(question));
+    line
+}
+
+fn detail(app: &App, canvas: &mut Canvas<'_>, area: Rect, beside: bool) {
+    let scope = if app.samples.reading { Scope::TitleFocus } else { Scope::Title };
+    let caption = app.selected_sample().map_or_else(String::new, |s| format!(" {} ", s.id()));
+    let inner = text_area(area);
+    let lines = sheet::of_selected(app, inner.width.into());
+    let stops = lines.len().saturating_sub(inner.height.into());
+    let skip = if app.samples.reading { app.samples.scroll.min(stops) } else { 0 };
+    let more = stops.saturating_sub(skip);
+    let mut title = Line::of(scope, caption);
+    if more > 0 {
+        let how = if app.samples.reading { "j scrolls" } else { "Enter reads" };
+        title.push(Scope::Hint, format!("{more} more lines, {how} "));
+    }
+    canvas.rule(area, 0, &title);
+    if beside {
+        canvas.text(area.x, area.y, 1, Scope::Border, " ");
+    }
+    canvas.lines(inner, &lines, skip);
+}

@@ -1,0 +1,132 @@
+//! The first pane: accuracy per skill, and what the plan does about it.
+
+use ratatui::layout::Rect;
+
+use crate::tui::app::{App, window};
+use crate::tui::canvas::{Canvas, Glyphs, Line};
+use crate::tui::skills::SkillRow;
+use crate::tui::text::{interval, left, percent, points, right, wrap};
+use crate::tui::theme::Scope;
+
+/// What the title says beside the name.
+pub(super) fn about(app: &App) -> String {
+    let Some(facts) = &app.facts else { return String::new() };
+    let Some(report) = app.shown_report() else { return "no accuracy yet".into() };
+    let mut plans = facts.episode.iterations.iter().take(app.shown_iteration() as usize + 1).rev();
+    let planned = plans.find_map(|i| i.plans.last()).map(|p| format!(", plan of iteration {}", p.iteration));
+    format!("validation accuracy after iteration {}{}", report.iteration, planned.unwrap_or_default())
+}
+
+/// Widths of the columns; 0 leaves one out.
+#[derive(Default)]
+struct Columns {
+    name: usize,
+    interval: usize,
+    last: usize,
+    bar: usize,
+    action: usize,
+    produced: usize,
+}
+
+impl Columns {
+    /// Name, accuracy, change since 0 and allocation always; the others as far as they fit, by worth.
+    fn of(width: usize, longest: usize) -> Self {
+        let wanted = longest.clamp(10, 30);
+        let mut room = width.saturating_sub(wanted + 7 + 7 + 6);
+        let mut take = |columns: usize| {
+            let taken = if room >= columns { columns } else { 0 };
+            room -= taken;
+            taken
+        };
+        let mut columns = Self { action: take(8), interval: take(8), bar: take(7), ..Self::default() };
+        (columns.last, columns.produced) = (take(7), take(6));
+        while columns.bar > 0 && columns.bar < 16 && take(1) > 0 {
+            columns.bar += 1;
+        }
+        columns.name = wanted + room.min(12);
+        columns
+    }
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool) {
+    let rows = app.skill_rows();
+    if rows.is_empty() {
+        let text = "The skills appear here once the student was evaluated: how many of a skill's questions it \
+            answers, how sure that is, and how much training data the plan asks for.";
+        for (row, line) in wrap(text, area.width.saturating_sub(2).into()).iter().enumerate() {
+            let inset = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+            canvas.line(inset, row as u16, &Line::of(Scope::Muted, line.as_str()));
+        }
+        return;
+    }
+    let longest = rows.iter().map(|r| name(r, canvas.glyphs).chars().count()).max().unwrap_or(0);
+    let columns = Columns::of(area.width.into(), longest);
+    canvas.line(area, 0, &heading(&columns));
+    let visible = usize::from(area.height.saturating_sub(1)).max(1);
+    let selected = app.selected_row(&rows);
+    let top = window(selected, visible, rows.len());
+    for (n, row) in rows.iter().enumerate().skip(top).take(visible) {
+        let at = (n - top) as u16 + 1;
+        canvas.line(area, at, &line(row, &columns, canvas.glyphs));
+        if n == selected {
+            canvas.highlight(area, at, focused);
+        }
+    }
+}
+
+fn heading(columns: &Columns) -> Line {
+    let text = left("skill", columns.name)
+        + &right("right", 7)
+        + &right("95 %", columns.interval)
+        + &right("from 0", 7)
+        + &right("last", columns.last)
+        + &right("asked", 6)
+        + &left("", columns.bar)
+        + &left(" action", columns.action)
+        + &right("made", columns.produced);
+    Line::of(Scope::Muted, text)
+}
+
+fn name(row: &SkillRow, glyphs: Glyphs) -> String {
+    match (&row.skill, &row.subskill) {
+        (None, _) => "all skills".into(),
+        (Some(_), Some(subskill)) => format!("    {subskill}"),
+        (Some(skill), None) => match row.open {
+            Some(true) => format!("{} {skill}", glyphs.open),
+            Some(false) => format!("{} {skill}", glyphs.folded),
+            None => format!("  {skill}"),
+        },
+    }
+}
+
+fn line(row: &SkillRow, columns: &Columns, glyphs: Glyphs) -> Line {
+    let main = if row.skill.is_none() { Scope::Strong } else { Scope::Text };
+    let quiet = if row.subskill.is_some() { Scope::Muted } else { main };
+    let mut line = Line::of(quiet, left(&name(row, glyphs), columns.name));
+    let accuracy = row.accuracy.as_ref();
+    let dash = || if row.subskill.is_some() { String::new() } else { "-".to_owned() };
+    line.push(main, right(&accuracy.map_or_else(dash, |a| percent(a.mean)), 7));
+    line.push(Scope::Muted, right(&accuracy.map_or_else(String::new, interval), columns.interval));
+    change(&mut line, row.since_first, 7);
+    change(&mut line, row.since_last, columns.last);
+    line.push(main, right(&row.allocation.map_or_else(dash, |a| a.to_string()), 6));
+    if columns.bar > 0 {
+        let share = f64::from(row.allocation.unwrap_or(0)) / f64::from(row.largest.max(1));
+        let full = if row.largest == 0 { String::new() } else { glyphs.bar(share, columns.bar - 1).0 };
+        line.push(Scope::Bar, format!(" {}", left(&full, columns.bar - 1)));
+    }
+    let scope = if row.action == Some("explore") { Scope::Explore } else { Scope::Exploit };
+    line.push(scope, left(&format!(" {}", row.action.unwrap_or("")), columns.action));
+    line.push(quiet, right(&row.produced.to_string(), columns.produced));
+    line
+}
+
+fn change(line: &mut Line, change: Option<f64>, columns: usize) {
+    let text = change.map_or_else(String::new, points);
+    let scope = match text.chars().next() {
+        Some('+') => Scope::Good,
+        Some('-') => Scope::Bad,
+        _ => Scope::Muted,
+    };
+    line.push(scope, right(&text, columns));
+}
