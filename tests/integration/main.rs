@@ -3,6 +3,5 @@
 // The helpers of tests may fail the way tests fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-#[cfg(feature = "mistralrs")]
 mod peer_greedy;
 mod workers;

@@ -1,6 +1,7 @@
 //! Greedy answers of worker processes with mistral.rs against those of transformers and PEFT.
 //!
-//! Needs a Python with `tests/peers/requirements.txt` in `DATAENVGYM_PEER_PYTHON`.
+//! Needs a Python with `tests/peers/requirements.txt` in `DATAENVGYM_PEER_PYTHON`, and mistral.rs in the
+//! program: that of this build, or another one named in `DATAENVGYM_PEER_PROGRAM`.
 
 use std::env;
 use std::fs;
@@ -90,7 +91,7 @@ fn ours(pool: &mut WorkerPool, checkpoint: &Checkpoint) -> Vec<(String, u32)> {
 fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, PathBuf) {
     let logs = folder.join(format!("logs-{workers}-{in_flight}"));
     let command = WorkerCommand {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_dataenvgym")),
+        program: program().unwrap(),
         arguments: vec![],
         log_folder: logs.clone(),
         cache_folder: folder.join("cache"),
@@ -98,6 +99,12 @@ fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, P
     };
     let roster = Roster::new();
     (WorkerPool::new(command, &vec![Device::Cpu; workers], in_flight, 1, roster.clone()), roster, logs)
+}
+
+/// A program with mistral.rs.
+fn program() -> Option<PathBuf> {
+    let built = cfg!(feature = "mistralrs").then(|| PathBuf::from(env!("CARGO_BIN_EXE_dataenvgym")));
+    env::var_os("DATAENVGYM_PEER_PROGRAM").map(PathBuf::from).or(built)
 }
 
 fn rss_mb(pid: u32) -> f64 {
@@ -113,6 +120,10 @@ fn greedy_answers_equal_those_of_transformers_and_peft() {
         println!("skipped: greedy_answers_equal_those_of_transformers_and_peft needs DATAENVGYM_PEER_PYTHON");
         return;
     };
+    if program().is_none() {
+        println!("skipped: greedy_answers_equal_those_of_transformers_and_peft needs the feature mistralrs");
+        return;
+    }
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     run(&python, &["lively.py", folder.to_str().unwrap()]);
