@@ -150,6 +150,15 @@ fn greedy_answers_equal_those_of_transformers_and_peft() {
         "the worker printed something"
     );
 
+    // The context ends an answer and refuses a prompt; neither is a fault of the model.
+    let mut long = requests(1, Sampling::Greedy)[..1].to_vec();
+    long[0].max_tokens = 100_000;
+    let reply = answers(&mut one, &long).pop().unwrap();
+    assert!(reply.tokens > NEW_TOKENS && reply.tokens < 2048, "{reply:?}");
+    long[0].prompt = "word ".repeat(3000);
+    let error = one.answer(&long, &mut |_, _| ControlFlow::Continue(())).unwrap_err();
+    assert!(!error.transient && error.message.contains("context of 2048"), "{error}");
+
     // Several workers share the work.
     let (mut two, _, _) = pool(folder, 2, 1);
     assert_eq!(ours(&mut two, &plain), their_plain);
