@@ -11,7 +11,6 @@ mod chooser;
 mod generate;
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,21 +54,6 @@ impl MistralStudent {
             batch_test: None,
             proven: HashMap::new(),
         })
-    }
-
-    /// The tokens of each answer, for comparisons with other engines; otherwise as
-    /// [`ChatModel::answer`].
-    ///
-    /// # Errors
-    /// As [`ChatModel::answer`].
-    pub fn answer_tokens(&mut self, requests: &[ChatRequest]) -> Result<Vec<Vec<u32>>, PortError> {
-        let mut answers = vec![vec![]; requests.len()];
-        let loaded = self.loaded()?;
-        self.runtime.block_on(generate::all(&loaded, requests, self.in_flight, &mut |index, answer| {
-            answers[index] = answer.tokens;
-            ControlFlow::Continue(())
-        }))?;
-        Ok(answers)
     }
 
     fn loaded(&self) -> Result<Arc<Loaded>, PortError> {

@@ -9,6 +9,7 @@
 
 mod faults;
 mod home;
+mod peer_greedy;
 mod runs;
 mod walls;
 mod workers;

@@ -181,7 +181,7 @@ fn cancelling_ends_the_call_at_once_and_holds_until_resumed() {
 #[test]
 fn a_call_broken_off_leaves_nothing_to_the_next() {
     let mut bench = bench(2, 3);
-    let heard = 0;
+    let mut heard = 0;
     bench
         .pool
         .answer(&requests(100), &mut |_, _| {

@@ -69,17 +69,28 @@ fn refuse_variants(file: &Path, config: &Map<String, Value>) -> Result<(), Folde
         "layer_replication",
         "target_parameters",
         "trainable_token_indices",
+        "alora_invocation_tokens",
+        "arrow_config",
+        "kasa_config",
+        "monteclora_config",
+        "use_bdlora",
     ];
     for key in filled {
         let empty = match config.get(key) {
             None | Some(Value::Null) => true,
             Some(Value::Array(list)) => list.is_empty(),
             Some(Value::Object(map)) => map.is_empty(),
-            Some(_) => false,
+            Some(other) => *other == Value::Bool(false),
         };
         if !empty {
             return Err(FolderError::key(file, key, "is set, which is not supported", PLAIN));
         }
+    }
+    // These start from a base with a part taken out, which is not the base on disk.
+    let start = config.get("init_lora_weights").and_then(Value::as_str).unwrap_or_default();
+    if ["pissa", "olora", "corda", "loftq"].iter().any(|method| start.starts_with(method)) {
+        let problem = format!("is `{start}`, which changes the base");
+        return Err(FolderError::key(file, "init_lora_weights", problem, PLAIN));
     }
     Ok(())
 }

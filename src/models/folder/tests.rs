@@ -213,6 +213,8 @@ fn adapter_variants_are_refused_by_name() {
         ("rank_pattern", json!({"q_proj": 8})),
         ("modules_to_save", json!(["lm_head"])),
         ("layers_to_transform", json!([0])),
+        ("use_bdlora", json!({"nblocks": 2})),
+        ("init_lora_weights", json!("pissa_niter_4")),
         ("r", json!(0)),
         ("lora_alpha", Value::Null),
         ("target_modules", json!("all-linear")),
