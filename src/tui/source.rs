@@ -108,10 +108,9 @@ impl Source {
     }
 
     fn page(&self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
-        let same = self
-            .page
-            .as_ref()
-            .filter(|page| !changed && page.listing == query.listing && page.offset == query.offset);
+        let asked =
+            |p: &&Page| (&p.listing, p.offset, p.limit) == (&query.listing, query.offset, query.limit);
+        let same = self.page.as_ref().filter(|_| !changed).filter(asked);
         let mut page = match same {
             Some(page) => page.clone(),
             None => load(reader, query)?,
@@ -139,7 +138,7 @@ fn load(reader: &Reader, query: &Query) -> Result<Page, StoreError> {
             (reader.count_predictions(filter)?, samples)
         }
     };
-    Ok(Page { listing: query.listing.clone(), offset, total, samples, answers: Vec::new() })
+    Ok(Page { listing: query.listing.clone(), offset, limit, total, samples, answers: Vec::new() })
 }
 
 /// The iteration with the newest training curve.

@@ -6,6 +6,7 @@ mod frames;
 mod keys;
 mod script;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -151,7 +152,7 @@ fn styles(buffer: &Buffer) -> String {
             let (fg, bg, modifier) = style;
             let plain = fg == ratatui::style::Color::Reset && bg == fg && modifier.is_empty();
             if !plain {
-                out.push_str(&format!("{y:2} {begun:3}-{:<3} {fg} on {bg} {modifier:?}\n", x - 1));
+                writeln!(out, "{y:2} {begun:3}-{:<3} {fg} on {bg} {modifier:?}", x - 1).unwrap();
             }
         }
     }
@@ -231,7 +232,7 @@ fn scene(name: &str, size: (u16, u16)) -> (tempfile::TempDir, Desk) {
             let message = "the trainer ended: CUDA out of memory: tried to allocate 2.50 GiB on device 1 (79.15 \
                 GiB in all, 1.20 GiB free).\nAnother process holds 61 GiB there: pid 8123 (python).\nFree the \
                 card or choose another device with `placement.trainer`, then resume.";
-            player.tell(Event::Failed { message: message.into(), transient: false });
+            player.tell(&Event::Failed { message: message.into(), transient: false });
         }
         "finished" => player.run(|_| false),
         _ => {}

@@ -39,7 +39,7 @@ fn every_pane_of_a_narrow_screen() {
 #[test]
 fn predictions_and_details_of_a_finished_run() {
     let (_folder, mut desk) = scene("finished", (120, 40));
-    desk.press("4ta2kk");
+    desk.press("4ta2k");
     insta::assert_snapshot!("predictions_of_a_chosen_iteration", desk.text());
     desk.press("<Enter>");
     insta::assert_snapshot!("details_of_an_iteration", desk.text());
@@ -66,6 +66,7 @@ fn colours_of_the_default_theme() {
 fn hostile_text_is_shown_and_not_obeyed() {
     let (_folder, mut desk) = scene("evaluating", (120, 40));
     desk.press("4t<Enter>");
+    assert!(desk.app.samples.reading);
     for _ in 0..600 {
         let shown = desk.text();
         assert!(
