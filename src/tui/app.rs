@@ -100,7 +100,7 @@ pub(crate) struct App {
     pub(crate) skill: (Option<String>, Option<String>),
     /// Skills whose trees are open.
     pub(crate) open: BTreeSet<String>,
-    /// Chosen iteration; `None` follows the newest.
+    /// Chosen iteration; `None` follows the run.
     pub(crate) iteration: Option<u32>,
     pub(crate) machine_scroll: usize,
     pub(crate) samples: Samples,
@@ -158,7 +158,13 @@ impl App {
     /// Where things go in the next frame.
     pub(crate) fn places(&self) -> Places {
         let (size, focus, zoom, hint) = (self.size, self.focus, self.zoom, self.hint);
-        Places::of(Shape { size, focus, zoom, hint })
+        Places::of(Shape { size, focus, zoom, hint, machine: self.machine_rows() })
+    }
+
+    /// Rows of the machine pane: GPUs, processor, memory, workers or a word about them.
+    fn machine_rows(&self) -> usize {
+        let gpus = self.machine.as_ref().map_or(0, |machine| machine.gpus.len());
+        gpus + 2 + self.live.as_ref().map_or(0, |live| live.workers.len()).max(1)
     }
 
     /// Where the keys of this moment belong.
@@ -185,10 +191,17 @@ impl App {
         matches!(self.link, Link::Connected { .. })
     }
 
-    /// The iteration the screen is about: the chosen one or the newest.
+    /// The iteration the screen is about.
     pub(crate) fn shown_iteration(&self) -> u32 {
         let newest = self.facts.as_ref().map_or(0, |f| f.episode.iterations.len().saturating_sub(1) as u32);
-        self.iteration.map_or(newest, |chosen| chosen.min(newest))
+        self.iteration.unwrap_or_else(|| self.default_iteration()).min(newest)
+    }
+
+    /// The iteration shown while the person chooses none: the newest, and the best one in the end.
+    pub(crate) fn default_iteration(&self) -> u32 {
+        let Some(facts) = &self.facts else { return 0 };
+        let newest = facts.episode.iterations.len().saturating_sub(1) as u32;
+        facts.episode.selected.filter(|_| facts.episode.finished()).unwrap_or(newest)
     }
 
     /// The newest validation report up to the shown iteration.

@@ -203,6 +203,13 @@ impl<'a> Canvas<'a> {
         Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
     }
 
+    /// A vertical line down an area one column wide.
+    pub(crate) fn fence(&mut self, area: Rect) {
+        for y in area.y..area.bottom() {
+            self.text(area.x, y, 1, Scope::Border, self.glyphs.border[1]);
+        }
+    }
+
     /// A horizontal rule across row `row` of an area, with a caption.
     pub(crate) fn rule(&mut self, area: Rect, row: u16, caption: &Line) {
         if row < area.height {

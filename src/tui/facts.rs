@@ -78,6 +78,8 @@ pub(crate) struct Answers {
 pub(crate) struct Page {
     pub(crate) listing: Listing,
     pub(crate) offset: usize,
+    /// Rows that were asked for.
+    pub(crate) limit: usize,
     /// Rows in the whole list.
     pub(crate) total: usize,
     pub(crate) samples: Vec<Sample>,

@@ -49,6 +49,8 @@ pub(crate) struct Shape {
     pub(crate) focus: Pane,
     pub(crate) zoom: bool,
     pub(crate) hint: bool,
+    /// Rows the machine has to say.
+    pub(crate) machine: usize,
 }
 
 /// The places of one frame. Missing ones are not drawn.
@@ -74,7 +76,7 @@ impl Places {
         let tabs = (single && !tiny).then(|| take_top(&mut rest, 1));
         let strip = (single && shape.focus != Pane::Iterations && rest.height >= 12)
             .then(|| take_bottom(&mut rest, STRIP));
-        let panes = if single { vec![(shape.focus, rest)] } else { four(rest) };
+        let panes = if single { vec![(shape.focus, rest)] } else { four(rest, shape.machine) };
         Self { header, hint, tabs, panes, strip, footer }
     }
 
@@ -92,12 +94,12 @@ pub(crate) fn inside(area: Rect) -> Rect {
     Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
 }
 
-fn four(area: Rect) -> Vec<(Pane, Rect)> {
+fn four(area: Rect, machine: usize) -> Vec<(Pane, Rect)> {
     let left_width = if area.width >= WIDE { area.width * 2 / 5 } else { area.width / 2 };
     let mut right = area;
     let mut left = take_left(&mut right, left_width);
     let skills = take_top(&mut left, (area.height * 11 / 20).min(area.height.saturating_sub(9)));
-    let machine = take_bottom(&mut right, (area.height / 5).clamp(7, 11).min(area.height / 2));
+    let machine = take_bottom(&mut right, (machine as u16 + 2).clamp(5, (area.height / 3).max(5)));
     vec![(Pane::Skills, skills), (Pane::Iterations, left), (Pane::Machine, machine), (Pane::Samples, right)]
 }
 
@@ -106,6 +108,8 @@ pub(crate) fn samples(inner: Rect, reading: bool) -> (Option<Rect>, Option<Rect>
     let mut rest = inner;
     if inner.width >= 88 {
         let list = take_left(&mut rest, (inner.width * 2 / 5).clamp(34, 64));
+        // One column between them for a line.
+        take_left(&mut rest, 1);
         return (Some(list), Some(rest));
     }
     if reading {
@@ -151,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn places(width: u16, height: u16, zoom: bool) -> Places {
-        Places::of(Shape { size: (width, height), focus: Pane::Samples, zoom, hint: true })
+        Places::of(Shape { size: (width, height), focus: Pane::Samples, zoom, hint: true, machine: 6 })
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) struct SkillRow {
     pub(crate) since_last: Option<f64>,
     /// Data the newest plan asks for.
     pub(crate) allocation: Option<u32>,
-    /// The largest allocation among rows of the same level, for the length of bars.
+    /// The largest allocation of a skill, for the length of bars.
     pub(crate) largest: u32,
     /// Word of the plan's action.
     pub(crate) action: Option<&'static str>,
@@ -64,7 +64,7 @@ pub(crate) fn rows(episode: &Episode, iteration: u32, open: &BTreeSet<String>) -
         let is_open = open.contains(&skill);
         rows.push(sources.skill(&skill, tree, is_open, largest));
         if let Some(tree) = tree.filter(|_| is_open) {
-            rows.extend(sources.subskills(tree));
+            rows.extend(sources.subskills(tree, largest));
         }
     }
     rows
@@ -120,7 +120,7 @@ impl Sources<'_> {
         }
     }
 
-    fn subskills<'a>(&'a self, tree: &'a SkillTree) -> impl Iterator<Item = SkillRow> + 'a {
+    fn subskills<'a>(&'a self, tree: &'a SkillTree, largest: u32) -> impl Iterator<Item = SkillRow> + 'a {
         let asked = |name: &str| {
             let of_plan = |plan: &Plan| {
                 let wanted = plan.allocations.iter().filter(|a| a.skill == tree.skill && a.subskill == name);
@@ -128,7 +128,6 @@ impl Sources<'_> {
             };
             self.plan.map(of_plan)
         };
-        let largest = tree.subskills.iter().filter_map(|s| asked(&s.name)).max().unwrap_or(0);
         tree.subskills.iter().map(move |subskill| {
             let accuracy =
                 |report: Option<&Report>| report?.skill(&tree.skill)?.subskills.get(&subskill.name).copied();

@@ -1,6 +1,6 @@
 //! The thread that reads the database: facts when something was committed, samples when they are in sight.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ const LOOK: Duration = Duration::from_millis(150);
 
 /// Reads until the other side is gone.
 pub(super) fn run(folder: PathBuf, queries: &Receiver<Query>, send: impl Fn(Message)) {
-    let mut source = Source { folder, reader: None, query: None, page: None, gain: None, complaint: None };
+    let mut source = Source::new(folder);
+    let mut complaint: Option<String> = None;
     loop {
         let asked = match queries.recv_timeout(LOOK) {
             Ok(query) => Some(queries.try_iter().last().unwrap_or(query)),
@@ -25,15 +26,15 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Query>, send: impl Fn(Mess
         };
         match source.look(asked) {
             Ok(messages) => {
-                source.complaint = None;
+                complaint = None;
                 messages.into_iter().for_each(&send);
             }
             Err(error) => {
                 source.reader = None;
                 let text = error.to_string();
                 // Said once, not at every look.
-                if source.complaint.as_ref() != Some(&text) {
-                    source.complaint = Some(text.clone());
+                if complaint.as_ref() != Some(&text) {
+                    complaint = Some(text.clone());
                     send(Message::SourceFailed(text));
                 }
             }
@@ -41,22 +42,27 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Query>, send: impl Fn(Mess
     }
 }
 
-struct Source {
+/// What is read, and what is remembered so that it is not read again.
+pub(super) struct Source {
     folder: PathBuf,
     reader: Option<Reader>,
     query: Option<Query>,
     page: Option<Page>,
     /// The gain for a selected iteration, computed once.
     gain: Option<(u32, Option<Estimate>)>,
-    complaint: Option<String>,
 }
 
 impl Source {
-    fn look(&mut self, asked: Option<Query>) -> Result<Vec<Message>, StoreError> {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, reader: None, query: None, page: None, gain: None }
+    }
+
+    /// News since the last look: committed facts, and the page for the newest query.
+    pub(super) fn look(&mut self, asked: Option<Query>) -> Result<Vec<Message>, StoreError> {
         let mut messages = Vec::new();
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
-            None => Reader::open(Path::new(&self.folder))?,
+            None => Reader::open(&self.folder)?,
         };
         let changed = reader.changed()?;
         if changed {
@@ -68,9 +74,8 @@ impl Source {
         }
         if let Some(query) = self.query.clone().filter(|_| changed || moved) {
             let page = self.page(&reader, &query, changed)?;
-            if changed && !moved && self.page.as_ref() == Some(&page) {
-                // Something else was committed.
-            } else {
+            // Without a new query a page is news only when it differs: often something else was committed.
+            if moved || self.page.as_ref() != Some(&page) {
                 messages.push(Message::Page(Box::new(page.clone())));
             }
             self.page = Some(page);
@@ -93,8 +98,8 @@ impl Source {
         let Some(selected) = episode.selected.filter(|n| *n > 0 && episode.finished()) else {
             return Ok(None);
         };
-        if let Some((known, gain)) = self.gain.filter(|(known, _)| *known == selected) {
-            return Ok(gain.filter(|_| known == selected));
+        if let Some((_, gain)) = self.gain.filter(|(known, _)| *known == selected) {
+            return Ok(gain);
         }
         let pairs = reader.paired(Split::Test, 0, selected)?;
         let gain = paired_gain(pairs.iter().map(|(key, before, after)| (key.as_str(), *before, *after)));
@@ -103,10 +108,9 @@ impl Source {
     }
 
     fn page(&self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
-        let same = self
-            .page
-            .as_ref()
-            .filter(|page| !changed && page.listing == query.listing && page.offset == query.offset);
+        let asked =
+            |p: &&Page| (&p.listing, p.offset, p.limit) == (&query.listing, query.offset, query.limit);
+        let same = self.page.as_ref().filter(|_| !changed).filter(asked);
         let mut page = match same {
             Some(page) => page.clone(),
             None => load(reader, query)?,
@@ -134,7 +138,7 @@ fn load(reader: &Reader, query: &Query) -> Result<Page, StoreError> {
             (reader.count_predictions(filter)?, samples)
         }
     };
-    Ok(Page { listing: query.listing.clone(), offset, total, samples, answers: Vec::new() })
+    Ok(Page { listing: query.listing.clone(), offset, limit, total, samples, answers: Vec::new() })
 }
 
 /// The iteration with the newest training curve.

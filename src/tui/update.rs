@@ -330,6 +330,10 @@ fn close(app: &mut App) {
             app.samples.reading = false;
             app.samples.scroll = 0;
         }
-        Pane::Iterations | Pane::Machine => {}
+        Pane::Iterations => {
+            app.iteration = None;
+            restart_list(app);
+        }
+        Pane::Machine => {}
     }
 }

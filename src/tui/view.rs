@@ -12,7 +12,7 @@ mod skills;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::action;
+use super::action::{self, Action, Binding};
 use super::app::App;
 use super::canvas::{Canvas, Line};
 use super::layout::{self, Pane};
@@ -119,17 +119,30 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.line(area, 0, &Line::of(Scope::Warn, format!(" {notice}")));
         return;
     }
+    let mut right = Line::default();
+    let (last, first): (Vec<_>, Vec<_>) =
+        action::offered(app.context()).partition(|b| matches!(b.action, Action::Help | Action::Quit));
+    for binding in last {
+        offer(&mut right, binding);
+    }
     let width = usize::from(area.width);
-    let mut line = Line::of(Scope::Text, " ");
-    for binding in action::offered(app.context()) {
-        let keys = binding.keys[0].to_string();
-        if line.width() + keys.len() + binding.name.len() + 3 > width {
+    let mut left = Line::of(Scope::Text, " ");
+    for binding in first {
+        let mut longer = left.clone();
+        offer(&mut longer, binding);
+        if longer.width() + right.width() > width {
             break;
         }
-        line.push(Scope::Key, keys);
-        line.push(Scope::Text, format!(" {}   ", binding.name));
+        left = longer;
     }
-    canvas.line(area, 0, &line);
+    canvas.line(area, 0, &left);
+    let start = (width.saturating_sub(right.width()) as u16).max((left.width() as u16).min(area.width));
+    canvas.line(Rect { x: area.x + start, width: area.width - start, ..area }, 0, &right);
+}
+
+fn offer(line: &mut Line, binding: &Binding) {
+    line.push(Scope::Key, binding.keys[0].to_string());
+    line.push(Scope::Text, format!(" {}  ", binding.name));
 }
 
 /// How far the open overlay can be scrolled, plus one.

@@ -39,7 +39,7 @@ pub(super) fn in_pane(app: &mut App, action: Action) {
         Pane::Iterations => {
             let count = app.facts.as_ref().map_or(0, |f| f.episode.iterations.len());
             let row = moved(app.shown_iteration() as usize, action, rows, count);
-            app.iteration = (row + 1 < count).then_some(row as u32);
+            app.iteration = (row as u32 != app.default_iteration()).then_some(row as u32);
             app.samples.selected = 0;
             app.samples.scroll = 0;
         }

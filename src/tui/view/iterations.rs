@@ -7,7 +7,7 @@ use crate::gym::episode::{Episode, Iteration};
 use crate::gym::report::Report;
 use crate::store::PhaseTiming;
 use crate::tui::app::{App, window};
-use crate::tui::canvas::{Canvas, Glyphs, Line};
+use crate::tui::canvas::{Canvas, Line};
 use crate::tui::layout;
 use crate::tui::text::{duration, interval, left, percent, right};
 use crate::tui::theme::Scope;
@@ -43,7 +43,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
     for (n, row) in episode.iterations.iter().enumerate().skip(top).take(visible) {
         let at = (n - top) as u16 + 1;
         let time = spent(&facts.timings, n as u32);
-        canvas.line(table, at, &line(episode, n as u32, row, time, canvas.glyphs, wide));
+        canvas.line(table, at, &line(episode, n as u32, row, time, app, wide));
         if n == selected {
             canvas.highlight(table, at, focused);
         }
@@ -52,31 +52,34 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
 }
 
 fn heading(wide: bool) -> Line {
-    let mut text = left("    ", 5) + &left("validation", 15) + &left("test", 15);
+    let mut text = left("", 5) + &left("validation", 14) + &left("test", 14);
     text += &right("data", 6);
     text += &right("rejected", if wide { 10 } else { 9 });
-    text += &right("time", 13);
+    text += &right("time", if wide { 13 } else { 10 });
     Line::of(Scope::Muted, text)
 }
 
-fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, glyphs: Glyphs, wide: bool) -> Line {
+fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, app: &App, wide: bool) -> Line {
     let selected = episode.selected == Some(n);
-    let working = episode.work.filter(|_| episode.running).is_some_and(|w| w.iteration == n);
+    let working = episode.work.filter(|_| app.running()).is_some_and(|w| w.iteration == n);
     let (scope, mark) = match (selected, working) {
-        (true, _) => (Scope::Good, glyphs.best),
-        (false, true) => (Scope::Running, glyphs.here),
+        (true, _) => (Scope::Good, app.glyphs.best),
+        (false, true) => (Scope::Running, app.glyphs.here),
         (false, false) => (Scope::Text, " "),
     };
     let mut line = Line::of(scope, format!("{mark} ")).with(Scope::Strong, left(&n.to_string(), 3));
     for report in [&row.validation, &row.test] {
         let (mean, range) = report.as_ref().map_or_else(|| ("-".to_owned(), String::new()), score);
         line.push(Scope::Text, right(&mean, 6));
-        line.push(Scope::Muted, left(&format!(" {range}"), 9));
+        line.push(Scope::Muted, left(&format!(" {range}"), 8));
     }
     let number = |count: u32| if row.generated == 0 { "-".to_owned() } else { count.to_string() };
     line.push(Scope::Text, right(&number(row.accepted), 6));
     line.push(Scope::Text, right(&number(row.rejected), if wide { 10 } else { 9 }));
-    line.push(Scope::Muted, right(&if time > 0 { duration(time) } else { String::new() }, 13));
+    line.push(
+        Scope::Muted,
+        right(&if time > 0 { duration(time) } else { String::new() }, if wide { 13 } else { 10 }),
+    );
     line
 }
 

@@ -10,14 +10,13 @@ use crate::tui::theme::Scope;
 
 /// What the title says beside the name.
 pub(super) fn about(app: &App) -> String {
-    let gpus = app.machine.as_ref().map_or(0, |m| m.gpus.len());
-    let what = match gpus {
-        0 => "this host, no GPU seen".to_owned(),
-        1 => "1 GPU and this host".to_owned(),
-        n => format!("{n} GPUs and this host"),
+    let what = match app.machine.as_ref().map_or(0, |m| m.gpus.len()) {
+        0 => "no GPU seen".to_owned(),
+        1 => "1 GPU".to_owned(),
+        n => format!("{n} GPUs"),
     };
-    let rest = if app.watching { "" } else { " (measured while a phase runs, or here)" };
-    format!("{what}{rest}")
+    // What is shown may be old: nothing is measured while nothing runs and nobody looks.
+    format!("{what}{}", if app.watching { "" } else { ", at rest; press 3 to measure" })
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -30,49 +29,52 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 pub(super) fn lines(app: &App, columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(machine) = &app.machine {
-        lines.extend(machine.gpus.iter().map(|gpu| graphics(gpu, app.glyphs, columns)));
+        let gpu = |reading: &GpuReading| {
+            let name = format!("GPU {}", reading.gpu.index);
+            meter(&name, &reading.utilisation, &graphics(reading), app.glyphs, columns)
+        };
+        lines.extend(machine.gpus.iter().map(gpu));
         lines.push(meter("CPU", &machine.cpu, "", app.glyphs, columns));
-        let used = machine.memory.map(|m| format!("{} of {}", memory(m.used as f64), memory(m.total as f64)));
-        let tail = used.unwrap_or_default();
-        lines.push(meter("memory", &machine.memory_share, &tail, app.glyphs, columns));
+        let used = machine.memory.map(|m| used_of(m.used as f64, m.total as f64)).unwrap_or_default();
+        lines.push(meter("memory", &machine.memory_share, &used, app.glyphs, columns));
     } else {
         lines.push(Line::of(Scope::Muted, " not measured yet"));
     }
     let workers = app.live.as_ref().map_or(&[][..], |live| &live.workers);
     if workers.is_empty() {
-        let text = if app.connected() { " no worker process" } else { " no runner, no worker process" };
-        lines.push(Line::of(Scope::Muted, text));
-    } else {
-        let widest = workers.iter().map(|w| w.name.chars().count()).max().unwrap_or(0).clamp(6, 30);
-        lines.push(Line::of(Scope::Muted, format!(" {}{}  doing", left("worker", widest), right("pid", 9))));
-        lines.extend(workers.iter().map(|worker| {
-            Line::of(Scope::Text, format!(" {}", left(&worker.name, widest)))
-                .with(Scope::Muted, right(&worker.pid.to_string(), 9))
-                .with(Scope::Text, format!("  {}", worker.state))
-        }));
+        lines.push(Line::of(Scope::Muted, " no worker process"));
     }
+    let widest = workers.iter().map(|w| w.name.chars().count()).max().unwrap_or(0).clamp(6, 30);
+    lines.extend(workers.iter().map(|worker| {
+        Line::of(Scope::Text, format!(" {}  {}", left(&worker.name, widest), left(&worker.state, 10)))
+            .with(Scope::Muted, format!("  pid {}", worker.pid))
+    }));
     lines
 }
 
-fn graphics(reading: &GpuReading, glyphs: Glyphs, columns: usize) -> Line {
+fn graphics(reading: &GpuReading) -> String {
     let gpu = &reading.gpu;
-    let mut tail = Vec::new();
-    if let Some(used) = gpu.memory_used {
-        let total = gpu.memory_total.map(|t| format!(" of {}", memory(t.into())));
-        tail.push(format!("{}{}", memory(used.into()), total.unwrap_or_default()));
-    }
-    tail.extend(gpu.power.map(|watts| format!("{watts:.0} W")));
-    tail.extend(gpu.temperature.map(|degrees| format!("{degrees:.0} °C")));
-    tail.push(gpu.name.clone());
-    meter(&format!("GPU {}", gpu.index), &reading.utilisation, &tail.join("  "), glyphs, columns)
+    let used = gpu.memory_used.map(|used| match gpu.memory_total {
+        Some(total) => used_of(used.into(), total.into()),
+        None => memory(used.into()),
+    });
+    let power = gpu.power.map(|watts| format!("{watts:.0} W"));
+    let heat = gpu.temperature.map(|degrees| format!("{degrees:.0} °C"));
+    let parts = [used, power, heat, Some(gpu.name.clone())];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
-/// A name, a share with its recent past, and further values.
+/// `94/140 GiB`.
+fn used_of(used: f64, total: f64) -> String {
+    format!("{:.0}/{:.0} GiB", used / 1024.0, total / 1024.0)
+}
+
+/// A name, a share with its recent past, and further values; of the same widths on every line.
 fn meter(name: &str, past: &History, tail: &str, glyphs: Glyphs, columns: usize) -> Line {
     let share = past.latest();
     let number = share.map_or_else(|| "-".to_owned(), |s| format!("{:.0} %", s * 100.0));
     let scope = if share.is_some_and(|s| s > 0.95) { Scope::Warn } else { Scope::Text };
-    let room = columns.saturating_sub(8 + 6 + 2 + tail.chars().count() + 2).clamp(8, 40);
+    let room = columns.saturating_sub(16 + 29).clamp(6, 40);
     Line::of(Scope::Text, format!(" {}", left(name, 7)))
         .with(scope, right(&number, 6))
         .with(Scope::Text, "  ")

@@ -11,31 +11,53 @@ use crate::tui::theme::Scope;
 /// Below the table of iterations.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let state = State::of(app);
-    let (scope, badge) = state.badge();
-    canvas.rule(area, 0, &Line::of(Scope::Title, " now: ").with(scope, format!("{badge} ")));
-    let inner = Rect {
-        x: area.x + 1,
-        y: area.y + 1,
-        width: area.width.saturating_sub(2),
-        height: area.height.saturating_sub(1),
-    };
+    let inner = frame(canvas, area, &state);
     let columns = usize::from(inner.width);
     let lines = match state {
         State::Running(work) => running(app, canvas, work, columns),
         _ => holding(app, &state, columns),
     };
-    let fits = usize::from(inner.height);
-    if lines.len() > fits && fits > 0 {
-        canvas.lines(inner, &lines[..fits - 1], 0);
-        canvas.line(inner, inner.height - 1, &Line::of(Scope::Hint, "more: 2, then Enter"));
-    } else {
-        canvas.lines(inner, &lines, 0);
-    }
+    put(canvas, inner, &lines);
 }
 
 /// At the bottom of another pane, on a narrow screen.
 pub(super) fn strip(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    draw(app, canvas, area);
+    let state = State::of(app);
+    let inner = frame(canvas, area, &state);
+    let columns = usize::from(inner.width);
+    match state {
+        State::Running(work) => {
+            let all = running(app, canvas, work, columns);
+            canvas.lines(inner, &all, 0);
+        }
+        _ => put(canvas, inner, &holding(app, &state, columns)),
+    }
+}
+
+/// The rule above; returns the place below.
+fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
+    let (scope, badge) = match state {
+        State::Running(work) => (Scope::Running, status::describe(*work)),
+        _ => state.badge(),
+    };
+    canvas.rule(area, 0, &Line::of(Scope::Title, " now: ").with(scope, format!("{badge} ")));
+    Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(2),
+        height: area.height.saturating_sub(1),
+    }
+}
+
+/// As many lines as fit, and a word about the rest.
+fn put(canvas: &mut Canvas<'_>, area: Rect, lines: &[Line]) {
+    let fits = usize::from(area.height);
+    if lines.len() > fits && fits > 0 {
+        canvas.lines(area, &lines[..fits - 1], 0);
+        canvas.line(area, area.height - 1, &Line::of(Scope::Hint, "for the rest press 2, then Enter"));
+    } else {
+        canvas.lines(area, lines, 0);
+    }
 }
 
 /// Why nothing runs, and what to press.
@@ -52,7 +74,6 @@ pub(super) fn holding(app: &App, state: &State, columns: usize) -> Vec<Line> {
 }
 
 fn running(app: &App, canvas: &Canvas<'_>, work: Work, columns: usize) -> Vec<Line> {
-    let title = format!("{}: {}", status::describe(work), status::explain(work));
     let mut lines = Vec::new();
     let progress = status::progress(app, work);
     match &progress {
@@ -69,7 +90,7 @@ fn running(app: &App, canvas: &Canvas<'_>, work: Work, columns: usize) -> Vec<Li
     }
     let curve = sparkline(app, canvas, work, columns);
     lines.extend(curve);
-    lines.extend(paragraph(Scope::Muted, &title, columns));
+    lines.extend(paragraph(Scope::Muted, status::explain(work), columns));
     if let Some(message) = app.facts.as_ref().and_then(|f| f.episode.last_failure.as_ref()) {
         let failures = app.facts.as_ref().map_or(0, |f| f.episode.failures);
         lines.extend(paragraph(Scope::Warn, &format!("tried {failures} times before: {message}"), columns));

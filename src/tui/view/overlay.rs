@@ -6,7 +6,7 @@ use super::details;
 use crate::tui::action::{BINDINGS, Context};
 use crate::tui::app::{App, Overlay};
 use crate::tui::canvas::{Canvas, Line};
-use crate::tui::status::State;
+use crate::tui::status::{State, describe};
 use crate::tui::text::{left, wrap};
 use crate::tui::theme::Scope;
 use crate::tui::update::ANSWERS;
@@ -88,8 +88,10 @@ fn help(columns: usize) -> Vec<Line> {
 
 fn leaving(app: &App, canvas: &mut Canvas<'_>, choice: usize) {
     let (width, height) = app.size;
-    let (_, badge) = State::of(app).badge();
-    let question = format!("The run is {badge}. Its runner works without this screen.");
+    let question = match State::of(app) {
+        State::Running(work) => format!("The runner is at {} and needs no screen.", describe(work)),
+        other => format!("The run is {}; its runner waits for commands.", other.badge().1),
+    };
     let rows = ANSWERS.len() as u16 + 2;
     if width < 8 || height < rows + 2 {
         canvas.text(

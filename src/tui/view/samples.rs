@@ -68,8 +68,10 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
         rows(app, canvas, list, focused && !app.samples.reading);
     }
     if let Some(detail) = detail {
-        let beside = list.is_some_and(|l| l.y == detail.y);
-        self::detail(app, canvas, detail, beside);
+        if list.is_some_and(|l| l.y == detail.y) {
+            canvas.fence(Rect { x: detail.x - 1, width: 1, ..detail });
+        }
+        self::detail(app, canvas, detail);
     }
 }
 
@@ -99,17 +101,26 @@ fn rows(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool) {
     let Some(page) = &app.samples.page else { return };
     let top = app.list_top();
     let visible = usize::from(area.height).min(page.total - top.min(page.total));
+    let one_skill = app.skill.0.is_some() && app.samples.follow;
+    let skills = (top..top + visible).filter_map(|n| page.sample(n)).map(|s| width(skill(s)));
+    let widest = skills.max().unwrap_or(0).min(usize::from(area.width) / 3);
+    let column = if one_skill || area.width < 40 { 0 } else { widest };
     for (at, index) in (top..top + visible).enumerate() {
         let line = match page.sample(index) {
-            Some(sample) => {
-                row(sample, canvas.glyphs, area.width.into(), app.skill.0.is_some() && app.samples.follow)
-            }
+            Some(sample) => row(sample, canvas.glyphs, column),
             None => Line::of(Scope::Muted, " ..."),
         };
         canvas.line(area, at as u16, &line);
         if index == app.samples.selected {
             canvas.highlight(area, at as u16, focused);
         }
+    }
+}
+
+fn skill(sample: &Sample) -> &str {
+    match sample {
+        Sample::Datum(judged) => &judged.datum.skill,
+        Sample::Prediction(scored) => scored.instance.skill.as_deref().unwrap_or(""),
     }
 }
 
@@ -126,24 +137,21 @@ pub(super) fn mark(sample: &Sample, glyphs: Glyphs) -> (Scope, &'static str) {
     }
 }
 
-fn row(sample: &Sample, glyphs: Glyphs, columns: usize, one_skill: bool) -> Line {
+fn row(sample: &Sample, glyphs: Glyphs, column: usize) -> Line {
     let (scope, sign) = mark(sample, glyphs);
-    let (skill, question) = match sample {
-        Sample::Datum(judged) => (judged.datum.skill.as_str(), judged.datum.instruction.as_str()),
-        Sample::Prediction(scored) => {
-            (scored.instance.skill.as_deref().unwrap_or(""), scored.instance.content.question())
-        }
+    let question = match sample {
+        Sample::Datum(judged) => judged.datum.instruction.as_str(),
+        Sample::Prediction(scored) => scored.instance.content.question(),
     };
     let mut line = Line::of(scope, format!(" {sign} "));
-    if !one_skill && columns >= 40 && !skill.is_empty() {
-        let room = width(skill).clamp(8, columns / 3).max(columns / 4);
-        line.push(Scope::Muted, format!("{} ", left(skill, room)));
+    if column > 0 {
+        line.push(Scope::Muted, format!("{}  ", left(skill(sample), column)));
     }
     line.push(Scope::Text, one_line(question));
     line
 }
 
-fn detail(app: &App, canvas: &mut Canvas<'_>, area: Rect, beside: bool) {
+fn detail(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let scope = if app.samples.reading { Scope::TitleFocus } else { Scope::Title };
     let caption = app.selected_sample().map_or_else(String::new, |s| format!(" {} ", s.id()));
     let inner = text_area(area);
@@ -154,11 +162,9 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, area: Rect, beside: bool) {
     let mut title = Line::of(scope, caption);
     if more > 0 {
         let how = if app.samples.reading { "j scrolls" } else { "Enter reads" };
-        title.push(Scope::Hint, format!("{more} more lines, {how} "));
+        let lines = if more == 1 { "line" } else { "lines" };
+        title.push(Scope::Hint, format!("{more} more {lines}, {how} "));
     }
     canvas.rule(area, 0, &title);
-    if beside {
-        canvas.text(area.x, area.y, 1, Scope::Border, " ");
-    }
     canvas.lines(inner, &lines, skip);
 }

@@ -30,10 +30,7 @@ struct Sheet<'a> {
 
 impl Sheet<'_> {
     fn heading(&mut self, name: &str) {
-        if !self.lines.is_empty() {
-            self.lines.push(Line::default());
-        }
-        self.lines.push(Line::of(Scope::Title, name));
+        self.lines.push(Line::of(Scope::Hint, name));
     }
 
     fn section(&mut self, name: &str, text: &str) {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use crate::tui::app::{App, window};
 use crate::tui::canvas::{Canvas, Glyphs, Line};
 use crate::tui::skills::SkillRow;
-use crate::tui::text::{interval, left, percent, points, right, wrap};
+use crate::tui::text::{interval, left, points, right, wrap};
 use crate::tui::theme::Scope;
 
 /// What the title says beside the name.
@@ -14,7 +14,7 @@ pub(super) fn about(app: &App) -> String {
     let Some(report) = app.shown_report() else { return "no accuracy yet".into() };
     let mut plans = facts.episode.iterations.iter().take(app.shown_iteration() as usize + 1).rev();
     let planned = plans.find_map(|i| i.plans.last()).map(|p| format!(", plan of iteration {}", p.iteration));
-    format!("validation accuracy after iteration {}{}", report.iteration, planned.unwrap_or_default())
+    format!("after iteration {}{}", report.iteration, planned.unwrap_or_default())
 }
 
 /// Widths of the columns; 0 leaves one out.
@@ -31,19 +31,23 @@ struct Columns {
 impl Columns {
     /// Name, accuracy, change since 0 and allocation always; the others as far as they fit, by worth.
     fn of(width: usize, longest: usize) -> Self {
-        let wanted = longest.clamp(10, 30);
-        let mut room = width.saturating_sub(wanted + 7 + 7 + 6);
+        let longest = longest.clamp(10, 30);
+        let mut room = width.saturating_sub(longest.min(18) + 6 + 7 + 6);
         let mut take = |columns: usize| {
             let taken = if room >= columns { columns } else { 0 };
             room -= taken;
             taken
         };
-        let mut columns = Self { action: take(8), interval: take(8), bar: take(7), ..Self::default() };
-        (columns.last, columns.produced) = (take(7), take(6));
+        let mut columns = Self { bar: take(6), action: take(8), interval: take(7), ..Self::default() };
+        columns.name = longest.min(18);
+        while columns.name < longest && take(1) > 0 {
+            columns.name += 1;
+        }
+        (columns.last, columns.produced) = (take(6), take(6));
         while columns.bar > 0 && columns.bar < 16 && take(1) > 0 {
             columns.bar += 1;
         }
-        columns.name = wanted + room.min(12);
+        columns.name += room.min(12);
         columns
     }
 }
@@ -76,7 +80,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
 
 fn heading(columns: &Columns) -> Line {
     let text = left("skill", columns.name)
-        + &right("right", 7)
+        + &right("acc.%", 6)
         + &right("95 %", columns.interval)
         + &right("from 0", 7)
         + &right("last", columns.last)
@@ -105,7 +109,7 @@ fn line(row: &SkillRow, columns: &Columns, glyphs: Glyphs) -> Line {
     let mut line = Line::of(quiet, left(&name(row, glyphs), columns.name));
     let accuracy = row.accuracy.as_ref();
     let dash = || if row.subskill.is_some() { String::new() } else { "-".to_owned() };
-    line.push(main, right(&accuracy.map_or_else(dash, |a| percent(a.mean)), 7));
+    line.push(main, right(&accuracy.map_or_else(dash, |a| format!("{:.1}", a.mean * 100.0)), 6));
     line.push(Scope::Muted, right(&accuracy.map_or_else(String::new, interval), columns.interval));
     change(&mut line, row.since_first, 7);
     change(&mut line, row.since_last, columns.last);
