@@ -80,9 +80,7 @@ impl ChatFormat {
         let config_path = folder.join("tokenizer_config.json");
         let config = json("tokenizer_config.json", &needed("tokenizer_config.json")?)?;
         let (template_path, template) = match file("chat_template.jinja")? {
-            Some(bytes) => {
-                (folder.join("chat_template.jinja"), String::from_utf8_lossy(&bytes).into_owned())
-            }
+            Some(bytes) => (folder.join("chat_template.jinja"), String::from_utf8_lossy(&bytes).into_owned()),
             None => match template_of(&config) {
                 Some(text) => (config_path.clone(), text),
                 None => return Err(TrainingError::field(&config_path, "chat_template", "is missing")),

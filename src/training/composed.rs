@@ -57,9 +57,12 @@ pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, shape: &Attention) -
     let mask = Tensor::from_vec(mask, (batch, 1, tokens, tokens), device)?;
     let group = shape.heads / shape.kv_heads;
     let repeat = |x: Tensor| -> Result<Tensor> {
-        x.unsqueeze(2)?
-            .broadcast_as((batch, shape.kv_heads, group, tokens, half * 2))?
-            .reshape((batch, shape.heads, tokens, half * 2))
+        x.unsqueeze(2)?.broadcast_as((batch, shape.kv_heads, group, tokens, half * 2))?.reshape((
+            batch,
+            shape.heads,
+            tokens,
+            half * 2,
+        ))
     };
     let q = rotate(&split(q, shape.heads)?, &cos, &sin)?;
     let k = repeat(rotate(&split(k, shape.kv_heads)?, &cos, &sin)?)?;

@@ -93,7 +93,11 @@ impl LlamaConfig {
         fields.refuse_unless("pretraining_tp", &[json!(1)])?;
         let rope = json.get("rope_parameters").unwrap_or(&Value::Null);
         if let Some(kind) = rope.get("rope_type").and_then(Value::as_str).filter(|kind| *kind != "default") {
-            return Err(TrainingError::field(path, "rope_parameters", format!("has type `{kind}`: not supported")));
+            return Err(TrainingError::field(
+                path,
+                "rope_parameters",
+                format!("has type `{kind}`: not supported"),
+            ));
         }
         let theta = json.get("rope_theta").or_else(|| rope.get("rope_theta"));
         let rope_theta = match theta {
@@ -109,10 +113,16 @@ impl LlamaConfig {
         let head_dim = match fields.optional_size("head_dim")? {
             Some(head_dim) => head_dim,
             None if hidden % heads == 0 => hidden / heads,
-            None => return Err(TrainingError::field(path, "num_attention_heads", "does not divide hidden_size")),
+            None => {
+                return Err(TrainingError::field(path, "num_attention_heads", "does not divide hidden_size"));
+            }
         };
         if heads % kv_heads != 0 {
-            return Err(TrainingError::field(path, "num_key_value_heads", "does not divide num_attention_heads"));
+            return Err(TrainingError::field(
+                path,
+                "num_key_value_heads",
+                "does not divide num_attention_heads",
+            ));
         }
         if head_dim % 2 != 0 {
             return Err(TrainingError::field(path, "head_dim", "is odd"));

@@ -56,7 +56,8 @@ impl GreedyDecoder {
     pub(super) fn new(config: &LlamaConfig, weights: &Weights) -> Result<Self, TrainingError> {
         let get = |key: &str| -> Result<Vec<f32>, TrainingError> {
             let tensor = weights.get(key);
-            let tensor = tensor.ok_or_else(|| TrainingError::tensor(Path::new("(memory)"), key, "is missing"))?;
+            let tensor =
+                tensor.ok_or_else(|| TrainingError::tensor(Path::new("(memory)"), key, "is missing"))?;
             Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
         };
         let layers = (0..config.layers)
@@ -162,7 +163,14 @@ impl GreedyDecoder {
         self.next_tokens(active, &x)
     }
 
-    fn attend(&self, sequence: &mut Sequence, layer: usize, rotary: &Rotary, qkv: &mut [f32], out: &mut [f32]) {
+    fn attend(
+        &self,
+        sequence: &mut Sequence,
+        layer: usize,
+        rotary: &Rotary,
+        qkv: &mut [f32],
+        out: &mut [f32],
+    ) {
         let d = self.config.head_dim;
         let (q_width, kv_width) = (self.config.heads * d, self.config.kv_heads * d);
         let group = self.config.heads / self.config.kv_heads;

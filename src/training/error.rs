@@ -129,8 +129,8 @@ impl TrainingError {
         Self::Tensor { path: path.to_owned(), key: key.to_owned(), problem: problem.into() }
     }
 
-    pub(super) fn tokenizer(path: &Path, problem: impl ToString) -> Self {
-        Self::Tokenizer { path: path.to_owned(), problem: problem.to_string() }
+    pub(super) fn tokenizer(path: &Path, problem: impl std::fmt::Display) -> Self {
+        Self::Tokenizer { path: path.to_owned(), problem: format!("{problem}") }
     }
 
     /// What the reader can do about it.
@@ -146,7 +146,9 @@ impl TrainingError {
             Self::Tokenizer { .. } => "the folder needs a tokenizer.json of the `tokenizers` library",
             Self::Template { .. } => "use a model whose template renders a plain user message",
             Self::Job(_) => "correct the training settings",
-            Self::NoGradient { .. } | Self::Operation(_) | Self::Thread(_) => "this is a defect: please report it",
+            Self::NoGradient { .. } | Self::Operation(_) | Self::Thread(_) => {
+                "this is a defect: please report it"
+            }
             Self::Diverged { .. } => "lower the learning rate",
             Self::Stopped { .. } => "start the training again when wanted",
         }

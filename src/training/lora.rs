@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The projections of a layer that adapters sit on: all of them.
-pub(super) const TARGETS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+pub(super) const TARGETS: [&str; 7] =
+    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 /// Rank and weight of an adapter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,9 +59,9 @@ impl Adapter {
             }
         }
         let missing = |field: &str| TrainingError::field(&path, field, "is missing or not a positive number");
-        let rank = json.get("r").and_then(Value::as_u64).filter(|rank| *rank > 0).ok_or_else(|| missing("r"))?;
-        let alpha =
-            json.get("lora_alpha").and_then(Value::as_f64).ok_or_else(|| missing("lora_alpha"))?;
+        let rank =
+            json.get("r").and_then(Value::as_u64).filter(|rank| *rank > 0).ok_or_else(|| missing("r"))?;
+        let alpha = json.get("lora_alpha").and_then(Value::as_f64).ok_or_else(|| missing("lora_alpha"))?;
         let adapter = Self { rank: rank as usize, alpha };
         let file = folder.join("adapter_model.safetensors");
         let mut tensors = read_safetensors(&file)?;

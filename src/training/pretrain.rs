@@ -224,7 +224,11 @@ fn run(
 
 /// Whether a model folder (with an optional adapter folder merged in) answers each problem exactly, by
 /// greedy decoding of at most 96 tokens.
-pub fn score(folder: &Path, adapter: Option<&Path>, problems: &[Problem]) -> Result<Vec<bool>, TrainingError> {
+pub fn score(
+    folder: &Path,
+    adapter: Option<&Path>,
+    problems: &[Problem],
+) -> Result<Vec<bool>, TrainingError> {
     let format = ChatFormat::load(folder)?;
     let decoder = GreedyDecoder::load(folder, adapter)?;
     let prompts = problems
@@ -235,8 +239,8 @@ pub fn score(folder: &Path, adapter: Option<&Path>, problems: &[Problem]) -> Res
     problems
         .iter()
         .zip(answers)
-        .map(|(problem, tokens)| {
-            Ok(extract_answer(&format.decode(&tokens)?) == Some(problem.answer.as_str()))
-        })
+        .map(
+            |(problem, tokens)| Ok(extract_answer(&format.decode(&tokens)?) == Some(problem.answer.as_str())),
+        )
         .collect()
 }

@@ -27,8 +27,7 @@ const TEMPLATE: &str = "{% for message in messages %}\
 {% endfor %}\
 {% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
 
-type Parts =
-    TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+type Parts = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Trains on `texts` and returns `tokenizer.json`. Deterministic.
 pub(super) fn train(texts: &[String], vocabulary: usize) -> Result<Vec<u8>, TrainingError> {

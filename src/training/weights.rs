@@ -13,15 +13,10 @@ pub(super) type Weights = BTreeMap<String, Tensor>;
 fn convert(path: &Path, key: &str, view: &TensorView<'_>) -> Result<Tensor, TrainingError> {
     let bytes = view.data();
     let data: Vec<f32> = match view.dtype() {
-        Dtype::F32 => {
-            bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+        Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        Dtype::BF16 => {
+            bytes.as_chunks::<2>().0.iter().map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect()
         }
-        Dtype::BF16 => bytes
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32())
-            .collect(),
         Dtype::F16 => {
             bytes.as_chunks::<2>().0.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect()
         }

@@ -76,7 +76,8 @@ impl CustomOp3 for LoraLinear {
         let (rank, inner) = a.dims2()?;
         let out = b.dim(0)?;
         let g = g.contiguous()?;
-        let locks = (Locked::new(x), Locked::new(a), Locked::new(b), Locked::new(&g), Locked::new(&self.weight));
+        let locks =
+            (Locked::new(x), Locked::new(a), Locked::new(b), Locked::new(&g), Locked::new(&self.weight));
         let (x_data, a_data, b_data) = (locks.0.slice()?, locks.1.slice()?, locks.2.slice()?);
         let (g_data, w_data) = (locks.3.slice()?, locks.4.slice()?);
         let rows = x_data.len() / inner;

@@ -42,7 +42,8 @@ fn compare(inputs: &[&Var], run: impl Fn() -> Result<Tensor>) {
                 input.set(&Tensor::from_vec(data, input.shape(), &Device::Cpu).unwrap()).unwrap();
                 objective(&run().unwrap())
             };
-            let numeric = (8.0 * (shifted(step) - shifted(-step)) - (shifted(2.0 * step) - shifted(-2.0 * step)))
+            let numeric = (8.0 * (shifted(step) - shifted(-step))
+                - (shifted(2.0 * step) - shifted(-2.0 * step)))
                 / (12.0 * f64::from(step));
             let difference = (numeric - f64::from(gradient[at])).abs();
             assert!(
@@ -68,9 +69,7 @@ fn linear() {
 fn lora_linear() {
     let (x, w) = (random("x", &[7, 5]), random("w", &[4, 5]));
     let (a, b) = (random("a", &[2, 5]), random("b", &[4, 2]));
-    compare(&[&x, &a, &b], || {
-        x.apply_op3(&a, &b, LoraLinear::new(w.as_detached_tensor(), 1.7))
-    });
+    compare(&[&x, &a, &b], || x.apply_op3(&a, &b, LoraLinear::new(w.as_detached_tensor(), 1.7)));
 }
 
 #[test]
@@ -97,7 +96,8 @@ fn cross_entropy() {
 fn attention() {
     let (heads, kv_heads, half, tokens) = (4, 2, 2, 9);
     let q = random("q", &[2, tokens, heads * half * 2]);
-    let (k, v) = (random("k", &[2, tokens, kv_heads * half * 2]), random("v", &[2, tokens, kv_heads * half * 2]));
+    let (k, v) =
+        (random("k", &[2, tokens, kv_heads * half * 2]), random("v", &[2, tokens, kv_heads * half * 2]));
     let starts = vec![0, 0, 0, 0, 4, 4, 4, 7, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let op = Attention {
         rotary: Arc::new(Rotary::new(tokens, half * 2, 10_000.0)),

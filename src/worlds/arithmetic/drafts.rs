@@ -39,8 +39,8 @@ fn number(rng: &mut CounterRng, most: u32) -> u64 {
     rng.between(low, 10_u64.pow(length) - 1)
 }
 
-fn draft(subskill: &'static str, question: String, working: String, answer: impl ToString) -> Draft {
-    Draft { subskill, question, working, answer: answer.to_string() }
+fn draft(subskill: &'static str, question: String, working: String, answer: impl std::fmt::Display) -> Draft {
+    Draft { subskill, question, working, answer: format!("{answer}") }
 }
 
 fn add(rng: &mut CounterRng) -> Draft {
@@ -112,7 +112,9 @@ fn wp_add(rng: &mut CounterRng) -> Draft {
     let (a, b) = (number(rng, 2) + 1, number(rng, 2) + 1);
     let (name, things) = (phrases::name(rng), phrases::things(rng));
     let question = match rng.below(3) {
-        0 => format!("{name} has {a} {things}. {name} gets {b} more. How many {things} does {name} have now?"),
+        0 => {
+            format!("{name} has {a} {things}. {name} gets {b} more. How many {things} does {name} have now?")
+        }
         1 => format!(
             "There are {a} {things} in a box and {b} {things} on the table. How many {things} are there in total?"
         ),
@@ -218,11 +220,15 @@ fn two_step(rng: &mut CounterRng) -> Draft {
     let (name, things) = (phrases::name(rng), phrases::things(rng));
     let (question, adds) = match rng.below(3) {
         0 => (
-            format!("{name} has {a} bags with {b} {things} each and gives away {c} {things}. How many are left?"),
+            format!(
+                "{name} has {a} bags with {b} {things} each and gives away {c} {things}. How many are left?"
+            ),
             false,
         ),
         1 => (
-            format!("A shop has {a} boxes of {b} {things} and gets {c} more. How many {things} does it have now?"),
+            format!(
+                "A shop has {a} boxes of {b} {things} and gets {c} more. How many {things} does it have now?"
+            ),
             true,
         ),
         _ => (

@@ -137,7 +137,8 @@ fn drawn(skill: Skill, subskill: Option<&str>, split: Split, stream: &CounterRng
 pub fn evaluation_set(split: Split, per_skill: usize) -> Vec<Problem> {
     let mut out = Vec::with_capacity(per_skill * Skill::ALL.len());
     for skill in Skill::ALL {
-        let stream = CounterRng::keyed(0, &format!("arithmetic/evaluation/{}/{}", skill.name(), split.name()));
+        let stream =
+            CounterRng::keyed(0, &format!("arithmetic/evaluation/{}/{}", skill.name(), split.name()));
         let mut seen = HashSet::new();
         // The bound only matters to a caller who asks for more keys than there are.
         for index in 0..per_skill as u64 * 200 {
