@@ -1,4 +1,4 @@
-//! Our own trainer: decoder, fused operations, LoRA and full training, optimiser, export.
+//! Our own trainer: decoder, fused operations, adapters and full training, optimiser, export.
 //!
 //! Owns the way from a model folder and examples to an adapter or model folder, on the CPU, and the recipe
 //! of the embedded student. Blocking, deterministic (same bits on any number of threads of one machine), and

@@ -129,8 +129,8 @@ impl TrainingError {
         Self::Tensor { path: path.to_owned(), key: key.to_owned(), problem: problem.into() }
     }
 
-    pub(super) fn tokenizer(path: &Path, problem: impl ToString) -> Self {
-        Self::Tokenizer { path: path.to_owned(), problem: problem.to_string() }
+    pub(super) fn tokenizer(path: &Path, problem: impl std::fmt::Display) -> Self {
+        Self::Tokenizer { path: path.to_owned(), problem: format!("{problem}") }
     }
 
     /// What the reader can do about it.

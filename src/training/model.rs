@@ -118,7 +118,7 @@ impl Builder<'_> {
 }
 
 impl Decoder {
-    /// From base weights and the variables that replace or adapt them. `adapter` gives the scale of LoRA
+    /// From base weights and the variables that replace or adapt them. `adapter` gives the scale of low-rank
     /// variables.
     pub(super) fn new(
         config: &LlamaConfig,

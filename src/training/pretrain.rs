@@ -71,7 +71,7 @@ impl Default for PretrainRecipe {
             kv_heads: 2,
             vocabulary: 512,
             tokenizer_examples: 20_000,
-            weak_shares: [0.004; 6],
+            weak_shares: [0.006, 0.006, 0.004, 0.004, 0.006, 0.006],
             steps: 1300,
             batch_size: 64,
             warmup_steps: 50,

@@ -34,6 +34,7 @@ pub fn train(
 }
 
 fn check(job: &TrainingJob) -> Result<(), TrainingError> {
+    let at_least_zero = |x: f64| x.is_finite() && x >= 0.0;
     let refuse = |problem: &str| Err(TrainingError::Job(problem.to_owned()));
     if job.examples.is_empty() {
         return refuse("there are no examples");
@@ -44,7 +45,7 @@ fn check(job: &TrainingJob) -> Result<(), TrainingError> {
     if !(job.learning_rate.is_finite() && job.learning_rate > 0.0) {
         return refuse("the learning rate must be positive");
     }
-    if !(0.0..=1.0).contains(&job.warmup) || !(job.weight_decay >= 0.0) || !(job.clip >= 0.0) {
+    if !(0.0..=1.0).contains(&job.warmup) || !at_least_zero(job.weight_decay) || !at_least_zero(job.clip) {
         return refuse("warm-up must lie in 0..=1, weight decay and clip must not be negative");
     }
     match job.mode {

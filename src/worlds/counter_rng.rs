@@ -1,7 +1,7 @@
 //! A counter generator: every draw is a pure function of (seed, item key, position).
 //!
 //! No state is carried between items, so a problem, a batch order or an initial weight is the same however
-//! the work around it was scheduled, repeated or resumed. The mixing function is the finaliser of SplitMix64
+//! the work around it was scheduled, repeated or resumed. The mixing function is the finaliser of `SplitMix64`
 //! (Steele, Lea, Flood 2014), applied to a Weyl sequence.
 
 const WEYL: u64 = 0x9e37_79b9_7f4a_7c15;

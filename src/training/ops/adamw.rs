@@ -1,4 +1,4 @@
-//! AdamW, fused into one pass per tensor.
+//! The `AdamW` optimiser, fused into one pass per tensor.
 
 use super::kernels::{Moves, adamw};
 use super::{operand, shapes_refused};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 const BLOCK: usize = 64;
 
-/// Cosines and sines, [positions, head_dim / 2] each.
+/// Cosines and sines, `[positions, head_dim / 2]` each.
 #[derive(Debug)]
 pub(in crate::training) struct Rotary {
     /// Half the head dimension.
@@ -67,6 +67,13 @@ struct Row {
     scale: f32,
 }
 
+/// Where a head lies in the rows of a tensor.
+#[derive(Clone, Copy)]
+struct Place {
+    head: usize,
+    stride: usize,
+}
+
 /// Blocks of at most [`BLOCK`] rows that never cross a segment: (first row, end, first column).
 fn blocks(starts: &[u32]) -> Vec<(usize, usize, usize)> {
     let mut out = Vec::new();
@@ -93,7 +100,7 @@ impl Attention {
             && *kv_stride == self.kv_heads * head_dim
             && self.starts.len() == batch * tokens
             && self.rotary.cos.len() >= tokens * self.rotary.half;
-        if !fits || self.heads % self.kv_heads.max(1) != 0 {
+        if !fits || !self.heads.is_multiple_of(self.kv_heads.max(1)) {
             return Err(refused());
         }
         let scale = 1.0 / (head_dim as f32).sqrt();
@@ -101,39 +108,21 @@ impl Attention {
     }
 
     /// Rotates one head of a row into a gapless [T, D] buffer.
-    fn rotated(
-        &self,
-        row: Row,
-        x: &[f32],
-        head: usize,
-        stride: usize,
-        starts: &[u32],
-        scale: f32,
-        out: &mut [f32],
-    ) {
-        let d = row.head_dim;
+    fn rotated(&self, x: &[f32], place: Place, starts: &[u32], scale: f32, out: &mut [f32]) {
+        let d = self.rotary.half * 2;
         for (t, (out, start)) in out.chunks_exact_mut(d).zip(starts).enumerate() {
             let (cos, sin) = self.rotary.at(t - *start as usize);
-            let at = t * stride + head * d;
+            let at = t * place.stride + place.head * d;
             rotate(&x[at..at + d], cos, sin, 1.0, scale, out);
         }
     }
 
     /// Rotates a gapless [T, D] gradient back into its head's place.
-    fn unrotated(
-        &self,
-        row: Row,
-        x: &[f32],
-        head: usize,
-        stride: usize,
-        starts: &[u32],
-        scale: f32,
-        out: &mut [f32],
-    ) {
-        let d = row.head_dim;
+    fn unrotated(&self, x: &[f32], place: Place, starts: &[u32], scale: f32, out: &mut [f32]) {
+        let d = self.rotary.half * 2;
         for (t, (x, start)) in x.chunks_exact(d).zip(starts).enumerate() {
             let (cos, sin) = self.rotary.at(t - *start as usize);
-            let at = t * stride + head * d;
+            let at = t * place.stride + place.head * d;
             rotate(x, cos, sin, -1.0, scale, &mut out[at..at + d]);
         }
     }
@@ -146,9 +135,9 @@ impl Attention {
         let mut q_rotated = vec![0.0; row.tokens * d];
         let mut scores = vec![0.0; BLOCK.min(row.tokens) * row.tokens];
         for kv_head in 0..self.kv_heads {
-            self.rotated(row, k, kv_head, row.kv_stride, starts, 1.0, &mut k_rotated);
+            self.rotated(k, Place { head: kv_head, stride: row.kv_stride }, starts, 1.0, &mut k_rotated);
             for head in kv_head * group..(kv_head + 1) * group {
-                self.rotated(row, q, head, row.q_stride, starts, row.scale, &mut q_rotated);
+                self.rotated(q, Place { head, stride: row.q_stride }, starts, row.scale, &mut q_rotated);
                 for &(first, end, base) in &blocks {
                     let (rows, width) = (end - first, end - base);
                     let scores = &mut scores[..rows * width];
@@ -166,8 +155,8 @@ impl Attention {
         }
     }
 
-    fn backward_row(&self, row: Row, inputs: RowInputs<'_>, outputs: RowOutputs<'_>) {
-        let RowInputs { q, k, v, g, starts } = inputs;
+    fn backward_row(&self, row: Row, inputs: &RowInputs<'_>, outputs: RowOutputs<'_>) {
+        let &RowInputs { q, k, v, g, starts } = inputs;
         let RowOutputs { dq, dk, dv } = outputs;
         let d = row.head_dim;
         let group = self.heads / self.kv_heads;
@@ -178,10 +167,10 @@ impl Attention {
         let mut p = vec![0.0; BLOCK.min(row.tokens) * row.tokens];
         let mut ds = p.clone();
         for kv_head in 0..self.kv_heads {
-            self.rotated(row, k, kv_head, row.kv_stride, starts, 1.0, &mut k_rotated);
+            self.rotated(k, Place { head: kv_head, stride: row.kv_stride }, starts, 1.0, &mut k_rotated);
             dk_rotated.fill(0.0);
             for head in kv_head * group..(kv_head + 1) * group {
-                self.rotated(row, q, head, row.q_stride, starts, row.scale, &mut q_rotated);
+                self.rotated(q, Place { head, stride: row.q_stride }, starts, row.scale, &mut q_rotated);
                 for &(first, end, base) in &blocks {
                     let (rows, width) = (end - first, end - base);
                     let (p, ds) = (&mut p[..rows * width], &mut ds[..rows * width]);
@@ -200,9 +189,9 @@ impl Attention {
                     multiply_sequential(&mut dk_rotated[base * d..], d, ds.t(), queries, 1.0, true);
                     multiply_sequential(&mut dq_rotated[first * d..], d, ds, keys, 1.0, false);
                 }
-                self.unrotated(row, &dq_rotated, head, row.q_stride, starts, row.scale, dq);
+                self.unrotated(&dq_rotated, Place { head, stride: row.q_stride }, starts, row.scale, dq);
             }
-            self.unrotated(row, &dk_rotated, kv_head, row.kv_stride, starts, 1.0, dk);
+            self.unrotated(&dk_rotated, Place { head: kv_head, stride: row.kv_stride }, starts, 1.0, dk);
         }
     }
 }
@@ -276,7 +265,7 @@ impl CustomOp3 for Attention {
             .zip(dv.par_chunks_mut(kv_row))
             .map(|((dq, dk), dv)| RowOutputs { dq, dk, dv })
             .zip(inputs)
-            .for_each(|(outputs, inputs)| self.backward_row(row, inputs, outputs));
+            .for_each(|(outputs, inputs)| self.backward_row(row, &inputs, outputs));
         Ok((
             Some(Tensor::from_vec(dq, q.shape(), q.device())?),
             Some(Tensor::from_vec(dk, k.shape(), k.device())?),

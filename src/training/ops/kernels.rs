@@ -298,7 +298,7 @@ pub(in crate::training) struct Moves {
 }
 
 dispatched! {
-    /// One AdamW step over matching slices of parameter, gradient and both moments.
+    /// One `AdamW` step over matching slices of parameter, gradient and both moments.
     fn adamw(
         parameter: &'a mut [f32],
         gradient: &'a [f32],

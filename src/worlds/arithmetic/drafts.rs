@@ -39,8 +39,8 @@ fn number(rng: &mut CounterRng, most: u32) -> u64 {
     rng.between(low, 10_u64.pow(length) - 1)
 }
 
-fn draft(subskill: &'static str, question: String, working: String, answer: impl ToString) -> Draft {
-    Draft { subskill, question, working, answer: answer.to_string() }
+fn draft(subskill: &'static str, question: String, working: String, answer: impl std::fmt::Display) -> Draft {
+    Draft { subskill, question, working, answer: format!("{answer}") }
 }
 
 fn add(rng: &mut CounterRng) -> Draft {
@@ -140,8 +140,8 @@ fn wp_sub(rng: &mut CounterRng) -> Draft {
 }
 
 fn div(rng: &mut CounterRng) -> Draft {
-    let b = rng.between(2, 9);
-    let quotient = if rng.below(2) == 0 { rng.between(1, 9) } else { rng.between(10, 60) };
+    let b = rng.between(2, 7);
+    let quotient = if rng.below(2) == 0 { rng.between(1, 9) } else { rng.between(10, 99) };
     let rest = if rng.below(3) == 0 { 0 } else { rng.below(b) };
     let a = quotient * b + rest;
     let question = match rng.below(3) {
@@ -178,10 +178,23 @@ fn seq(rng: &mut CounterRng) -> Draft {
         _ => format!("Find the next number: {listed}."),
     };
     let (subskill, work, next) = if descending {
-        ("descending", format!("{before}-{last}={step}. {last}-{step}={}.", last - step), last - step)
+        (
+            "descending",
+            format!(
+                "{before}-{last}: {} {last}-{step}: {}",
+                working::subtraction(before, last),
+                working::subtraction(last, step)
+            ),
+            last - step,
+        )
     } else {
         let subskill = if step < 10 { "small_step" } else { "large_step" };
-        (subskill, format!("{last}-{before}={step}. {last}+{step}={}.", last + step), last + step)
+        let work = format!(
+            "{last}-{before}: {} {last}+{step}: {}",
+            working::subtraction(last, before),
+            working::addition(last, step)
+        );
+        (subskill, work, last + step)
     };
     draft(subskill, question, work, next)
 }
@@ -237,13 +250,17 @@ fn two_step(rng: &mut CounterRng) -> Draft {
         ),
     };
     let product = a * b;
-    let (subskill, sign, answer) =
-        if adds { ("put_together", '+', product + c) } else { ("take_away", '-', product - c) };
-    draft(subskill, question, format!("{a}*{b}={product}. {product}{sign}{c}={answer}."), answer)
+    if adds {
+        let work = format!("{a}*{b}={product}. {product}+{c}: {}", working::addition(product, c));
+        draft("put_together", question, work, product + c)
+    } else {
+        let work = format!("{a}*{b}={product}. {product}-{c}: {}", working::subtraction(product, c));
+        draft("take_away", question, work, product - c)
+    }
 }
 
 fn avg(rng: &mut CounterRng) -> Draft {
-    let mean = rng.between(3, 29);
+    let mean = rng.between(3, 24);
     let (d1, d2) = (rng.below(mean), rng.below(mean));
     let mut numbers = [mean - d1, mean + d1 + d2, mean - d2];
     rng.shuffle(&mut numbers);
@@ -254,6 +271,10 @@ fn avg(rng: &mut CounterRng) -> Draft {
         _ => format!("{} scored {x}, {y} and {z} points. What is the average score?", phrases::name(rng)),
     };
     let (part, sum) = (x + y, x + y + z);
-    let work = format!("{x}+{y}={part}. {part}+{z}={sum}. {sum}/3={mean}.");
+    let work = format!(
+        "{x}+{y}: {} {part}+{z}: {} {sum}/3={mean}.",
+        working::addition(x, y),
+        working::addition(part, z)
+    );
     draft(if mean < 10 { "small_mean" } else { "large_mean" }, question, work, mean)
 }

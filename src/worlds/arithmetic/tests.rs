@@ -31,6 +31,8 @@ fn solve(skill: Skill, question: &str) -> String {
 /// Every sentence `l=r` of a working must hold; `l<r` likewise.
 fn working_holds(working: &str) -> bool {
     working.split(". ").map(|sentence| sentence.trim_end_matches('.')).all(|sentence| {
+        // Columns may be announced: `48-17: 8-7=1`.
+        let sentence = sentence.split_once(": ").map_or(sentence, |(_, column)| column);
         if let Some((low, high)) = sentence.split_once('<') {
             return low.parse::<i64>().unwrap() < high.parse::<i64>().unwrap();
         }
@@ -144,6 +146,6 @@ fn the_embedded_world_does_not_drift() {
     let problem = sample(Skill::Div, None, Split::Pretrain, 1, 0).unwrap();
     insta::assert_snapshot!(
         format!("{} | {} | {}", problem.key, problem.question, problem.response),
-        @"div:7,400 | Calculate 400 / 7 with remainder. | 5*7=35. 40-35=5. 7*7=49. 50-49=1. #### 57 remainder 1"
+        @"div:5,470 | Calculate 470 / 5 with remainder. | 47/5=9. 9*5=45. 47-45=2. 20/5=4. 4*5=20. 20-20=0. #### 94 remainder 0"
     );
 }

@@ -68,8 +68,8 @@ pub(super) fn product(a: u64, b: u64) -> String {
     out
 }
 
-/// Short division by one digit: one product and one difference for each digit of the quotient:
-/// `3*8=24. 28-24=4. 5*8=40. 47-40=7.`
+/// Short division by one digit: quotient, product and difference for each digit of the quotient:
+/// `28/8=3. 3*8=24. 28-24=4. 47/8=5. 5*8=40. 47-40=7.`
 pub(super) fn division(a: u64, b: u64) -> String {
     let mut out = String::new();
     let mut rest = 0;
@@ -79,7 +79,9 @@ pub(super) fn division(a: u64, b: u64) -> String {
         let times = rest / b;
         if times > 0 || started {
             started = true;
-            let _ = write!(out, "{times}*{b}={}. {rest}-{}={}. ", times * b, times * b, rest - times * b);
+            let product = times * b;
+            let left = rest - product;
+            let _ = write!(out, "{rest}/{b}={times}. {times}*{b}={product}. {rest}-{product}={left}. ");
         }
         rest -= times * b;
     }
@@ -114,8 +116,8 @@ mod tests {
         assert_eq!(product(18, 8), "10*8=80. 8*8=64. 80+64=144.");
         assert_eq!(product(207, 3), "200*3=600. 7*3=21. 600+21=621.");
         assert_eq!(product(20, 3), "20*3=60.");
-        assert_eq!(division(9, 4), "2*4=8. 9-8=1.");
-        assert_eq!(division(287, 8), "3*8=24. 28-24=4. 5*8=40. 47-40=7.");
-        assert_eq!(division(201, 4), "5*4=20. 20-20=0. 0*4=0. 1-0=1.");
+        assert_eq!(division(9, 4), "9/4=2. 2*4=8. 9-8=1.");
+        assert_eq!(division(287, 8), "28/8=3. 3*8=24. 28-24=4. 47/8=5. 5*8=40. 47-40=7.");
+        assert_eq!(division(201, 4), "20/4=5. 5*4=20. 20-20=0. 1/4=0. 0*4=0. 1-0=1.");
     }
 }

@@ -1,0 +1,142 @@
+//! Damaged folders are refused by file and key; whole ones are read in f32 and bf16.
+
+use super::support::{config, job, student, weights};
+use crate::training::config::LlamaConfig;
+use crate::training::export::{Precision, serialise, write_folder};
+use crate::training::{ChatFormat, Mode, train};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+fn refusal(base: &Path) -> String {
+    let output = base.with_file_name("out");
+    let error = train(&job(base, &output, Mode::Full), &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(!error.hint().is_empty());
+    assert!(!output.exists());
+    error.to_string()
+}
+
+/// What is done to a folder.
+type Damage = &'static dyn Fn(&Path);
+
+/// A copy of the student with one damage done to it.
+fn damaged(student: &Path, damage: impl Fn(&Path)) -> String {
+    let folder = student.with_file_name("damaged");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(student).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    damage(&folder);
+    refusal(&folder)
+}
+
+fn edit(folder: &Path, name: &str, edit: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
+    let path = folder.join(name);
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(json.as_object_mut().unwrap());
+    fs::write(path, json.to_string()).unwrap();
+}
+
+#[test]
+fn every_damage_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("student");
+    let missing = refusal(&base);
+    assert!(missing.contains("student") && missing.contains("config.json"), "{missing}");
+    student(&base);
+    let table: [(&[&str], Damage); 10] = [
+        (&["model.safetensors"], &|f| fs::remove_file(f.join("model.safetensors")).unwrap()),
+        (&["model.safetensors", "not a whole safetensors"], &|f| {
+            let bytes = fs::read(f.join("model.safetensors")).unwrap();
+            fs::write(f.join("model.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        (&["config.json", "not valid JSON"], &|f| fs::write(f.join("config.json"), "{").unwrap()),
+        (&["config.json", "`hidden_size` is missing"], &|f| {
+            edit(f, "config.json", |json| drop(json.remove("hidden_size")));
+        }),
+        (&["config.json", "FooForCausalLM"], &|f| {
+            edit(f, "config.json", |json| {
+                json.insert("architectures".to_owned(), ["FooForCausalLM"].as_slice().into());
+            });
+        }),
+        (&["mlp.gate_proj", "has shape [48, 32]", "[64, 32]"], &|f| {
+            edit(f, "config.json", |json| drop(json.insert("intermediate_size".to_owned(), 64.into())));
+        }),
+        (&["model.layers.2.input_layernorm.weight", "is missing"], &|f| {
+            edit(f, "config.json", |json| drop(json.insert("num_hidden_layers".to_owned(), 3.into())));
+        }),
+        (&["`rope_scaling`"], &|f| {
+            edit(f, "config.json", |json| drop(json.insert("rope_scaling".to_owned(), "linear".into())));
+        }),
+        (&["tokenizer.json"], &|f| fs::write(f.join("tokenizer.json"), "{}").unwrap()),
+        (&["tokenizer_config.json", "template"], &|f| {
+            edit(f, "tokenizer_config.json", |json| {
+                json.insert("chat_template".to_owned(), "{% for x in %}".into());
+            });
+        }),
+    ];
+    for (expected, damage) in table {
+        let message = damaged(&base, damage);
+        assert!(expected.iter().all(|part| message.contains(part)), "{expected:?} in {message}");
+    }
+}
+
+#[test]
+fn bf16_files_are_read_back_rounded_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(false);
+    let tensors = weights(&config);
+    for (precision, tolerance) in [(Precision::F32, 0.0), (Precision::Bf16, 1.0 / 256.0)] {
+        let path = folder.path().join(precision.name());
+        let bytes = serialise(&tensors, precision).unwrap();
+        write_folder(&path, &[("model.safetensors", bytes)]).unwrap();
+        for (key, tensor) in crate::training::weights::load(&path, &config).unwrap() {
+            let read: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+            let wrote: Vec<f32> = tensors[&key].flatten_all().unwrap().to_vec1().unwrap();
+            assert!(read.iter().zip(&wrote).all(|(r, w)| (r - w).abs() <= tolerance * w.abs()), "{key}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_replaced_whole_and_leaves_nothing_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/out");
+    write_folder(&path, &[("a", b"1".to_vec()), ("b", b"2".to_vec())]).unwrap();
+    write_folder(&path, &[("a", b"3".to_vec())]).unwrap();
+    assert_eq!(fs::read(path.join("a")).unwrap(), b"3");
+    assert!(!path.join("b").exists());
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn prompts_are_the_template_s_and_digits_stand_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("student");
+    student(&base);
+    let format = ChatFormat::load(&base).unwrap();
+    assert_eq!(format.render("What is 12 + 345?").unwrap(), "<|user|>What is 12 + 345?<|assistant|>");
+    let encoded = format.encode("Add 12 and 345.", "2+5=7. #### 357").unwrap();
+    assert_eq!((encoded.tokens[0], encoded.tokens[encoded.prompt - 1]), (1, 2));
+    assert_eq!((encoded.tokens.last(), format.end()), (Some(&3), 3));
+    assert_eq!(format.decode(&encoded.tokens[encoded.prompt..]).unwrap(), "2+5=7. #### 357");
+    let digits = format.encode_prompt("98765").unwrap();
+    assert_eq!(digits.len(), 7, "five digits between two special tokens: {digits:?}");
+    assert_eq!(LlamaConfig::load(&base).unwrap().head_dim, 8);
+}
+
+#[test]
+fn a_chatml_folder_is_rendered_by_its_own_template() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("student");
+    student(&base);
+    edit(&base, "tokenizer_config.json", |json| {
+        let template = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'].strip() \
+            + '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+        json.insert("chat_template".to_owned(), template.into());
+    });
+    let format = ChatFormat::load(&base).unwrap();
+    assert_eq!(format.render(" hi ").unwrap(), "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+}
