@@ -11,7 +11,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dataenvgym::gym::ports::{ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Student};
+use dataenvgym::models::embedded;
 use dataenvgym::runner::pool::{Roster, WorkerCommand, WorkerPool};
+use dataenvgym::training::{self, Mode, TrainingExample, TrainingJob};
+use dataenvgym::worlds::arithmetic::{Problem, Skill, Split, evaluation_set, sample};
 use serde_json::Value;
 
 const NEW_TOKENS: u32 = 64;
@@ -47,10 +50,12 @@ fn run(python: &Path, arguments: &[&str]) -> String {
 }
 
 /// Text and number of tokens per prompt.
-fn theirs(python: &Path, folder: &Path, adapter: Option<&Path>) -> Vec<(String, u32)> {
-    let (model, prompts) = (folder.join("model"), folder.join("prompts.json"));
+fn theirs(python: &Path, model: &Path, prompts: &[&str], adapter: Option<&Path>) -> Vec<(String, u32)> {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("prompts.json");
+    fs::write(&list, serde_json::to_string(prompts).unwrap()).unwrap();
     let tokens = NEW_TOKENS.to_string();
-    let mut arguments = vec!["greedy.py", model.to_str().unwrap(), "--prompts", prompts.to_str().unwrap()];
+    let mut arguments = vec!["greedy.py", model.to_str().unwrap(), "--prompts", list.to_str().unwrap()];
     arguments.extend(["--max-new-tokens", &tokens]);
     if let Some(adapter) = adapter {
         arguments.extend(["--adapter", adapter.to_str().unwrap()]);
@@ -66,8 +71,12 @@ fn theirs(python: &Path, folder: &Path, adapter: Option<&Path>) -> Vec<(String, 
 }
 
 fn requests(times: usize, sampling: Sampling) -> Vec<ChatRequest> {
-    let prompts = PROMPTS.iter().cycle().take(times * PROMPTS.len());
+    requests_for(&PROMPTS.repeat(times), sampling)
+}
+
+fn requests_for(prompts: &[&str], sampling: Sampling) -> Vec<ChatRequest> {
     prompts
+        .iter()
         .map(|prompt| ChatRequest { prompt: (*prompt).to_owned(), sampling, max_tokens: NEW_TOKENS })
         .collect()
 }
@@ -82,9 +91,9 @@ fn answers(pool: &mut WorkerPool, requests: &[ChatRequest]) -> Vec<ChatReply> {
     answers.into_iter().map(Option::unwrap).collect()
 }
 
-fn ours(pool: &mut WorkerPool, checkpoint: &Checkpoint) -> Vec<(String, u32)> {
+fn ours(pool: &mut WorkerPool, checkpoint: &Checkpoint, prompts: &[&str]) -> Vec<(String, u32)> {
     pool.refresh(checkpoint).unwrap();
-    let replies = answers(pool, &requests(1, Sampling::Greedy));
+    let replies = answers(pool, &requests_for(prompts, Sampling::Greedy));
     replies.into_iter().map(|reply| (reply.text, reply.tokens)).collect()
 }
 
@@ -114,25 +123,84 @@ fn rss_mb(pid: u32) -> f64 {
     kb.unwrap_or(0.0) / 1024.0
 }
 
+/// The peer's Python, or a line that says why the test is skipped.
+fn peer(test: &str) -> Option<PathBuf> {
+    let python = env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        println!("skipped: {test} needs DATAENVGYM_PEER_PYTHON");
+    } else if program().is_none() {
+        println!("skipped: {test} needs the feature mistralrs");
+    }
+    python.filter(|_| program().is_some())
+}
+
 #[test]
-fn greedy_answers_equal_those_of_transformers_and_peft() {
-    let Some(python) = env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from) else {
-        println!("skipped: greedy_answers_equal_those_of_transformers_and_peft needs DATAENVGYM_PEER_PYTHON");
+fn the_embedded_student_and_what_we_train_from_it_answer_as_in_transformers() {
+    let Some(python) = peer("the_embedded_student_and_what_we_train_from_it_answer_as_in_transformers")
+    else {
         return;
     };
-    if program().is_none() {
-        println!("skipped: greedy_answers_equal_those_of_transformers_and_peft needs the feature mistralrs");
-        return;
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let base = embedded::student(&folder.join("cache")).unwrap();
+    let problems = evaluation_set(Split::Test, 2);
+    let prompts: Vec<&str> = problems.iter().take(20).map(|p| p.question.as_str()).collect();
+    let pool_problems = Skill::ALL
+        .into_iter()
+        .flat_map(|skill| (0..8).map(move |n| sample(skill, None, Split::Pool, 5, n).unwrap()));
+    let example = |p: Problem| TrainingExample { prompt: p.question, response: p.response };
+    let job = |mode, output: &str| TrainingJob {
+        base: base.clone(),
+        continue_from: None,
+        examples: pool_problems.clone().map(example).collect(),
+        mode,
+        learning_rate: 1e-3,
+        epochs: 2,
+        batch_size: 16,
+        warmup: 0.1,
+        weight_decay: 0.0,
+        clip: 1.0,
+        max_length: 128,
+        seed: 3,
+        threads: None,
+        output: folder.join(output),
+    };
+    let train = |job: &TrainingJob| training::train(job, &mut |_| ControlFlow::Continue(())).unwrap().output;
+    let adapter = train(&job(Mode::Lora { rank: 16, alpha: 32.0 }, "adapter"));
+    let full = train(&job(Mode::Full, "full"));
+    let cases = [
+        (Checkpoint::Full { folder: base.clone() }, theirs(&python, &base, &prompts, None)),
+        (
+            Checkpoint::Adapter { base: base.clone(), adapter: adapter.clone() },
+            theirs(&python, &base, &prompts, Some(&adapter)),
+        ),
+        (Checkpoint::Full { folder: full.clone() }, theirs(&python, &full, &prompts, None)),
+    ];
+    assert!(cases[0].1 != cases[1].1 && cases[0].1 != cases[2].1, "training changed nothing");
+    for workers in [1, 2] {
+        let (mut pool, _, _) = pool(folder, workers, 1);
+        for (checkpoint, theirs) in &cases {
+            assert_eq!(&ours(&mut pool, checkpoint, &prompts), theirs, "{checkpoint:?}, {workers} workers");
+        }
     }
+    let (mut eight, _, _) = pool(folder, 1, 8);
+    assert_eq!(ours(&mut eight, &cases[0].0, &prompts), cases[0].1);
+    let test = eight.reports().pop().unwrap().batch_test.unwrap();
+    println!("embedded student, 8 in flight: {} of {} prompts differ", test.differing, test.prompts);
+    assert!(test.differing > 0);
+}
+
+#[test]
+fn greedy_answers_equal_those_of_transformers_and_peft() {
+    let Some(python) = peer("greedy_answers_equal_those_of_transformers_and_peft") else { return };
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     run(&python, &["lively.py", folder.to_str().unwrap()]);
-    fs::write(folder.join("prompts.json"), serde_json::to_string(&PROMPTS).unwrap()).unwrap();
     let adapter = folder.join("adapter");
     let plain = Checkpoint::Full { folder: folder.join("model") };
     let adapted = Checkpoint::Adapter { base: folder.join("model"), adapter: adapter.clone() };
-    let their_plain = theirs(&python, folder, None);
-    let their_adapted = theirs(&python, folder, Some(&adapter));
+    let their_plain = theirs(&python, &folder.join("model"), &PROMPTS, None);
+    let their_adapted = theirs(&python, &folder.join("model"), &PROMPTS, Some(&adapter));
     assert_ne!(their_plain, their_adapted);
 
     // One worker; the adapter must not leak into the base loaded after it.
@@ -141,9 +209,9 @@ fn greedy_answers_equal_those_of_transformers_and_peft() {
     one.refresh(&plain).unwrap();
     one.load().unwrap();
     println!("start and load: {:?}", began.elapsed());
-    assert_eq!(ours(&mut one, &plain), their_plain);
-    assert_eq!(ours(&mut one, &adapted), their_adapted);
-    assert_eq!(ours(&mut one, &plain), their_plain);
+    assert_eq!(ours(&mut one, &plain, &PROMPTS), their_plain);
+    assert_eq!(ours(&mut one, &adapted, &PROMPTS), their_adapted);
+    assert_eq!(ours(&mut one, &plain, &PROMPTS), their_plain);
     assert_eq!(
         fs::metadata(logs.join("student@cpu#0.log")).unwrap().len(),
         0,
@@ -161,8 +229,8 @@ fn greedy_answers_equal_those_of_transformers_and_peft() {
 
     // Several workers share the work.
     let (mut two, _, _) = pool(folder, 2, 1);
-    assert_eq!(ours(&mut two, &plain), their_plain);
-    assert_eq!(ours(&mut two, &adapted), their_adapted);
+    assert_eq!(ours(&mut two, &plain, &PROMPTS), their_plain);
+    assert_eq!(ours(&mut two, &adapted, &PROMPTS), their_adapted);
 
     // Sampled answers depend on their seeds, not on the number of workers.
     let sampling = Sampling::Sampled { temperature: 1.0, top_p: 0.95, seed: 11 };
@@ -174,7 +242,7 @@ fn greedy_answers_equal_those_of_transformers_and_peft() {
 
     // Eight in flight on the CPU: the fault is caught, and the answers are right all the same.
     let (mut eight, _, _) = pool(folder, 1, 8);
-    assert_eq!(ours(&mut eight, &plain), their_plain);
+    assert_eq!(ours(&mut eight, &plain, &PROMPTS), their_plain);
     let report = eight.reports().pop().unwrap();
     let test = report.batch_test.unwrap();
     println!("batch self-test with 8 in flight: {} of {} prompts differ", test.differing, test.prompts);
