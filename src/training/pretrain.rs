@@ -60,6 +60,17 @@ pub struct PretrainRecipe {
     pub clip: f64,
 }
 
+/// The shipped student: 1.05 million parameters, strong where the mix is rich and weak where it is thin.
+///
+/// Measured with this room's greedy decoder on the bf16 file, in percent of 40 (validation) and 150 (test)
+/// problems per skill with distinct operand keys:
+///
+/// | split | add | sub | mul | cmp | `wp_add` | `wp_sub` | div | seq | `wp_mul` | unit | `two_step` | avg | mean |
+/// |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+/// | validation | 100 | 92 | 92 | 92 | 100 | 98 | 0 | 22 | 62 | 48 | 58 | 18 | 65.2 |
+/// | test | 99 | 92 | 90 | 91 | 100 | 97 | 3 | 30 | 61 | 57 | 47 | 27 | 66.2 |
+///
+/// It took 370 CPU seconds, the tokenizer and both evaluations included.
 impl Default for PretrainRecipe {
     fn default() -> Self {
         Self {
@@ -147,7 +158,8 @@ impl PretrainRecipe {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// SHA-256 in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
         out
