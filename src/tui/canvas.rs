@@ -118,13 +118,19 @@ impl<'a> Canvas<'a> {
         Self { buffer, theme, glyphs }
     }
 
+    /// How ordinary text looks.
+    fn plain(&self) -> Style {
+        Style::reset().patch(self.theme.style(Scope::Text))
+    }
+
     /// Writes a text in at most `columns` columns; returns how many it took. Outside the frame nothing happens.
     pub(crate) fn text(&mut self, x: u16, y: u16, columns: u16, scope: Scope, text: &str) -> u16 {
         let area = self.buffer.area;
         if y >= area.bottom() || x >= area.right() || columns == 0 {
             return 0;
         }
-        let style = self.theme.style(scope);
+        // Set, not patched: nothing of what was drawn here before shines through.
+        let style = self.plain().patch(self.theme.style(scope));
         let (end, _) = self.buffer.set_stringn(x, y, escape(text, Breaks::Show), columns.into(), style);
         end - x
     }
@@ -156,7 +162,8 @@ impl<'a> Canvas<'a> {
             let style = self.theme.style(scope);
             // A selected row is of one style, so that it stays readable and cheap to send.
             if focused {
-                self.buffer.set_style(strip, Style::reset().patch(self.theme.style(Scope::Text)));
+                let plain = self.plain();
+                self.buffer.set_style(strip, plain);
             }
             self.buffer.set_style(strip, style);
         }
@@ -165,7 +172,7 @@ impl<'a> Canvas<'a> {
     /// Empties an area.
     pub(crate) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
-        let style = Style::reset().patch(self.theme.style(Scope::Text));
+        let style = self.plain();
         for y in area.y..area.bottom() {
             self.buffer.set_stringn(area.x, y, " ".repeat(area.width.into()), area.width.into(), style);
         }

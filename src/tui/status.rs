@@ -122,6 +122,7 @@ fn finished(app: &App) -> Vec<(Scope, String)> {
         let scope = if gain.low > 0.0 { Scope::Good } else { Scope::Warn };
         said.push((scope, paired(gain)));
     }
+    said.push((Scope::Hint, "1 and 4 show what was learned; q leaves.".into()));
     said
 }
 

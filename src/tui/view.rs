@@ -119,30 +119,32 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.line(area, 0, &Line::of(Scope::Warn, format!(" {notice}")));
         return;
     }
-    let mut right = Line::default();
+    let mut right = Line::of(Scope::Text, " ");
     let (last, first): (Vec<_>, Vec<_>) =
         action::offered(app.context()).partition(|b| matches!(b.action, Action::Help | Action::Quit));
     for binding in last {
         offer(&mut right, binding);
     }
     let width = usize::from(area.width);
-    let mut left = Line::of(Scope::Text, " ");
+    let mut left = Line::default();
     for binding in first {
         let mut longer = left.clone();
         offer(&mut longer, binding);
-        if longer.width() + right.width() > width {
+        if longer.width() + right.width() + 1 > width {
             break;
         }
         left = longer;
     }
     canvas.line(area, 0, &left);
+    right.push(Scope::Text, " ");
     let start = (width.saturating_sub(right.width()) as u16).max((left.width() as u16).min(area.width));
     canvas.line(Rect { x: area.x + start, width: area.width - start, ..area }, 0, &right);
 }
 
 fn offer(line: &mut Line, binding: &Binding) {
+    line.push(Scope::Text, if line.0.is_empty() { " " } else { "  " });
     line.push(Scope::Key, binding.keys[0].to_string());
-    line.push(Scope::Text, format!(" {}  ", binding.name));
+    line.push(Scope::Text, format!(" {}", binding.name));
 }
 
 /// How far the open overlay can be scrolled, plus one.

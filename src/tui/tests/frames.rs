@@ -78,7 +78,7 @@ fn hostile_text_is_shown_and_not_obeyed() {
         }
         desk.press("]");
     }
-    panic!("the hostile answer was never shown");
+    panic!("the hostile answer was never shown: {} {}", desk.app.samples.selected, desk.text());
 }
 
 #[test]

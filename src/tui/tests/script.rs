@@ -265,10 +265,10 @@ fn prediction(index: usize, instance: &TaskInstance, iteration: u32) -> Predicti
     let rounds = if iteration == 3 { 1 } else { iteration };
     let correct = luck % 100 < base + gain * rounds;
     let truth = instance.content.truth();
-    let answer = match (correct, luck % 9) {
+    let answer = match (correct, index % 36) {
         (true, _) => Some(truth),
-        (false, 0) => None,
-        (false, wrong) => Some((luck % 900 + wrong).to_string()),
+        (false, 35) => None,
+        (false, wrong) => Some((luck % 900 + wrong as u32).to_string()),
     };
     let worked =
         "First I write the numbers one below the other.\nThen I work from right to left, digit by digit.\n";

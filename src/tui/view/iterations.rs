@@ -9,7 +9,7 @@ use crate::store::PhaseTiming;
 use crate::tui::app::{App, window};
 use crate::tui::canvas::{Canvas, Line};
 use crate::tui::layout;
-use crate::tui::text::{duration, interval, left, percent, right};
+use crate::tui::text::{duration, interval, left, right};
 use crate::tui::theme::Scope;
 
 /// What the title says beside the name.
@@ -52,10 +52,10 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
 }
 
 fn heading(wide: bool) -> Line {
-    let mut text = left("", 5) + &left("validation", 14) + &left("test", 14);
+    let mut text = left("", 5) + &left("validation %", 13) + &left("test %", 13);
     text += &right("data", 6);
     text += &right("rejected", if wide { 10 } else { 9 });
-    text += &right("time", if wide { 13 } else { 10 });
+    text += &right("time", if wide { 13 } else { 12 });
     Line::of(Scope::Muted, text)
 }
 
@@ -70,7 +70,7 @@ fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, app: &App, wide: 
     let mut line = Line::of(scope, format!("{mark} ")).with(Scope::Strong, left(&n.to_string(), 3));
     for report in [&row.validation, &row.test] {
         let (mean, range) = report.as_ref().map_or_else(|| ("-".to_owned(), String::new()), score);
-        line.push(Scope::Text, right(&mean, 6));
+        line.push(Scope::Text, right(&mean, 5));
         line.push(Scope::Muted, left(&format!(" {range}"), 8));
     }
     let number = |count: u32| if row.generated == 0 { "-".to_owned() } else { count.to_string() };
@@ -78,11 +78,11 @@ fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, app: &App, wide: 
     line.push(Scope::Text, right(&number(row.rejected), if wide { 10 } else { 9 }));
     line.push(
         Scope::Muted,
-        right(&if time > 0 { duration(time) } else { String::new() }, if wide { 13 } else { 10 }),
+        right(&if time > 0 { duration(time) } else { String::new() }, if wide { 13 } else { 12 }),
     );
     line
 }
 
 fn score(report: &Report) -> (String, String) {
-    (percent(report.overall.mean), interval(&report.overall))
+    (format!("{:.1}", report.overall.mean * 100.0), interval(&report.overall))
 }

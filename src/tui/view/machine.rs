@@ -10,7 +10,8 @@ use crate::tui::theme::Scope;
 
 /// What the title says beside the name.
 pub(super) fn about(app: &App) -> String {
-    let what = match app.machine.as_ref().map_or(0, |m| m.gpus.len()) {
+    let Some(machine) = &app.machine else { return "at rest; press 3 to measure".into() };
+    let what = match machine.gpus.len() {
         0 => "no GPU seen".to_owned(),
         1 => "1 GPU".to_owned(),
         n => format!("{n} GPUs"),
@@ -31,7 +32,7 @@ pub(super) fn lines(app: &App, columns: usize) -> Vec<Line> {
     if let Some(machine) = &app.machine {
         let gpu = |reading: &GpuReading| {
             let name = format!("GPU {}", reading.gpu.index);
-            meter(&name, &reading.utilisation, &graphics(reading), app.glyphs, columns)
+            meter(&name, &reading.utilisation, &graphics(reading, columns >= 74), app.glyphs, columns)
         };
         lines.extend(machine.gpus.iter().map(gpu));
         lines.push(meter("CPU", &machine.cpu, "", app.glyphs, columns));
@@ -52,7 +53,7 @@ pub(super) fn lines(app: &App, columns: usize) -> Vec<Line> {
     lines
 }
 
-fn graphics(reading: &GpuReading) -> String {
+fn graphics(reading: &GpuReading, named: bool) -> String {
     let gpu = &reading.gpu;
     let used = gpu.memory_used.map(|used| match gpu.memory_total {
         Some(total) => used_of(used.into(), total.into()),
@@ -60,7 +61,7 @@ fn graphics(reading: &GpuReading) -> String {
     });
     let power = gpu.power.map(|watts| format!("{watts:.0} W"));
     let heat = gpu.temperature.map(|degrees| format!("{degrees:.0} °C"));
-    let parts = [used, power, heat, Some(gpu.name.clone())];
+    let parts = [used, power, heat, named.then(|| gpu.name.clone())];
     parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 

@@ -32,14 +32,14 @@ impl Columns {
     /// Name, accuracy, change since 0 and allocation always; the others as far as they fit, by worth.
     fn of(width: usize, longest: usize) -> Self {
         let longest = longest.clamp(10, 30);
-        let mut room = width.saturating_sub(longest.min(18) + 6 + 7 + 6);
+        let mut room = width.saturating_sub(longest.min(17) + 6 + 8 + 6);
         let mut take = |columns: usize| {
             let taken = if room >= columns { columns } else { 0 };
             room -= taken;
             taken
         };
         let mut columns = Self { bar: take(6), action: take(8), interval: take(7), ..Self::default() };
-        columns.name = longest.min(18);
+        columns.name = longest.min(17);
         while columns.name < longest && take(1) > 0 {
             columns.name += 1;
         }
@@ -82,7 +82,7 @@ fn heading(columns: &Columns) -> Line {
     let text = left("skill", columns.name)
         + &right("acc.%", 6)
         + &right("95 %", columns.interval)
-        + &right("from 0", 7)
+        + &right("from 0", 8)
         + &right("last", columns.last)
         + &right("asked", 6)
         + &left("", columns.bar)
@@ -111,7 +111,7 @@ fn line(row: &SkillRow, columns: &Columns, glyphs: Glyphs) -> Line {
     let dash = || if row.subskill.is_some() { String::new() } else { "-".to_owned() };
     line.push(main, right(&accuracy.map_or_else(dash, |a| format!("{:.1}", a.mean * 100.0)), 6));
     line.push(Scope::Muted, right(&accuracy.map_or_else(String::new, interval), columns.interval));
-    change(&mut line, row.since_first, 7);
+    change(&mut line, row.since_first, 8);
     change(&mut line, row.since_last, columns.last);
     line.push(main, right(&row.allocation.map_or_else(dash, |a| a.to_string()), 6));
     if columns.bar > 0 {
