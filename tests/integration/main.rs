@@ -11,5 +11,6 @@ mod faults;
 mod home;
 mod peer_greedy;
 mod runs;
+mod screen;
 mod walls;
 mod workers;

@@ -1,0 +1,165 @@
+//! The terminal interface in a pseudo-terminal, as a person meets it.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+
+use dataenvgym::gym::episode::Halt;
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::home::{Home, episode, wait_for};
+
+/// The program in a terminal of its own, and what that terminal shows.
+struct Screen {
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    shown: Arc<Mutex<vt100::Parser>>,
+    _terminal: Box<dyn MasterPty + Send>,
+}
+
+impl Screen {
+    fn open(home: &Home, arguments: &[&str], (columns, rows): (u16, u16)) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let plain = home.command(arguments);
+        let mut command = CommandBuilder::new(plain.get_program());
+        command.args(plain.get_args());
+        command.env_clear();
+        for (key, value) in plain.get_envs() {
+            command.env(key, value.unwrap());
+        }
+        command.env("TERM", "xterm-256color");
+        let child = pair.slave.spawn_command(command).unwrap();
+        let shown = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let (mut reader, writer) =
+            (pair.master.try_clone_reader().unwrap(), pair.master.take_writer().unwrap());
+        let parser = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                parser.lock().unwrap().process(&buffer[..n]);
+            }
+        });
+        Self { child, keys: writer, shown, _terminal: pair.master }
+    }
+
+    fn text(&self) -> String {
+        self.shown.lock().unwrap().screen().contents()
+    }
+
+    fn wait(&self, words: &str) {
+        let began = std::time::Instant::now();
+        while !self.text().contains(words) {
+            assert!(began.elapsed().as_secs() < 60, "no {words:?} on the screen:\n{}", self.text());
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits for the end of the program and looks whether the terminal is as it was.
+    fn restored(&mut self) {
+        wait_for("the end of the screen", || self.child.try_wait().unwrap());
+        wait_for("the last bytes", || {
+            let shown = self.shown.lock().unwrap();
+            let screen = shown.screen();
+            (!screen.alternate_screen() && !screen.hide_cursor()).then_some(())
+        });
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+}
+
+fn started(home: &Home, latency_ms: u32, iterations: u32) -> std::path::PathBuf {
+    let config = home.scripted(latency_ms, iterations);
+    home.stdout(&["run", "--config", &config]);
+    home.run_folder("scripted")
+}
+
+#[test]
+fn a_person_looks_steps_and_leaves_and_the_run_goes_on() {
+    let home = Home::new();
+    let folder = started(&home, 4, 60);
+    let mut screen = Screen::open(&home, &["attach", "scripted"], (120, 40));
+    for words in ["1 Skills", "2 Iterations", "3 Machine", "4 Samples", "two_step", "runner"] {
+        screen.wait(words);
+    }
+    screen.press("?");
+    screen.wait("advance one phase");
+    screen.press("\u{1b}");
+    screen.press("p");
+    wait_for("the pause", || episode(&folder).filter(|e| !e.running));
+    screen.wait("paused");
+    let before = episode(&folder).unwrap().work;
+    screen.press("n");
+    wait_for("one phase", || episode(&folder).filter(|e| !e.running && e.work != before));
+    screen.press("r");
+    wait_for("the run", || episode(&folder).filter(|e| e.running));
+    screen.press("q");
+    screen.wait("background");
+    screen.press("\r");
+    screen.restored();
+    assert!(screen.text().contains("goes on in the background"), "{}", screen.text());
+    let then = episode(&folder).unwrap().iterations.len();
+    wait_for("progress without a client", || (episode(&folder)?.iterations.len() > then).then_some(()));
+}
+
+#[test]
+fn a_killed_client_changes_nothing_in_the_run() {
+    let home = Home::new();
+    let folder = started(&home, 3, 2);
+    let mut screen = Screen::open(&home, &["attach", "scripted"], (80, 24));
+    screen.wait("2 Iterations");
+    screen.child.kill().unwrap();
+    let finished = || episode(&folder).filter(|e| e.halt == Some(Halt::Finished));
+    let episode = wait_for("the end of the run", finished);
+    assert_eq!(episode.iterations.len(), 3);
+}
+
+#[test]
+fn the_terminal_is_restored_after_a_signal() {
+    let home = Home::new();
+    started(&home, 4, 60);
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let mut screen = Screen::open(&home, &["attach", "scripted"], (80, 24));
+        screen.wait("2 Iterations");
+        screen.signal(signal);
+        screen.restored();
+    }
+}
+
+#[test]
+fn a_stopped_run_is_shown_and_resumed_by_a_key() {
+    let home = Home::new();
+    let folder = started(&home, 0, 2);
+    wait_for("the end", || episode(&folder).filter(|e| e.halt == Some(Halt::Finished)));
+    let mut screen = Screen::open(&home, &["attach"], (200, 55));
+    screen.wait("finished");
+    screen.wait("gain");
+    screen.press("q");
+    screen.press("\r");
+    screen.restored();
+    let long = started_again(&home);
+    let mut screen = Screen::open(&home, &["attach", "again"], (100, 30));
+    screen.wait("2 Iterations");
+    assert!(!episode(&long).unwrap().running);
+    screen.press("n");
+    wait_for("a phase by a fresh runner", || episode(&long)?.iterations[0].validation.clone());
+}
+
+/// A run that was made and stopped before its first phase ended.
+fn started_again(home: &Home) -> std::path::PathBuf {
+    let config = home.scripted(10, 3);
+    home.stdout(&["run", "--config", &config, "--name", "again"]);
+    home.stdout(&["stop", "--now", "again"]);
+    let folder = home.run_folder("again");
+    wait_for("the end of its process", || {
+        (!dataenvgym::runner::lock::RunLock::is_held(&folder)).then_some(())
+    });
+    folder
+}
