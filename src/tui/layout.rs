@@ -122,11 +122,12 @@ pub(crate) fn samples(inner: Rect, reading: bool) -> (Option<Rect>, Option<Rect>
     (Some(inner), None)
 }
 
-/// Parts of the iterations pane: the table, what goes on now.
-pub(crate) fn iterations(inner: Rect) -> (Rect, Rect) {
+/// Parts of the iterations pane: the table, what goes on now. The table gets at most half.
+pub(crate) fn iterations(inner: Rect, rows: usize) -> (Rect, Rect) {
     let mut rest = inner;
-    let now = take_bottom(&mut rest, (inner.height / 2).max(5).min(inner.height));
-    (rest, now)
+    let most = inner.height.saturating_sub((inner.height / 2).max(5));
+    let table = take_top(&mut rest, most.min(rows as u16 + 2));
+    (table, rest)
 }
 
 fn take_top(rest: &mut Rect, rows: u16) -> Rect {

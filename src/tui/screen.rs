@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -101,7 +102,12 @@ impl<W: Write> Frames<W> {
     }
 }
 
-/// The controlling terminal, apart from whatever standard output is.
+/// The controlling terminal, apart from whatever standard output is. Some containers have a terminal and none that
+/// controls; there standard output must be it.
 pub(crate) fn open_terminal() -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open("/dev/tty")
+    let opened = OpenOptions::new().read(true).write(true).open("/dev/tty");
+    match opened {
+        Err(_) if io::stdout().is_terminal() => io::stdout().as_fd().try_clone_to_owned().map(File::from),
+        result => result,
+    }
 }

@@ -35,7 +35,7 @@ pub(crate) fn view(app: &App, buffer: &mut Buffer) {
         self::pane(app, &mut canvas, *pane, *area);
     }
     if let Some(area) = places.strip {
-        now::strip(app, &mut canvas, area);
+        now::draw(app, &mut canvas, area);
     }
     if let Some(area) = places.footer {
         footer(app, &mut canvas, area);

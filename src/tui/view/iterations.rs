@@ -33,8 +33,8 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
         canvas.lines(area, &crate::tui::canvas::paragraph(Scope::Muted, text, area.width.into()), 0);
         return;
     };
-    let (table, below) = layout::iterations(area);
     let episode = &facts.episode;
+    let (table, below) = layout::iterations(area, episode.iterations.len());
     let wide = area.width >= 64;
     canvas.line(table, 0, &heading(wide));
     let visible = usize::from(table.height.saturating_sub(1)).max(1);

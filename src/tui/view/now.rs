@@ -8,20 +8,8 @@ use crate::tui::canvas::{Canvas, Line, paragraph};
 use crate::tui::status::{self, Progress, State};
 use crate::tui::theme::Scope;
 
-/// Below the table of iterations.
+/// Below the table of iterations, or at the bottom of another pane on a narrow screen.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let state = State::of(app);
-    let inner = frame(canvas, area, &state);
-    let columns = usize::from(inner.width);
-    let lines = match state {
-        State::Running(work) => running(app, canvas, work, columns),
-        _ => holding(app, &state, columns),
-    };
-    put(canvas, inner, &lines);
-}
-
-/// At the bottom of another pane, on a narrow screen.
-pub(super) fn strip(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let state = State::of(app);
     let inner = frame(canvas, area, &state);
     let columns = usize::from(inner.width);

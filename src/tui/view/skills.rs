@@ -120,7 +120,13 @@ fn line(row: &SkillRow, columns: &Columns, glyphs: Glyphs) -> Line {
         line.push(Scope::Bar, format!(" {}", left(&full, columns.bar - 1)));
     }
     let scope = if row.action == Some("explore") { Scope::Explore } else { Scope::Exploit };
-    line.push(scope, left(&format!(" {}", row.action.unwrap_or("")), columns.action));
+    match row.action {
+        // Where there is no column for it, what was made of a subskill takes the place of its action.
+        None if columns.produced == 0 && row.subskill.is_some() => {
+            line.push(quiet, right(&format!("{} made", row.produced), columns.action));
+        }
+        action => line.push(scope, left(&format!(" {}", action.unwrap_or("")), columns.action)),
+    }
     line.push(quiet, right(&row.produced.to_string(), columns.produced));
     line
 }
