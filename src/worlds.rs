@@ -5,4 +5,3 @@
 //! randomness that was not handed in as a seed.
 
 pub mod arithmetic;
-pub mod counter_rng;

@@ -33,7 +33,7 @@ pub fn perform(
         Phase::Evaluate => evaluate(work, episode, scene, models, ledger, watch),
         Phase::Plan => {
             let seed =
-                CounterRng::new(scene.seed, &format!("plan/{}/{}", work.iteration, work.round)).next_u64();
+                CounterRng::keyed(scene.seed, &format!("plan/{}/{}", work.iteration, work.round)).bits();
             let (policy, proposal) = (scene.policy.as_ref(), scene.proposal.as_ref());
             let (plan, forest) =
                 plan_skill_tree(episode, work.iteration, work.round, policy, proposal, seed)?;
@@ -213,7 +213,7 @@ fn train(
         start,
         examples,
         settings: scene.training.clone(),
-        seed: CounterRng::new(scene.seed, &format!("train/{}", work.iteration)).next_u64(),
+        seed: CounterRng::keyed(scene.seed, &format!("train/{}", work.iteration)).bits(),
         output: scene.checkpoints.join(format!("iteration-{:03}", work.iteration)),
     };
     let mut refused = None;

@@ -132,7 +132,14 @@ fn reset_and_step_go_around_and_the_weak_skills_get_the_data() {
     assert_eq!((episode.selected, &episode.halt), (Some(1), &Some(Halt::Asked)));
     let plan = &episode.iterations[1].plans[0];
     assert!(plan.allocated_to("add") < 5 && plan.allocated_to("div") > 9, "{plan:?}");
-    let rewards: Vec<_> = episode.forest.tree("div").unwrap().history.iter().map(|e| e.reward()).collect();
+    let rewards: Vec<_> = episode
+        .forest
+        .tree("div")
+        .unwrap()
+        .history
+        .iter()
+        .map(crate::gym::skill_forest::SkillExperience::reward)
+        .collect();
     assert_eq!(rewards, [Some(1.0), Some(0.0)]);
     let data = environment.ledger().data().unwrap();
     assert!(data.iter().all(|d| d.verdict != Verdict::Pending && d.checks.len() == 3));

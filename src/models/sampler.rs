@@ -30,7 +30,7 @@ pub fn choose(logits: &[f32], sampling: Sampling, position: u64) -> Result<u32, 
         Sampling::Greedy => Ok(best),
         Sampling::Sampled { temperature, .. } if temperature < COLD => Ok(best),
         Sampling::Sampled { temperature, top_p, seed } => {
-            let draw = CounterRng::new(seed, &format!("token {position}")).unit();
+            let draw = CounterRng::keyed(seed, &format!("token {position}")).unit();
             let peak = f64::from(logits[best as usize]);
             let weights: Vec<f64> =
                 logits.iter().map(|logit| ((f64::from(*logit) - peak) / temperature).exp()).collect();
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn top_p_agrees_with_a_plain_sort_over_the_whole_row() {
-        let mut rng = CounterRng::new(5, "rows");
+        let mut rng = CounterRng::keyed(5, "rows");
         for _ in 0..300 {
             let weights: Vec<f64> = (0..50).map(|_| (8.0 * rng.unit()).exp()).collect();
             let (top_p, draw) = (rng.unit().max(0.01), rng.unit());

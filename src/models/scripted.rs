@@ -90,7 +90,7 @@ impl ScriptedStudent {
             Sampling::Greedy => 0,
             Sampling::Sampled { seed, .. } => seed,
         };
-        let mut rng = CounterRng::new(self.script.seed ^ salt, &request.prompt);
+        let mut rng = CounterRng::keyed(self.script.seed ^ salt, &request.prompt);
         let knows = rng.unit() < self.skill;
         let right = self.answers.get(&request.prompt).unwrap_or(&request.prompt);
         let text = if knows { right.clone() } else { format!("{right}{}", rng.below(10)) };

@@ -137,7 +137,7 @@ fn instance(layout: &Layout, record: &Value, line: usize) -> Result<TaskInstance
 pub const WHOLE_SKILL: &str = "all";
 
 fn split_of(key: &str, shares: [f64; 3]) -> Split {
-    let draw = CounterRng::new(0, key).unit() * shares.iter().sum::<f64>();
+    let draw = CounterRng::keyed(0, key).unit() * shares.iter().sum::<f64>();
     if draw < shares[0] {
         Split::Pool
     } else if draw < shares[0] + shares[1] {

@@ -5,7 +5,7 @@ use super::error::TrainingError;
 use super::model::Variables;
 use super::ops::{Matrix, multiply};
 use super::weights::{Weights, read_safetensors};
-use crate::worlds::counter_rng::CounterRng;
+use crate::gym::rng::CounterRng;
 use candle_core::{Device, Tensor, Var};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -12,7 +12,7 @@ use super::schedule::Schedule;
 use super::session::{Discipline, Session};
 use super::thread;
 use super::weights::{self, Weights};
-use crate::worlds::counter_rng::CounterRng;
+use crate::gym::rng::CounterRng;
 use candle_core::Var;
 use serde_json::json;
 use std::ops::ControlFlow;

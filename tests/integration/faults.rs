@@ -58,11 +58,18 @@ fn a_worker_killed_in_its_phase_is_replaced_and_the_run_goes_on() {
     let home = Home::new();
     let config = home.scripted(15, 1);
     let expected = unharmed(&home, &config);
-    for (word, phase) in [("student", Phase::Evaluate), ("trainer", Phase::Train)] {
-        let arguments = ["run", "--config", &config, "--headless", "--name", word];
+    // Students stay alive between evaluations: one that dies idle is replaced without a word.
+    let cases = [
+        ("student", Phase::Evaluate, true),
+        ("trainer", Phase::Train, true),
+        ("student", Phase::Train, false),
+    ];
+    for (n, (word, phase, told)) in cases.into_iter().enumerate() {
+        let name = format!("{word}-{n}");
+        let arguments = ["run", "--config", &config, "--headless", "--name", &name];
         let command = &mut home.command(&arguments);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let folder = home.run_folder(word);
+        let folder = home.run_folder(&name);
         let victim = wait_for(word, || {
             current_phase(&folder).filter(|p| *p == phase)?;
             children(child.id(), word).pop()
@@ -70,8 +77,9 @@ fn a_worker_killed_in_its_phase_is_replaced_and_the_run_goes_on() {
         kill(victim);
         let output = child.wait_with_output().unwrap();
         let said = text(&output.stderr);
-        assert!(output.status.success() && said.contains(&format!("{word}@cpu")), "{said}");
-        assert_eq!(outcome(&folder), expected, "{word}");
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.contains(&format!("{word}@cpu")), told, "{word} in {phase:?}: {said}");
+        assert_eq!(outcome(&folder), expected, "{word} in {phase:?}");
     }
 }
 

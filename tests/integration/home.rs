@@ -96,7 +96,7 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = found() {
             return value;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        assert!(began.elapsed() < Duration::from_mins(1), "waited a minute for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

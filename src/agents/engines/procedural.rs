@@ -25,7 +25,7 @@ impl Engine for Procedural {
         let unknown = || PortError::fatal(format!("the arithmetic world has no skill `{skill}`"));
         let world_skill = Skill::from_name(skill).ok_or_else(unknown)?;
         let item = format!("procedural/{}/{}/{}", context.iteration, context.round, context.allocation);
-        let seed = CounterRng::new(context.seed, &item).next_u64();
+        let seed = CounterRng::keyed(context.seed, &item).bits();
         let draw = |index: u64| {
             let problem = sample(world_skill, Some(subskill), Split::Pool, seed, index);
             let problem = problem.map_err(|e| PortError::fatal(e.to_string()))?;

@@ -39,7 +39,7 @@ impl Engine for Selection {
         };
         let mut candidates: Vec<&TaskInstance> =
             self.task.instances(Split::Pool).iter().filter(wanted).collect();
-        let order = |i: &&TaskInstance| (CounterRng::new(context.seed, &i.id).next_u64(), i.id.clone());
+        let order = |i: &&TaskInstance| (CounterRng::keyed(context.seed, &i.id).bits(), i.id.clone());
         candidates.sort_by_cached_key(order);
         let chosen = candidates.into_iter().take(allocation.count as usize).enumerate();
         chosen.map(|(draw, instance)| self.datum(instance, allocation, context, draw as u64)).collect()

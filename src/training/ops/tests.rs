@@ -1,7 +1,7 @@
 //! Every operation's backward pass against central finite differences.
 
 use super::{Attention, CrossEntropy, Linear, LoraLinear, RmsNorm, Rotary, SwiGlu};
-use crate::worlds::counter_rng::CounterRng;
+use crate::gym::rng::CounterRng;
 use candle_core::{Device, Result, Tensor, Var};
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! A small model, examples and a model folder for tests.
 
+use crate::gym::rng::CounterRng;
 use crate::training::batch::Encoded;
 use crate::training::config::LlamaConfig;
 use crate::training::job::{Mode, TrainingExample, TrainingJob};
@@ -8,7 +9,6 @@ use crate::training::model::{Decoder, Path as Route, Variables};
 use crate::training::pretrain::{PretrainRecipe, pretrain};
 use crate::training::weights::Weights;
 use crate::worlds::arithmetic::{Skill, Split, sample};
-use crate::worlds::counter_rng::CounterRng;
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

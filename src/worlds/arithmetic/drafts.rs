@@ -4,7 +4,7 @@
 //! still learnable by a student of a million parameters. A question names its operands and no other number.
 
 use super::{Skill, phrases, working};
-use crate::worlds::counter_rng::CounterRng;
+use crate::gym::rng::CounterRng;
 
 /// A problem before it is given to a split.
 pub(super) struct Draft {

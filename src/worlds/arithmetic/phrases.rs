@@ -1,6 +1,6 @@
 //! Names and things the stories are told with.
 
-use crate::worlds::counter_rng::CounterRng;
+use crate::gym::rng::CounterRng;
 
 const NAMES: [&str; 16] = [
     "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Ida", "Jack", "Kate", "Leo", "Mia",

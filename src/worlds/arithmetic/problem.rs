@@ -1,7 +1,7 @@
 //! Problems, their operand keys and the splits.
 
 use super::{Skill, drafts};
-use crate::worlds::counter_rng::{CounterRng, hash_text, mix};
+use crate::gym::rng::{CounterRng, hash_text, mix};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 

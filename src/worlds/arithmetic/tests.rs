@@ -1,5 +1,5 @@
 use super::{Problem, Skill, Split, drafts, evaluation_set, extract_answer, operand_key, sample};
-use crate::worlds::counter_rng::CounterRng;
+use crate::gym::rng::CounterRng;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 fn numbers(text: &str) -> Vec<i64> {
