@@ -56,7 +56,8 @@ fn a_runner_killed_at_any_moment_resumes_to_the_same_end() {
 #[test]
 fn a_worker_killed_in_its_phase_is_replaced_and_the_run_goes_on() {
     let home = Home::new();
-    let config = home.scripted(15, 1);
+    // Slow enough that the victim is found in its phase on a busy machine.
+    let config = home.scripted_with(15, 1, 25);
     let expected = unharmed(&home, &config);
     // Students stay alive between evaluations: one that dies idle is replaced without a word.
     let cases = [

@@ -60,12 +60,17 @@ impl Home {
 
     /// Writes a configuration of a scripted run and returns its path.
     pub fn scripted(&self, latency_ms: u32, iterations: u32) -> String {
+        self.scripted_with(latency_ms, iterations, 2)
+    }
+
+    /// The same with trainings of so many epochs of 8 steps and more, each of the latency.
+    pub fn scripted_with(&self, latency_ms: u32, iterations: u32, epochs: u32) -> String {
         let path = self.path("scripted.toml");
         let text = format!(
             "name = \"scripted\"\n\
              [task]\nkind = \"arithmetic\"\nvalidation_per_skill = 10\ntest_per_skill = 10\n\
              [student]\nmodel = \"scripted\"\nworkers = 2\nscript = {{ latency_ms = {latency_ms} }}\n\
-             [trainer]\nupdate = \"continue\"\nepochs = 2\n\
+             [trainer]\nupdate = \"continue\"\nepochs = {epochs}\n\
              [agent]\ndata_per_iteration = 120\n\
              [episode]\niterations = {iterations}\n"
         );
