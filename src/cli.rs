@@ -119,9 +119,14 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", format::escaped(&error.to_string()));
-            for cause in error.chain().skip(1) {
-                eprintln!("  because: {}", format::escaped(&cause.to_string()));
+            let mut said = error.to_string();
+            eprintln!("error: {}", format::escaped(&said));
+            for cause in error.chain().skip(1).map(ToString::to_string) {
+                // Many errors quote their cause already.
+                if !said.contains(&cause) {
+                    eprintln!("  because: {}", format::escaped(&cause));
+                    said.push_str(&cause);
+                }
             }
             ExitCode::FAILURE
         }

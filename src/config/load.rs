@@ -39,7 +39,8 @@ pub fn built_in(name: &str) -> Option<Result<Config, ConfigError>> {
     Some(parse(text, &format!("built-in configuration `{name}`")))
 }
 
-/// Reads a file. A relative path in it starts at its folder.
+/// Reads a file. A relative path in it starts at its folder; what is returned names absolute paths, so that
+/// the copy in a run folder means the same.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| {
         let names = BUILT_IN.iter().map(|(name, _)| *name);
@@ -48,11 +49,15 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
     })?;
     let mut config = parse(&text, &path.display().to_string())?;
     let base = path.parent().unwrap_or(Path::new("."));
+    let absolute = |path: &Path| {
+        let joined = base.join(path);
+        joined.canonicalize().or_else(|_| std::path::absolute(&joined)).unwrap_or(joined)
+    };
     if let TaskConfig::Jsonl { file, .. } = &mut config.task {
-        *file = base.join(&*file);
+        *file = absolute(file);
     }
     if !matches!(config.student.model.as_str(), "embedded" | "scripted") {
-        config.student.model = base.join(&config.student.model).display().to_string();
+        config.student.model = absolute(Path::new(&config.student.model)).display().to_string();
     }
     Ok(config)
 }
@@ -146,6 +151,21 @@ mod tests {
         assert!(with("[trainer]\nepochs = \"three\"\n").contains("line 5"));
         assert!(message("name = \"../x\"\n[task]\nkind = \"arithmetic\"\n").contains("`name`"));
         assert!(message("name = \"x\"\n").contains("task"));
+    }
+
+    #[test]
+    fn the_copy_in_a_run_folder_means_the_same_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        std::fs::create_dir_all(&one).unwrap();
+        std::fs::create_dir_all(&two).unwrap();
+        let text = "name = \"x\"\n[task]\nkind = \"jsonl\"\nfile = \"../items.jsonl\"\nresponse = \"{a}\"\n\
+                    columns = { question = [\"q\"], answer = \"a\" }\n[student]\nmodel = \"m\"\n";
+        std::fs::write(one.join("c.toml"), text).unwrap();
+        let first = read(&one.join("c.toml")).unwrap();
+        std::fs::write(two.join("c.toml"), toml::to_string(&first).unwrap()).unwrap();
+        assert_eq!(read(&two.join("c.toml")).unwrap(), first);
+        assert!(Path::new(&first.student.model).is_absolute());
     }
 
     #[test]

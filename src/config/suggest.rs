@@ -1,9 +1,9 @@
 //! The nearest of a list of words.
 
-/// The candidate with the smallest edit distance, if that is at most a third of its length (and at least 1).
+/// The candidate with the smallest edit distance, if that is at most half its length and at most 3.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = candidates.into_iter().map(|c| (distance(word, c), c));
-    scored.filter(|(d, c)| *d <= (c.chars().count() / 3).max(1)).min_by_key(|(d, _)| *d).map(|(_, c)| c)
+    scored.filter(|(d, c)| *d <= (c.chars().count() / 2).clamp(1, 3)).min_by_key(|(d, _)| *d).map(|(_, c)| c)
 }
 
 /// Levenshtein distance in characters.
@@ -30,6 +30,7 @@ mod tests {
         let keys = ["iterations", "rounds", "gates"];
         assert_eq!(nearest("itertions", keys), Some("iterations"));
         assert_eq!(nearest("gate", keys), Some("gates"));
+        assert_eq!(nearest("modle", ["device", "model"]), Some("model"));
         assert_eq!(nearest("seed", keys), None);
         assert_eq!((distance("kitten", "sitting"), distance("", "ab")), (3, 2));
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Splits, marked_answer, numbers};
 use crate::gym::instance::{Content, Split, TaskInstance};
 use crate::gym::ports::Task;
+use crate::gym::report::UNSORTED;
 use crate::gym::rng::CounterRng;
 
 /// Which columns of a record hold what, and how items are shared out.
@@ -114,15 +115,18 @@ fn instance(layout: &Layout, record: &Value, line: usize) -> Result<TaskInstance
     if answer.parse::<f64>().is_err() {
         return Err(format!("column `{}` holds {answer:?}, which is not a number", layout.answer));
     }
-    let skill = layout.skill.as_ref().map(|column| text_of(record, column)).transpose()?;
-    let skill = skill.map(|s| layout.rename_skills.get(&s).cloned().unwrap_or(s));
+    let skill = match &layout.skill {
+        Some(column) => text_of(record, column)?,
+        None => UNSORTED.to_owned(),
+    };
+    let skill = layout.rename_skills.get(&skill).cloned().unwrap_or(skill);
     let key = numbers::operand_key(&question);
     Ok(TaskInstance {
         split: split_of(&key, layout.shares),
         id,
         task: layout.name.clone(),
-        subskill: skill.as_ref().map(|_| WHOLE_SKILL.to_owned()),
-        skill,
+        subskill: Some(WHOLE_SKILL.to_owned()),
+        skill: Some(skill),
         key,
         content: Content::Mathematics {
             question,

@@ -93,6 +93,26 @@ fn phases_and_iterations_are_advanced_over_the_socket() {
     assert_eq!(later.iteration, after.iteration.max(1) + 1, "{after:?} {later:?}");
 }
 
+/// The files of a task are found by the process that owns the run as well, whatever its folder is.
+#[test]
+fn a_run_on_a_file_selects_its_training_data_from_the_pool() {
+    let home = Home::new();
+    let item = |n: u32| format!("{{\"q\": \"What is {n} plus {}?\", \"a\": {}}}\n", 2 * n, 3 * n);
+    std::fs::write(home.path("items.jsonl"), (1..200).map(item).collect::<String>()).unwrap();
+    let config = home.path("file.toml");
+    let text = "name = \"file\"\n[task]\nkind = \"jsonl\"\nfile = \"items.jsonl\"\nresponse = \"#### {a}\"\n\
+                columns = { question = [\"q\"], answer = \"a\" }\n[student]\nmodel = \"scripted\"\n\
+                [agent]\nengine = \"selection\"\ndata_per_iteration = 20\n[episode]\niterations = 2\n";
+    std::fs::write(&config, text).unwrap();
+    let out = home.stdout(&["run", "--headless", "--config", config.to_str().unwrap()]);
+    assert!(out.contains("task items, student scripted, policy by_error, engine selection"), "{out}");
+    let data = outcome(&home.run_folder("file")).data;
+    let mut sources: Vec<_> = data.iter().map(|d| d.datum.provenance.source_instance.clone()).collect();
+    sources.sort();
+    sources.dedup();
+    assert_eq!((data.len(), sources.len()), (40, 40));
+}
+
 #[test]
 fn mistakes_are_explained() {
     let home = Home::new();
