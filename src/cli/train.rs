@@ -31,7 +31,7 @@ impl Trainer for InProcess {
         });
         let done = done.map_err(|error| match error {
             TrainingError::Stopped { .. } => PortError::cancelled(),
-            other => PortError::fatal(other.to_string()),
+            other => PortError::fatal(format!("{other}\n  {}", other.hint())),
         })?;
         let checkpoint = match job.mode {
             Mode::Full => Checkpoint::Full { folder: done.output },

@@ -118,6 +118,18 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The word used in logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Commanded { .. } => "commanded",
+            Self::Completed { .. } => "completed",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 /// What the driver must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {

@@ -124,7 +124,10 @@ pub fn drive(
                 Err(_) => return Ok(episode),
             },
         };
-        tracing::info!(?event, "event");
+        tracing::info!(event = event.word(), work = ?episode.work, "journal");
+        if let Event::Failed { message, .. } = &event {
+            tracing::warn!(message, "a phase failed");
+        }
         let effects = episode.handle(event.clone());
         store.lock().append(&event, &episode)?;
         if let Some(told) = journalled {

@@ -10,6 +10,8 @@
 mod faults;
 mod home;
 mod peer_greedy;
+#[cfg(feature = "mistralrs")]
+mod real;
 mod runs;
 mod screen;
 mod walls;
