@@ -5,8 +5,8 @@
 //!
 //! One thread draws: `update(&mut App, Message) -> Vec<Effect>` and `view(&App, &mut Buffer)` are pure, everything
 //! else feeds them messages or carries their effects out. Threads: drawing (the caller's), keys, database
-//! ([`source`]), control socket ([`link`]), machine ([`crate::probes`]), signals and the watch over the terminal
-//! ([`session`]).
+//! (`source`), control socket (`link`), machine ([`crate::probes`]), signals and the watch over the terminal
+//! (`session`).
 
 mod action;
 mod app;
