@@ -34,6 +34,10 @@ struct Taken {
     continued: Sender<()>,
 }
 
+/// How long the end of the process waits for a terminal that accepts nothing: long enough for a machine under
+/// load, on which half a second was seen to be too short.
+const RESTORE_LIMIT: Duration = Duration::from_secs(3);
+
 /// At most one screen at a time has the terminal.
 static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
 /// The thread that waits for signals is started once and stays.
@@ -188,7 +192,7 @@ fn end_process(signal: i32) -> ! {
         let _ = done.send(());
     });
     if helper.is_ok() {
-        let _ = wait.recv_timeout(Duration::from_millis(500));
+        let _ = wait.recv_timeout(RESTORE_LIMIT);
     }
     std::process::exit(128 + signal)
 }

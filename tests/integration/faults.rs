@@ -20,7 +20,7 @@ fn unharmed(home: &Home, config: &str) -> Outcome {
 }
 
 /// Ids of the child processes of `parent` whose command line contains `word`.
-fn children(parent: u32, word: &str) -> Vec<u32> {
+pub fn children(parent: u32, word: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
     let child = |pid: &u32| {

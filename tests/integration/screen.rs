@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use dataenvgym::gym::episode::Halt;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
+use crate::faults::children;
 use crate::home::{Home, episode, wait_for};
 
 /// The program in a terminal of its own, and what that terminal shows.
@@ -21,7 +22,11 @@ impl Screen {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let plain = home.command(arguments);
-        let mut command = CommandBuilder::new(plain.get_program());
+        // As a rule a shell stands between the terminal and the program; it outlives the program, whose
+        // last bytes a terminal that hangs up at once may lose.
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.args(["-c", "\"$0\" \"$@\"; echo \"ended with $?\"; read enter"]);
+        command.arg(plain.get_program());
         command.args(plain.get_args());
         command.env_clear();
         for (key, value) in plain.get_envs() {
@@ -61,17 +66,24 @@ impl Screen {
 
     /// Waits for the end of the program and looks whether the terminal is as it was.
     fn restored(&mut self) {
-        wait_for("the end of the screen", || self.child.try_wait().unwrap());
-        wait_for("the last bytes", || {
-            let shown = self.shown.lock().unwrap();
-            let screen = shown.screen();
-            (!screen.alternate_screen() && !screen.hide_cursor()).then_some(())
-        });
+        self.wait("ended with");
+        let shown = self.shown.lock().unwrap();
+        assert!(!shown.screen().alternate_screen() && !shown.screen().hide_cursor());
     }
 
+    /// Sends the program a signal, not the shell around it.
     fn signal(&self, signal: rustix::process::Signal) {
-        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
-        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+        let shell = self.child.process_id().unwrap();
+        let program = wait_for("the program", || children(shell, "attach").pop());
+        let pid = rustix::process::Pid::from_raw(i32::try_from(program).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
     }
 }
 
@@ -115,9 +127,9 @@ fn a_person_looks_steps_and_leaves_and_the_run_goes_on() {
 fn a_killed_client_changes_nothing_in_the_run() {
     let home = Home::new();
     let folder = started(&home, 3, 2);
-    let mut screen = Screen::open(&home, &["attach", "scripted"], (80, 24));
+    let screen = Screen::open(&home, &["attach", "scripted"], (80, 24));
     screen.wait("2 Iterations");
-    screen.child.kill().unwrap();
+    screen.signal(rustix::process::Signal::KILL);
     let finished = || episode(&folder).filter(|e| e.halt == Some(Halt::Finished));
     let episode = wait_for("the end of the run", finished);
     assert_eq!(episode.iterations.len(), 3);
