@@ -32,7 +32,7 @@ impl Check for Leakage {
         } else {
             format!("a validation or test question has the operands `{}`", datum.key)
         };
-        CheckResult { check: "leakage".to_owned(), passed, reason }
+        CheckResult { check: "leakage".to_owned(), passed, score: None, reason }
     }
 }
 
@@ -57,7 +57,7 @@ impl Check for Duplicates {
     fn check(&mut self, datum: &TrainingDatum) -> CheckResult {
         let passed = self.seen.insert(normalised(&datum.instruction));
         let reason = if passed { "new in this run" } else { "the run has this instruction already" };
-        CheckResult { check: "duplicate".to_owned(), passed, reason: reason.to_owned() }
+        CheckResult { check: "duplicate".to_owned(), passed, score: None, reason: reason.to_owned() }
     }
 }
 
@@ -79,7 +79,7 @@ impl Check for AnswerStated {
             (Some(answer), Some(stated)) => format!("the response states `{stated}`, claimed is `{answer}`"),
             (Some(answer), None) => format!("the response states no answer, claimed is `{answer}`"),
         };
-        CheckResult { check: "answer".to_owned(), passed, reason }
+        CheckResult { check: "answer".to_owned(), passed, score: None, reason }
     }
 }
 
@@ -87,7 +87,7 @@ impl Check for AnswerStated {
 pub fn judge(datum: TrainingDatum, checks: &mut [Box<dyn Check + '_>]) -> JudgedDatum {
     let results: Vec<CheckResult> = checks.iter_mut().map(|c| c.check(&datum)).collect();
     let verdict = if results.iter().all(|r| r.passed) { Verdict::Accepted } else { Verdict::Rejected };
-    JudgedDatum { datum, verdict, checks: results }
+    JudgedDatum { datum, verdict, checks: results, review: None }
 }
 
 #[cfg(test)]

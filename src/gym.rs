@@ -14,3 +14,5 @@ pub mod report;
 pub mod rng;
 pub mod skill_forest;
 pub mod statistics;
+pub mod teacher_call;
+pub mod ulid;

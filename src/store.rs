@@ -3,6 +3,7 @@
 //! Owns the schema, the journal, and the queries of the screen. One process writes ([`Store`], held by the
 //! runner), any number read ([`Reader`]). Never decides what a run does next.
 
+mod artifacts;
 mod reader;
 mod schema;
 mod writer;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::gym::episode::EpisodeRules;
 use crate::gym::ports::PortError;
 
+pub use artifacts::{artifact_path, read_artifact};
 pub use reader::{DataFilter, JournalEntry, PhaseTiming, PredictionFilter, Reader, ScoredPrediction};
 pub use writer::Store;
 

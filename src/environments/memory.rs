@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::{Models, Scene, perform};
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::{Command, Effect, Episode, EpisodeRules, Event};
-use crate::gym::instance::Split;
+use crate::gym::instance::{ImageRef, Split};
 use crate::gym::ports::{Ledger, PortError, TrainingProgress};
 use crate::gym::prediction::Prediction;
 use crate::gym::report::Report;
+use crate::gym::teacher_call::TeacherCall;
 
 /// A ledger that forgets everything when it is dropped.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct MemoryLedger {
     predictions: BTreeMap<(u32, Split, String), Prediction>,
     data: BTreeMap<(u32, u32), Vec<JudgedDatum>>,
     progress: BTreeMap<(u32, u32), TrainingProgress>,
+    calls: BTreeMap<String, TeacherCall>,
+    images: BTreeMap<String, Vec<u8>>,
 }
 
 impl Ledger for MemoryLedger {
@@ -37,6 +40,25 @@ impl Ledger for MemoryLedger {
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
         self.data.insert((iteration, round), data.to_vec());
         Ok(())
+    }
+
+    fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError> {
+        Ok(self.data.get(&(iteration, round)).cloned().unwrap_or_default())
+    }
+
+    fn teacher_call(&self, id: &str) -> Result<Option<TeacherCall>, PortError> {
+        Ok(self.calls.get(id).cloned())
+    }
+
+    fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError> {
+        self.calls.extend(calls.iter().map(|call| (call.id.clone(), call.clone())));
+        Ok(())
+    }
+
+    fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError> {
+        let image = ImageRef::of(bytes, media_type, size);
+        self.images.entry(image.sha256.clone()).or_insert_with(|| bytes.to_vec());
+        Ok(image)
     }
 
     fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {

@@ -70,9 +70,8 @@ fn evaluate(
         let checkpoint = episode.training_at(work.iteration).map_or(&scene.base, |t| &t.checkpoint);
         models.student.refresh(checkpoint)?;
         let request = |instance: &&TaskInstance| ChatRequest {
-            prompt: scene.task.prompt(instance),
-            sampling: Sampling::Greedy,
-            max_tokens: scene.task.max_tokens(),
+            images: instance.content.images().to_vec(),
+            ..ChatRequest::text(scene.task.prompt(instance), Sampling::Greedy, scene.task.max_tokens())
         };
         let requests: Vec<ChatRequest> = missing.iter().map(request).collect();
         let mut fresh: Vec<Prediction> = Vec::new();
@@ -163,7 +162,7 @@ fn generate(
         };
         for mut datum in scene.engine.generate(wanted, context, &|id| used.contains(id))? {
             datum.id = format!("i{:03}-r{}-{:05}", work.iteration, work.round, data.len());
-            data.push(JudgedDatum { datum, verdict: Verdict::Pending, checks: Vec::new() });
+            data.push(JudgedDatum::pending(datum));
         }
         let (done, total) = (data.len() as u64, u64::from(plan.total()));
         watch(work, Moment { done, total, ..Moment::default() });

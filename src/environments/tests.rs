@@ -43,7 +43,9 @@ impl ChatModel for Pupil {
                 Some(Content::Mathematics { answer, .. }) => format!("#### {answer}"),
                 _ => "I do not know".to_owned(),
             };
-            if sink(index, ChatReply { text, tokens: 4, finish: FinishReason::Stop }).is_break() {
+            if sink(index, ChatReply { text, prompt_tokens: 0, tokens: 4, finish: FinishReason::Stop })
+                .is_break()
+            {
                 return Ok(());
             }
         }

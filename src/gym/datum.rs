@@ -57,12 +57,15 @@ pub struct TrainingDatum {
 }
 
 /// What one quality check says of one datum.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
     /// Name of the check.
     pub check: String,
     /// Whether the datum passed.
     pub passed: bool,
+    /// The grade behind the verdict, where the check has one: a pass rate, a similarity, in `0..=1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
     /// One sentence for a person.
     pub reason: String,
 }
@@ -90,8 +93,34 @@ impl Verdict {
     }
 }
 
-/// A datum with what was decided about it.
+/// The words of a datum that a person may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wording {
+    /// User turn.
+    pub instruction: String,
+    /// Assistant turn.
+    pub response: String,
+    /// The bare answer in `response`, where the domain has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+}
+
+/// What a person decided about a datum. It outlives a repeated check: the person has the last word.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// The person's verdict, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The engine's words, where a person changed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Wording>,
+    /// The person's remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A datum with what was decided about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JudgedDatum {
     /// The datum.
     pub datum: TrainingDatum,
@@ -99,4 +128,14 @@ pub struct JudgedDatum {
     pub verdict: Verdict,
     /// Every check's result, in the order they ran.
     pub checks: Vec<CheckResult>,
+    /// What a person decided, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+}
+
+impl JudgedDatum {
+    /// A datum that nobody has judged.
+    pub fn pending(datum: TrainingDatum) -> Self {
+        Self { datum, verdict: Verdict::Pending, checks: Vec::new(), review: None }
+    }
 }

@@ -1,6 +1,7 @@
 //! Task instances: what the student must answer, one typed family for all four domains.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Which part of a task an instance belongs to. The parts are disjoint by leakage key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,6 +35,15 @@ pub struct ImageRef {
     pub media_type: String,
     /// Width and height in pixels.
     pub size: (u32, u32),
+}
+
+impl ImageRef {
+    /// The reference of an encoded file.
+    pub fn of(bytes: &[u8], media_type: &str, size: (u32, u32)) -> Self {
+        let digest = Sha256::digest(bytes);
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { sha256, media_type: media_type.to_owned(), size }
+    }
 }
 
 /// One test of a program: what goes in and what must come out.
@@ -134,6 +144,14 @@ impl Content {
             Self::Mathematics { question, .. } | Self::VisualQuestionAnswering { question, .. } => question,
             Self::Programming { instruction, .. } => instruction,
             Self::ToolUse { request, .. } => request,
+        }
+    }
+
+    /// The images the question is about.
+    pub fn images(&self) -> &[ImageRef] {
+        match self {
+            Self::VisualQuestionAnswering { image, .. } => std::slice::from_ref(image),
+            Self::Mathematics { .. } | Self::Programming { .. } | Self::ToolUse { .. } => &[],
         }
     }
 

@@ -42,15 +42,19 @@ pub struct SkillAction {
     pub action: Action,
 }
 
-/// Data asked of the engine for one subskill.
+/// Data asked of the engine: for a subskill, for a skill with its errors, or for a few errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
     /// Name of the skill.
     pub skill: String,
-    /// Name of the subskill.
+    /// Name of the subskill; empty where the environment has none.
     pub subskill: String,
     /// Number of training data.
     pub count: u32,
+    /// Evaluated instances the engine is shown, by [`super::instance::TaskInstance::id`]: the student's
+    /// errors, or examples in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<String>,
 }
 
 /// One round's plan.

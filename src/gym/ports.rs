@@ -14,6 +14,7 @@ use super::plan::{Allocation, Plan, SkillAction};
 use super::prediction::{FinishReason, Prediction};
 use super::report::Report;
 use super::skill_forest::{SkillForest, SkillTree};
+use super::teacher_call::TeacherCall;
 
 /// What went wrong behind a port, and whether the same call may succeed when made again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -70,6 +71,19 @@ pub struct ChatRequest {
     pub sampling: Sampling,
     /// Upper limit of generated tokens; clamped to the model's context.
     pub max_tokens: u32,
+    /// JSON schema the answer must obey; free text without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
+    /// Images the user turn shows, before its text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageRef>,
+}
+
+impl ChatRequest {
+    /// A question of plain text with an answer of plain text.
+    pub fn text(prompt: impl Into<String>, sampling: Sampling, max_tokens: u32) -> Self {
+        Self { prompt: prompt.into(), sampling, max_tokens, schema: None, images: Vec::new() }
+    }
 }
 
 /// A model's answer.
@@ -77,6 +91,9 @@ pub struct ChatRequest {
 pub struct ChatReply {
     /// Generated text without special tokens.
     pub text: String,
+    /// Tokens of the rendered question, as far as the model says.
+    #[serde(default)]
+    pub prompt_tokens: u32,
     /// Generated tokens.
     pub tokens: u32,
     /// Why it ended.
@@ -338,6 +355,14 @@ pub trait Ledger {
     fn data(&self) -> Result<Vec<JudgedDatum>, PortError>;
     /// Replaces the data of one round.
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError>;
+    /// Every datum of one round, in the order of their ids.
+    fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError>;
+    /// The answered teacher call of this id.
+    fn teacher_call(&self, id: &str) -> Result<Option<TeacherCall>, PortError>;
+    /// Commits teacher calls; one that exists already is replaced.
+    fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError>;
+    /// Keeps an image and returns its reference; the same bytes are kept once.
+    fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError>;
     /// Appends a point of a training curve.
     fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError>;
 }
@@ -385,8 +410,19 @@ pub trait Sandbox: Send {
     fn run(&mut self, program: &str, tests: &[ProgramTest]) -> Result<Vec<bool>, PortError>;
 }
 
-/// Draws an image from a description. No implementor yet: it comes with visual question answering.
+/// An encoded image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawing {
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
+    /// MIME type, for example `image/png`.
+    pub media_type: String,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+}
+
+/// Draws an image from a description.
 pub trait TextToImage: Send {
-    /// Stores the image and returns its reference.
-    fn draw(&mut self, description: &str, seed: u64) -> Result<ImageRef, PortError>;
+    /// The image; the same for the same description and seed.
+    fn draw(&mut self, description: &str, seed: u64) -> Result<Drawing, PortError>;
 }

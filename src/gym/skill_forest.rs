@@ -161,8 +161,12 @@ impl SkillForest {
     pub fn allocations(&self) -> Vec<Allocation> {
         let of_tree = |tree: &SkillTree| {
             let skill = tree.skill.clone();
-            let to_allocation =
-                move |s: Subskill| Allocation { skill: skill.clone(), subskill: s.name, count: s.allocation };
+            let to_allocation = move |s: Subskill| Allocation {
+                skill: skill.clone(),
+                subskill: s.name,
+                count: s.allocation,
+                shown: Vec::new(),
+            };
             tree.subskills.clone().into_iter().filter(|s| s.allocation > 0).map(to_allocation)
         };
         self.trees.iter().flat_map(of_tree).collect()

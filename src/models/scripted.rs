@@ -96,10 +96,10 @@ impl ScriptedStudent {
         let text = if knows { right.clone() } else { format!("{right}{}", rng.below(10)) };
         let tokens = text.chars().count() as u32;
         if tokens <= request.max_tokens {
-            return ChatReply { text, tokens, finish: FinishReason::Stop };
+            return ChatReply { text, prompt_tokens: 0, tokens, finish: FinishReason::Stop };
         }
         let cut = text.chars().take(request.max_tokens as usize).collect();
-        ChatReply { text: cut, tokens: request.max_tokens, finish: FinishReason::Length }
+        ChatReply { text: cut, prompt_tokens: 0, tokens: request.max_tokens, finish: FinishReason::Length }
     }
 }
 
@@ -247,9 +247,8 @@ mod tests {
     }
 
     fn right(student: &mut ScriptedStudent) -> Vec<usize> {
-        let prompts: Vec<_> = (0..400)
-            .map(|i| ChatRequest { prompt: format!("p{i}"), sampling: Sampling::Greedy, max_tokens: 9 })
-            .collect();
+        let prompts: Vec<_> =
+            (0..400).map(|i| ChatRequest::text(format!("p{i}"), Sampling::Greedy, 9)).collect();
         let mut right = vec![];
         student
             .answer(&prompts, &mut |index, reply| {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::environments::{Models, Moment, Scene, perform};
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::{Command, Effect, Episode, Event, Work};
-use crate::gym::instance::Split;
+use crate::gym::instance::{ImageRef, Split};
 use crate::gym::ports::{Fact, Ledger, PortError, Student, Trainer, TrainingProgress};
 use crate::gym::prediction::Prediction;
+use crate::gym::teacher_call::TeacherCall;
 use crate::protocol::control::WorkerStatus;
 use crate::runner::live::LiveBoard;
 use crate::store::{Store, StoreError};
@@ -83,6 +84,22 @@ impl Ledger for SharedStore {
 
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
         self.lock().put_data(iteration, round, data)
+    }
+
+    fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError> {
+        self.lock().round(iteration, round)
+    }
+
+    fn teacher_call(&self, id: &str) -> Result<Option<TeacherCall>, PortError> {
+        self.lock().teacher_call(id)
+    }
+
+    fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError> {
+        self.lock().put_teacher_calls(calls)
+    }
+
+    fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError> {
+        self.lock().put_image(bytes, media_type, size)
     }
 
     fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::{Context, StoreError};
 
 /// One script per schema version; the number of scripts is the current version.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), record TEXT NOT NULL) STRICT;
     CREATE TABLE snapshot (one INTEGER PRIMARY KEY CHECK (one = 1), episode TEXT NOT NULL) STRICT;
     CREATE TABLE journal (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
@@ -28,7 +29,12 @@ const MIGRATIONS: &[&str] = &["
         iteration INTEGER NOT NULL, round INTEGER NOT NULL, phase TEXT NOT NULL, split TEXT NOT NULL,
         began_ms INTEGER NOT NULL, ended_ms INTEGER,
         PRIMARY KEY (iteration, round, phase, split)) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE teacher_call (
+        id TEXT PRIMARY KEY, iteration INTEGER NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Brings the database to the current schema; refuses one from the future.
 pub(super) fn migrate(connection: &mut Connection, context: &Context) -> Result<(), StoreError> {

@@ -82,7 +82,7 @@ fn datum(n: u32, verdict: Verdict) -> JudgedDatum {
         key: n.to_string(),
         provenance,
     };
-    JudgedDatum { datum, verdict, checks: Vec::new() }
+    JudgedDatum { verdict, ..JudgedDatum::pending(datum) }
 }
 
 fn fresh() -> (tempfile::TempDir, Store) {

@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Context, DATABASE, RunRecord, StoreError, schema};
+use super::{Context, DATABASE, RunRecord, StoreError, artifacts, schema};
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::{Episode, Event, Work};
-use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::ports::{Ledger, PortError, TrainingProgress};
 use crate::gym::prediction::Prediction;
+use crate::gym::teacher_call::TeacherCall;
 
 /// The one writer of a run's database. Whoever holds it holds the run's lock.
 #[derive(Debug)]
@@ -168,6 +169,17 @@ impl Store {
         context.sql(transaction.commit())
     }
 
+    fn insert_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), StoreError> {
+        let context = self.context.clone();
+        let transaction = context.sql(self.connection.transaction())?;
+        for call in calls {
+            let row = params![call.id, call.context.iteration, context.text("teacher_call", call)?];
+            let sql = "INSERT OR REPLACE INTO teacher_call VALUES (?1, ?2, ?3)";
+            context.sql(transaction.execute(sql, row))?;
+        }
+        context.sql(transaction.commit())
+    }
+
     fn records<T: serde::de::DeserializeOwned>(
         &self,
         table: &'static str,
@@ -194,6 +206,24 @@ impl Ledger for Store {
 
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
         Ok(self.replace_data(iteration, round, data)?)
+    }
+
+    fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError> {
+        let sql = "SELECT record FROM datum WHERE iteration = ?1 AND round = ?2 ORDER BY id";
+        Ok(self.records("datum", sql, params![iteration, round])?)
+    }
+
+    fn teacher_call(&self, id: &str) -> Result<Option<TeacherCall>, PortError> {
+        let sql = "SELECT record FROM teacher_call WHERE id = ?1";
+        Ok(record(&self.connection, &self.context, "teacher_call", sql, [id])?)
+    }
+
+    fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError> {
+        Ok(self.insert_teacher_calls(calls)?)
+    }
+
+    fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError> {
+        Ok(artifacts::put(&self.folder, bytes, media_type, size)?)
     }
 
     fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {

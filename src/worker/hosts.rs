@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn question(index: usize) -> (usize, ChatRequest) {
-        (index, ChatRequest { prompt: format!("p{index}"), sampling: Sampling::Greedy, max_tokens: 9 })
+        (index, ChatRequest::text(format!("p{index}"), Sampling::Greedy, 9))
     }
 
     #[test]

@@ -75,10 +75,7 @@ fn requests(times: usize, sampling: Sampling) -> Vec<ChatRequest> {
 }
 
 fn requests_for(prompts: &[&str], sampling: Sampling) -> Vec<ChatRequest> {
-    prompts
-        .iter()
-        .map(|prompt| ChatRequest { prompt: (*prompt).to_owned(), sampling, max_tokens: NEW_TOKENS })
-        .collect()
+    prompts.iter().map(|prompt| ChatRequest::text(*prompt, sampling, NEW_TOKENS)).collect()
 }
 
 fn answers(pool: &mut WorkerPool, requests: &[ChatRequest]) -> Vec<ChatReply> {

@@ -53,13 +53,7 @@ fn bench(workers: usize, latency_ms: u64) -> Bench {
 }
 
 fn requests(count: usize) -> Vec<ChatRequest> {
-    (0..count)
-        .map(|index| ChatRequest {
-            prompt: format!("prompt {index}"),
-            sampling: Sampling::Greedy,
-            max_tokens: 20,
-        })
-        .collect()
+    (0..count).map(|index| ChatRequest::text(format!("prompt {index}"), Sampling::Greedy, 20)).collect()
 }
 
 type Answers = BTreeMap<usize, ChatReply>;

@@ -21,7 +21,7 @@ impl Engine for Procedural {
         context: EngineContext,
         _used: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<TrainingDatum>, PortError> {
-        let Allocation { skill, subskill, count } = allocation;
+        let Allocation { skill, subskill, count, .. } = allocation;
         let unknown = || PortError::fatal(format!("the arithmetic world has no skill `{skill}`"));
         let world_skill = Skill::from_name(skill).ok_or_else(unknown)?;
         let item = format!("procedural/{}/{}/{}", context.iteration, context.round, context.allocation);
@@ -78,7 +78,7 @@ mod tests {
         for skill in Skill::ALL {
             for subskill in skill.subskills() {
                 let (skill, subskill) = (skill.name().to_owned(), (*subskill).to_owned());
-                let allocation = Allocation { skill, subskill, count: 20 };
+                let allocation = Allocation { skill, subskill, count: 20, shown: Vec::new() };
                 let data = Procedural.generate(&allocation, context, &|_| false).unwrap();
                 assert_eq!(data.len(), 20);
                 assert!(data.iter().all(|d| !held_out.contains(d.key.as_str())));
@@ -91,7 +91,8 @@ mod tests {
     fn unknown_names_are_errors() {
         let context = EngineContext { seed: 3, iteration: 1, round: 0, allocation: 0 };
         for (skill, subskill) in [("music", "x"), ("add", "no such subskill")] {
-            let allocation = Allocation { skill: skill.into(), subskill: subskill.into(), count: 1 };
+            let allocation =
+                Allocation { skill: skill.into(), subskill: subskill.into(), count: 1, shown: Vec::new() };
             assert!(Procedural.generate(&allocation, context, &|_| false).is_err());
         }
     }

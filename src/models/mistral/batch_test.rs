@@ -29,7 +29,7 @@ fn request(index: u32) -> ChatRequest {
     let filler = if index % 4 == 3 { " Take your time." } else { "" };
     let (a, b) = (11 + index * 7 % 83, 97 - index * 5 % 83);
     let prompt = format!("What is {a} + {b}?{filler}");
-    ChatRequest { prompt, sampling: Sampling::Greedy, max_tokens: TOKENS }
+    ChatRequest::text(prompt, Sampling::Greedy, TOKENS)
 }
 
 async fn tokens(

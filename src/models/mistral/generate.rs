@@ -54,6 +54,11 @@ impl Loaded {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        if request.schema.is_some() || !request.images.is_empty() {
+            return Err(PortError::fatal(
+                "the local models of this version answer text with text: no JSON schema, no images",
+            ));
+        }
         let prompt = self.render(&request.prompt).await?;
         let room = self.context.saturating_sub(prompt.len());
         if room == 0 {
@@ -65,6 +70,7 @@ impl Loaded {
             )));
         }
         let limit = room.min(request.max_tokens.max(1) as usize);
+        let prompt_tokens = prompt.len() as u32;
         let chooser = Arc::new(Chooser::new(request.sampling, prompt.len()));
         // Room for every message, so that the engine never waits for us.
         let (sender, mut stream) = channel(limit + 8);
@@ -113,7 +119,7 @@ impl Loaded {
         let tokens = chooser.tokens();
         let finish = self.finish(finish.as_deref(), &tokens, limit)?;
         let text = self.tokens.decode(&tokens).map_err(PortError::fatal)?;
-        let reply = ChatReply { text, tokens: tokens.len() as u32, finish };
+        let reply = ChatReply { text, prompt_tokens, tokens: tokens.len() as u32, finish };
         Ok(Some(Answer { tokens, reply }))
     }
 

@@ -288,6 +288,7 @@ fn datum(work: Work, allocation: u32, draw: u64, n: usize, skill: &str, subskill
     let pass = |check: &str, passed: bool, good: &str, bad: &str| CheckResult {
         check: check.into(),
         passed,
+        score: None,
         reason: if passed { good } else { bad }.into(),
     };
     let verdict = match (checked, wrong || double) {
@@ -331,7 +332,7 @@ fn datum(work: Work, allocation: u32, draw: u64, n: usize, skill: &str, subskill
         key: format!("{a} {b}"),
         provenance,
     };
-    JudgedDatum { datum, verdict, checks: if checked { checks } else { Vec::new() } }
+    JudgedDatum { datum, verdict, checks: if checked { checks } else { Vec::new() }, review: None }
 }
 
 pub(crate) fn progress(step: u32) -> TrainingProgress {
