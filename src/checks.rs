@@ -2,9 +2,9 @@
 //!
 //! Owns the verdict on a training datum. Every check's result is kept; here every check filters.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use crate::gym::datum::{CheckResult, JudgedDatum, TrainingDatum, Verdict};
+use crate::gym::datum::{CheckResult, JudgedDatum, TrainingDatum};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Check, Task};
 use crate::tasks::{marked_answer, numbers};
@@ -32,7 +32,7 @@ impl Check for Leakage {
         } else {
             format!("a validation or test question has the operands `{}`", datum.key)
         };
-        CheckResult { check: "leakage".to_owned(), passed, score: None, reason }
+        CheckResult { check: "leakage".to_owned(), passed, filters: true, score: None, reason }
     }
 }
 
@@ -57,7 +57,13 @@ impl Check for Duplicates {
     fn check(&mut self, datum: &TrainingDatum) -> CheckResult {
         let passed = self.seen.insert(normalised(&datum.instruction));
         let reason = if passed { "new in this run" } else { "the run has this instruction already" };
-        CheckResult { check: "duplicate".to_owned(), passed, score: None, reason: reason.to_owned() }
+        CheckResult {
+            check: "duplicate".to_owned(),
+            passed,
+            filters: true,
+            score: None,
+            reason: reason.to_owned(),
+        }
     }
 }
 
@@ -79,21 +85,31 @@ impl Check for AnswerStated {
             (Some(answer), Some(stated)) => format!("the response states `{stated}`, claimed is `{answer}`"),
             (Some(answer), None) => format!("the response states no answer, claimed is `{answer}`"),
         };
-        CheckResult { check: "answer".to_owned(), passed, score: None, reason }
+        CheckResult { check: "answer".to_owned(), passed, filters: true, score: None, reason }
     }
 }
 
-/// Runs every check on one datum; all must pass.
-pub fn judge(datum: TrainingDatum, checks: &mut [Box<dyn Check + '_>]) -> JudgedDatum {
-    let results: Vec<CheckResult> = checks.iter_mut().map(|c| c.check(&datum)).collect();
-    let verdict = if results.iter().all(|r| r.passed) { Verdict::Accepted } else { Verdict::Rejected };
-    JudgedDatum { datum, verdict, checks: results, review: None }
+/// Names of the checks, in the order in which they run.
+pub const NAMES: &[&str] = &["leakage", "duplicate", "answer"];
+
+/// Runs every check on one datum. Of those that fail, the ones named in `filters` reject; a person's verdict
+/// from before stands.
+pub fn judge(
+    judged: JudgedDatum,
+    checks: &mut [Box<dyn Check + '_>],
+    filters: &BTreeSet<String>,
+) -> JudgedDatum {
+    let results = checks.iter_mut().map(|check| {
+        let result = check.check(&judged.datum);
+        CheckResult { filters: filters.contains(&result.check), ..result }
+    });
+    JudgedDatum { checks: results.collect(), ..judged }.settled()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gym::datum::Provenance;
+    use crate::gym::datum::{Provenance, Verdict};
 
     fn datum(instruction: &str, response: &str, answer: Option<&str>, key: &str) -> TrainingDatum {
         TrainingDatum {
@@ -127,7 +143,8 @@ mod tests {
                 Box::new(Duplicates::new([&datum("Old  question", "", None, "")])),
                 Box::new(AnswerStated),
             ];
-            let judged = judge(d, &mut checks);
+            let filters = NAMES.iter().map(|&name| name.to_owned()).collect();
+            let judged = judge(JudgedDatum::pending(d), &mut checks, &filters);
             let failed: Vec<String> =
                 judged.checks.iter().filter(|c| !c.passed).map(|c| c.check.clone()).collect();
             (judged.verdict, failed.join(","))

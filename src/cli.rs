@@ -106,10 +106,10 @@ pub(crate) struct RunArgs {
 }
 
 fn role(word: &str) -> Result<Role, String> {
-    [Role::Student, Role::Trainer]
+    [Role::Student, Role::Teacher, Role::Trainer]
         .into_iter()
         .find(|role| role.as_str() == word)
-        .ok_or_else(|| "expected `student` or `trainer`".to_owned())
+        .ok_or_else(|| "expected `student`, `teacher` or `trainer`".to_owned())
 }
 
 /// Runs the program.

@@ -6,14 +6,17 @@ mod load;
 mod paths;
 mod suggest;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gym::budget::Budget;
+use crate::agents::engines::EngineChoice;
+use crate::agents::policies::{ByError, PolicyChoice, Random};
+use crate::gym::budget::{Budget, Plateau};
 use crate::gym::episode::{EpisodeRules, Phase};
-use crate::gym::ports::{TrainingMethod, TrainingSettings};
+use crate::gym::instance::Domain;
+use crate::gym::ports::{EnvironmentKind, TrainingMethod, TrainingSettings};
 
 pub use load::{BUILT_IN, ConfigError, built_in, parse, read};
 pub use paths::{Paths, PathsError, socket};
@@ -35,9 +38,21 @@ pub struct Config {
     /// How it learns.
     #[serde(default)]
     pub trainer: TrainerConfig,
-    /// Who writes the training data.
+    /// What the agent sees and does.
     #[serde(default)]
-    pub agent: AgentConfig,
+    pub environment: EnvironmentConfig,
+    /// The data generation policy.
+    #[serde(default = "by_error")]
+    pub policy: PolicyChoice,
+    /// The data generation engine.
+    #[serde(default = "procedural")]
+    pub engine: EngineChoice,
+    /// Whom the engine asks.
+    #[serde(default)]
+    pub teacher: TeacherConfig,
+    /// Which checks reject data.
+    #[serde(default)]
+    pub checks: ChecksConfig,
     /// When to end and where to wait.
     #[serde(default)]
     pub episode: EpisodeConfig,
@@ -55,6 +70,17 @@ pub enum TaskConfig {
         /// Test instances per skill.
         #[serde(default = "one_hundred_and_fifty")]
         test_per_skill: u32,
+    },
+    /// A small world of one domain without meaning, for scripted models: it exercises everything but skill.
+    Scripted {
+        /// The domain.
+        domain: Domain,
+        /// Skills of the world.
+        #[serde(default = "four")]
+        skills: u32,
+        /// Instances per skill and split.
+        #[serde(default = "ten")]
+        per_skill: u32,
     },
     /// Any file of JSON lines with a question and a numeric answer.
     Jsonl {
@@ -153,11 +179,15 @@ pub struct ScriptConfig {
     pub examples: f64,
     /// Milliseconds per answer and per optimiser step.
     pub latency_ms: u64,
+    /// Share of answers that no scorer understands.
+    pub malformed: f64,
+    /// Share of first attempts at a prompt that fail; the second succeeds.
+    pub failing: f64,
 }
 
 impl Default for ScriptConfig {
     fn default() -> Self {
-        Self { skill: 0.4, ceiling: 0.95, examples: 500.0, latency_ms: 0 }
+        Self { skill: 0.4, ceiling: 0.95, examples: 500.0, latency_ms: 0, malformed: 0.0, failing: 0.0 }
     }
 }
 
@@ -246,34 +276,83 @@ impl TrainerConfig {
     }
 }
 
-/// Who writes the training data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What the agent sees and does.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct AgentConfig {
-    /// `by_error` or `alternating`.
-    pub policy: String,
-    /// `procedural` (the world's generator) or `selection` (from the pool of a file).
-    pub engine: String,
-    /// Data asked for per iteration; `by_error` divides it over the skills.
-    pub data_per_iteration: u32,
-    /// Subskills an explore action of `alternating` adds.
-    pub explore_subskills: u32,
-    /// Data `alternating` asks for each new subskill.
-    pub explore_data: u32,
-    /// Data per skill and run after which `alternating` asks for no more; 0 means no limit.
-    pub max_data_per_skill: u32,
+pub struct EnvironmentConfig {
+    /// `open_ended`, `skill_list` or `skill_tree`.
+    pub kind: EnvironmentKind,
+    /// `with`: the agent sees the student's results; `none`: random training instances in their place, or in
+    /// the skill tree explore and exploit by fair coin, whatever the policy.
+    pub state: StateConfig,
 }
 
-impl Default for AgentConfig {
+/// Whether the agent sees the student's results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateConfig {
+    /// It does.
+    #[default]
+    With,
+    /// It does not.
+    None,
+}
+
+/// Whom the engine asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TeacherConfig {
+    /// `none`, `scripted`, or a Hugging Face model folder.
+    pub model: String,
+    /// `cpu`, `cuda:0`, `metal`.
+    pub device: String,
+    /// Worker processes; 0 means one per core.
+    pub workers: u32,
+    /// Requests in flight per worker. Above 1 the worker proves first that batches change nothing.
+    pub in_flight: u32,
+    /// What a `scripted` teacher does; other models ignore it.
+    pub script: TeacherScript,
+}
+
+impl Default for TeacherConfig {
     fn default() -> Self {
         Self {
-            policy: "by_error".into(),
-            engine: "procedural".into(),
-            data_per_iteration: 400,
-            explore_subskills: 2,
-            explore_data: 30,
-            max_data_per_skill: 200,
+            model: "none".into(),
+            device: "cpu".into(),
+            workers: 0,
+            in_flight: 1,
+            script: TeacherScript::default(),
         }
+    }
+}
+
+/// What a scripted teacher does. Shares are of its answers, drawn from the run's seed and the question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TeacherScript {
+    /// Milliseconds per answer.
+    pub latency_ms: u64,
+    /// Share of answers that break off.
+    pub truncated: f64,
+    /// Share of answers that are no JSON.
+    pub malformed: f64,
+    /// Share of entries that repeat an earlier one.
+    pub repeated: f64,
+    /// Share of calls that fail and succeed when made again.
+    pub failing: f64,
+}
+
+/// Which checks reject data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChecksConfig {
+    /// Names of the checks that reject; the others only grade. `leakage`, `duplicate`, `answer`.
+    pub filter: BTreeSet<String>,
+}
+
+impl Default for ChecksConfig {
+    fn default() -> Self {
+        Self { filter: crate::checks::NAMES.iter().map(|&name| name.to_owned()).collect() }
     }
 }
 
@@ -285,6 +364,14 @@ pub struct EpisodeConfig {
     pub iterations: u32,
     /// Accepted training data, cumulative, after which the run ends; 0 means no limit.
     pub training_data: u32,
+    /// Tokens of all models after which the run ends: teacher questions and answers, student answers, tokens
+    /// trained on; 0 means no limit.
+    pub tokens: u64,
+    /// Minutes of finished phases after which the run ends; 0 means no limit.
+    pub minutes: f64,
+    /// Ends the run when validation accuracy stops rising.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<Plateau>,
     /// Plan-generate-check rounds before each training.
     pub rounds: u32,
     /// Measure the test split in every iteration.
@@ -300,6 +387,9 @@ impl Default for EpisodeConfig {
         Self {
             iterations: 4,
             training_data: 0,
+            tokens: 0,
+            minutes: 0.0,
+            plateau: None,
             rounds: 1,
             test_every_iteration: false,
             gates: Vec::new(),
@@ -308,24 +398,55 @@ impl Default for EpisodeConfig {
     }
 }
 
-impl EpisodeConfig {
+impl Config {
     /// The rules as the state machine takes them.
     pub fn rules(&self) -> EpisodeRules {
+        let episode = &self.episode;
         EpisodeRules {
+            environment: self.environment.kind,
             budget: Budget {
-                iterations: self.iterations,
-                training_data: (self.training_data > 0).then_some(self.training_data),
+                iterations: episode.iterations,
+                training_data: (episode.training_data > 0).then_some(episode.training_data),
+                tokens: (episode.tokens > 0).then_some(episode.tokens),
+                time_ms: (episode.minutes > 0.0).then_some((episode.minutes * 60_000.0) as u64),
+                plateau: episode.plateau,
             },
-            rounds: self.rounds.max(1),
-            test_every_iteration: self.test_every_iteration,
-            gates: self.gates.iter().copied().collect(),
-            retries: self.retries,
+            rounds: episode.rounds.max(1),
+            test_every_iteration: episode.test_every_iteration,
+            gates: episode.gates.iter().copied().collect(),
+            retries: episode.retries,
+        }
+    }
+
+    /// The policy that acts: in the skill tree without a state the fair coin takes the place of another one.
+    pub fn acting_policy(&self) -> PolicyChoice {
+        let blind = self.environment.state == StateConfig::None;
+        match (&self.policy, self.environment.kind) {
+            (PolicyChoice::Random(_), _) => self.policy.clone(),
+            (_, EnvironmentKind::SkillTree) if blind => PolicyChoice::Random(Random::default()),
+            _ => self.policy.clone(),
         }
     }
 }
 
+fn by_error() -> PolicyChoice {
+    PolicyChoice::ByError(ByError::default())
+}
+
+fn procedural() -> EngineChoice {
+    EngineChoice::Procedural {}
+}
+
 fn one() -> u64 {
     1
+}
+
+fn four() -> u32 {
+    4
+}
+
+fn ten() -> u32 {
+    10
 }
 
 fn forty() -> u32 {

@@ -3,24 +3,28 @@
 //! Owns the performing of one phase over the ports, the same for the runner's durable driver and for
 //! [`Environment`] in memory. Never chooses which phase comes next: that is the episode's.
 
+mod lists;
 mod memory;
 mod perform;
+mod review;
 mod skill_tree;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::gym::episode::Work;
 use crate::gym::ports::{
-    Checkpoint, Engine, Policy, Student, SubskillProposal, Task, Trainer, TrainingProgress, TrainingSettings,
+    Checkpoint, Engine, Policy, Student, SubskillProposal, Task, TextToImage, Trainer, TrainingProgress,
+    TrainingSettings,
 };
 
 pub use memory::{Environment, MemoryLedger};
 pub use perform::perform;
-pub use skill_tree::plan_skill_tree;
+pub use review::review;
 
 /// Everything that stays the same during a run, as one thing to hand around.
 #[derive(Clone)]
@@ -33,6 +37,13 @@ pub struct Scene {
     pub proposal: Arc<dyn SubskillProposal>,
     /// Who writes data.
     pub engine: Arc<dyn Engine>,
+    /// Whom the engine asks, if it asks anybody.
+    pub teacher: Option<TeacherSource>,
+    /// Whether the agent is shown nothing of the student (`state = "none"`). In the skill-tree environment
+    /// the policy sees to that.
+    pub hidden: bool,
+    /// Names of the checks that reject; the others only grade.
+    pub filters: BTreeSet<String>,
     /// The untrained student.
     pub base: Checkpoint,
     /// How it is trained.
@@ -45,12 +56,25 @@ pub struct Scene {
     pub checkpoints: PathBuf,
 }
 
+/// A teacher's name and weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeacherSource {
+    /// Name in records; part of the id of every call.
+    pub name: String,
+    /// The weights.
+    pub checkpoint: Checkpoint,
+}
+
 /// The models a run works with.
 pub struct Models<'a> {
     /// The student.
     pub student: &'a mut dyn Student,
     /// The trainer.
     pub trainer: &'a mut dyn Trainer,
+    /// The teacher, if there is one.
+    pub teacher: Option<&'a mut dyn Student>,
+    /// The text-to-image model, if there is one.
+    pub painter: Option<&'a mut dyn TextToImage>,
 }
 
 /// How far the running work is; handed to whoever watches.

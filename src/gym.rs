@@ -11,6 +11,7 @@ pub mod plan;
 pub mod ports;
 pub mod prediction;
 pub mod report;
+pub mod review;
 pub mod rng;
 pub mod skill_forest;
 pub mod statistics;

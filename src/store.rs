@@ -26,7 +26,7 @@ mod tests;
 pub const DATABASE: &str = "run.db";
 
 /// What is fixed when a run is created.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Name of the run; also the name of its folder.
     pub name: String,

@@ -5,6 +5,7 @@
 pub mod arithmetic;
 pub mod jsonl;
 pub mod numbers;
+pub mod scripted;
 
 use crate::gym::instance::{Split, TaskInstance};
 

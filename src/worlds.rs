@@ -5,3 +5,4 @@
 //! randomness that was not handed in as a seed.
 
 pub mod arithmetic;
+pub mod scripted;

@@ -1,10 +1,116 @@
-//! Data generation policies, one file each.
+//! Data generation policies, one file each, behind [`Policy`].
 
 mod alternating;
 mod by_error;
+mod errors;
+mod fill_balanced;
+mod fixed;
+mod hypotheses;
+mod random;
+#[cfg(test)]
+mod tests;
+mod threshold;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub use alternating::Alternating;
 pub use by_error::ByError;
+pub use errors::Errors;
+pub use fill_balanced::FillBalanced;
+pub use fixed::Fixed;
+pub use hypotheses::Hypotheses;
+pub use random::Random;
+pub use threshold::Threshold;
 
-/// Names under which policies are configured.
-pub const NAMES: &[&str] = &["by_error", "alternating"];
+use crate::gym::plan::{Action, SkillAction};
+use crate::gym::ports::{Decision, EnvironmentKind, Policy, PortError, SkillState, State};
+use crate::gym::skill_forest::Subskill;
+
+/// A policy with its parameters, as a configuration names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PolicyChoice {
+    /// Data in proportion to error.
+    ByError(ByError),
+    /// Explore, then nothing, then explore again.
+    Alternating(Alternating),
+    /// Explore up to a number of subskills, then fill them evenly.
+    FillBalanced(FillBalanced),
+    /// Explore or exploit by fair coin.
+    Random(Random),
+    /// Exploit after a gain, explore otherwise.
+    Threshold(Threshold),
+    /// The same explore action for ever.
+    Fixed(Fixed),
+    /// A few errors per question to the engine.
+    Errors(Errors),
+    /// Data for every skill with errors.
+    Hypotheses(Hypotheses),
+}
+
+impl PolicyChoice {
+    /// The policy.
+    pub fn build(&self) -> Arc<dyn Policy> {
+        match self.clone() {
+            Self::ByError(policy) => Arc::new(policy),
+            Self::Alternating(policy) => Arc::new(policy),
+            Self::FillBalanced(policy) => Arc::new(policy),
+            Self::Random(policy) => Arc::new(policy),
+            Self::Threshold(policy) => Arc::new(policy),
+            Self::Fixed(policy) => Arc::new(policy),
+            Self::Errors(policy) => Arc::new(policy),
+            Self::Hypotheses(policy) => Arc::new(policy),
+        }
+    }
+}
+
+/// An explore action as policies are configured with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explore {
+    /// Subskills to add.
+    pub new_subskills: u32,
+    /// Data for each of them.
+    pub data_per_subskill: u32,
+}
+
+impl Explore {
+    /// As an action.
+    pub fn action(self) -> Action {
+        let Self { new_subskills, data_per_subskill } = self;
+        Action::Explore { new_subskills, data_per_subskill }
+    }
+}
+
+/// Where policies act that decide skill by skill.
+const SKILL_TREE: &[EnvironmentKind] = &[EnvironmentKind::SkillTree];
+
+/// One action for every skill of a skill-tree state.
+fn per_skill(
+    policy: &dyn Policy,
+    state: &State<'_>,
+    action: impl Fn(&SkillState<'_>) -> Action,
+) -> Result<Decision, PortError> {
+    let State::SkillTree(skills) = state else { return Err(misplaced(policy, state)) };
+    let act = |s: &SkillState<'_>| SkillAction { skill: s.tree.skill.clone(), action: action(s) };
+    Ok(Decision::Actions(skills.iter().map(act).collect()))
+}
+
+/// A policy was shown a state it cannot read.
+fn misplaced(policy: &dyn Policy, state: &State<'_>) -> PortError {
+    let fits: Vec<&str> = policy.environments().iter().map(|kind| kind.as_str()).collect();
+    PortError::fatal(format!(
+        "policy `{}` does not act in the environment `{}`; it acts in `{}`",
+        policy.name(),
+        state.kind().as_str(),
+        fits.join("`, `")
+    ))
+}
+
+/// The exploit action that gives every subskill the allocation `wanted`.
+fn exploit_to(state: &SkillState<'_>, wanted: impl Fn(&Subskill) -> u32) -> Action {
+    let delta = |s: &Subskill| (s.name.clone(), i64::from(wanted(s)) - i64::from(s.allocation));
+    Action::Exploit { deltas: state.tree.subskills.iter().map(delta).collect() }
+}

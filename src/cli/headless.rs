@@ -33,7 +33,7 @@ pub(super) fn run(paths: &Paths, folder: &Path) -> Result<ExitCode> {
         if let Event::Failed { message, .. } = event {
             eprintln!("\r\x1b[K{}", format::escaped(message));
         }
-        if matches!(event, Event::Opened | Event::Completed { fact: Fact::Evaluated { .. } }) {
+        if matches!(event, Event::Opened | Event::Completed { fact: Fact::Evaluated { .. }, .. }) {
             printed = print_rows(&reader, episode, printed);
         }
     });

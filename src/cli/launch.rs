@@ -68,12 +68,12 @@ fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
     let record = RunRecord {
         name: config.name.clone(),
         task: scene.task.name().to_owned(),
-        policy: config.agent.policy.clone(),
-        engine: config.agent.engine.clone(),
+        policy: scene.policy.name().to_owned(),
+        engine: scene.engine.name().to_owned(),
         student: config.student.model.clone(),
         seed: config.seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        rules: config.episode.rules(),
+        rules: config.rules(),
         created_ms: created,
     };
     Store::create(&folder, &record, &instances(scene.task.as_ref()))?;

@@ -1,28 +1,35 @@
 //! From a configuration to the parts of a run: the one place that knows every implementor.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use color_eyre::eyre::{Result, bail, eyre};
+use color_eyre::eyre::{Result, bail};
 
-use crate::agents::engines::{self, Procedural, Selection};
-use crate::agents::policies::{self, Alternating, ByError};
-use crate::config::{AgentConfig, Config, Paths, TaskConfig, Update};
-use crate::environments::Scene;
+use crate::agents::engines::EngineChoice;
+use crate::checks;
+use crate::config::{Config, Paths, StateConfig, TaskConfig, Update};
+use crate::environments::{Scene, TeacherSource};
+use crate::gym::instance::Split;
 use crate::gym::ports::{Checkpoint, Engine, Policy, SubskillProposal, Task};
 use crate::models::embedded;
 use crate::runner::driver::checkpoints;
 use crate::skills::ListProposal;
 use crate::tasks::arithmetic::ArithmeticTask;
 use crate::tasks::jsonl::{JsonlTask, Layout};
+use crate::tasks::scripted::ScriptedTask;
+use crate::worlds::scripted;
 
 /// Builds the scene of the run in `folder`.
 pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Scene> {
     let task = task(config)?;
     Ok(Scene {
-        policy: policy(&config.agent)?,
+        policy: policy(config)?,
         proposal: proposal(config, task.as_ref()),
         engine: engine(config, &task)?,
+        teacher: teacher(paths, config)?,
+        hidden: config.environment.state == StateConfig::None,
+        filters: filters(config)?,
         base: Checkpoint::Full { folder: base(paths, config)? },
         training: config.trainer.settings(),
         continues: config.trainer.update == Update::Continue,
@@ -38,6 +45,9 @@ pub(super) fn task(config: &Config) -> Result<Arc<dyn Task>> {
     Ok(match &config.task {
         TaskConfig::Arithmetic { validation_per_skill, test_per_skill } => {
             Arc::new(ArithmeticTask::new(*validation_per_skill, *test_per_skill, max_tokens))
+        }
+        TaskConfig::Scripted { domain, skills, per_skill } => {
+            Arc::new(ScriptedTask::new(*domain, *skills, *per_skill, max_tokens)?)
         }
         TaskConfig::Jsonl { file, task_name, columns, response, shares, rename_skills } => {
             let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned());
@@ -57,29 +67,51 @@ pub(super) fn task(config: &Config) -> Result<Arc<dyn Task>> {
     })
 }
 
-fn policy(agent: &AgentConfig) -> Result<Arc<dyn Policy>> {
-    Ok(match agent.policy.as_str() {
-        "by_error" => Arc::new(ByError { data: agent.data_per_iteration }),
-        "alternating" => Arc::new(Alternating {
-            new_subskills: agent.explore_subskills,
-            data_per_subskill: agent.explore_data,
-            max_data_per_skill: (agent.max_data_per_skill > 0).then_some(agent.max_data_per_skill),
-        }),
-        other => return Err(unknown("agent.policy", other, policies::NAMES)),
-    })
+fn policy(config: &Config) -> Result<Arc<dyn Policy>> {
+    let (policy, kind) = (config.acting_policy().build(), config.environment.kind);
+    if policy.environments().contains(&kind) {
+        return Ok(policy);
+    }
+    let fits: Vec<&str> = policy.environments().iter().map(|kind| kind.as_str()).collect();
+    bail!(
+        "`policy.kind = \"{}\"` does not act in `environment.kind = \"{}\"`; it acts in `{}`",
+        policy.name(),
+        kind.as_str(),
+        fits.join("`, `")
+    )
 }
 
 fn engine(config: &Config, task: &Arc<dyn Task>) -> Result<Arc<dyn Engine>> {
-    match (config.agent.engine.as_str(), &config.task) {
-        ("procedural", TaskConfig::Arithmetic { .. }) => Ok(Arc::new(Procedural)),
-        ("procedural", TaskConfig::Jsonl { .. }) => {
-            bail!("`agent.engine = \"procedural\"` writes for the embedded world only; use \"selection\"")
+    match (&config.engine, &config.task) {
+        (EngineChoice::Procedural {}, TaskConfig::Arithmetic { .. }) => {}
+        (EngineChoice::Procedural {}, _) => {
+            bail!("`engine.kind = \"procedural\"` writes for the embedded world only; use \"selection\"")
         }
-        ("selection", TaskConfig::Jsonl { .. }) => Ok(Arc::new(Selection::new(Arc::clone(task)))),
-        ("selection", TaskConfig::Arithmetic { .. }) => {
-            bail!("`agent.engine = \"selection\"` needs a pool to select from; use \"procedural\"")
+        (EngineChoice::Selection {}, _) if task.instances(Split::Pool).is_empty() => {
+            bail!("`engine.kind = \"selection\"` needs a pool to select from; use \"procedural\"")
         }
-        (other, _) => Err(unknown("agent.engine", other, engines::NAMES)),
+        (EngineChoice::Taught(_), _) if config.teacher.model == "none" => {
+            bail!("`engine.kind = \"taught\"` asks a teacher: set `teacher.model`")
+        }
+        _ => {}
+    }
+    Ok(config.engine.build(task))
+}
+
+fn teacher(paths: &Paths, config: &Config) -> Result<Option<TeacherSource>> {
+    if !config.engine.asks() {
+        return Ok(None);
+    }
+    let model = &config.teacher.model;
+    let checkpoint = Checkpoint::Full { folder: weights(paths, model)? };
+    Ok(Some(TeacherSource { name: model.clone(), checkpoint }))
+}
+
+fn filters(config: &Config) -> Result<BTreeSet<String>> {
+    let filters = &config.checks.filter;
+    match filters.iter().find(|name| !checks::NAMES.contains(&name.as_str())) {
+        Some(name) => bail!("`checks.filter` names `{name}`; it can be `{}`", checks::NAMES.join("`, `")),
+        None => Ok(filters.clone()),
     }
 }
 
@@ -87,12 +119,20 @@ fn proposal(config: &Config, task: &dyn Task) -> Arc<dyn SubskillProposal> {
     Arc::new(match config.task {
         TaskConfig::Arithmetic { .. } => ListProposal::of_arithmetic(),
         TaskConfig::Jsonl { .. } => ListProposal::from_pool(task),
+        TaskConfig::Scripted { .. } => {
+            ListProposal::new(task.skills().into_iter().map(|s| (s.clone(), scripted::subskills(&s))))
+        }
     })
 }
 
 /// Folder of the untrained student.
-fn base(paths: &Paths, config: &Config) -> Result<std::path::PathBuf> {
-    match config.student.model.as_str() {
+fn base(paths: &Paths, config: &Config) -> Result<PathBuf> {
+    weights(paths, &config.student.model)
+}
+
+/// Folder of a model's weights.
+fn weights(paths: &Paths, model: &str) -> Result<PathBuf> {
+    match model {
         "embedded" => Ok(embedded::student(&paths.cache)?),
         "scripted" => {
             // A folder without a script's file is an untrained scripted student.
@@ -106,8 +146,4 @@ fn base(paths: &Paths, config: &Config) -> Result<std::path::PathBuf> {
             Ok(std::path::absolute(folder)?)
         }
     }
-}
-
-fn unknown(key: &str, value: &str, known: &[&str]) -> color_eyre::Report {
-    eyre!("`{key}` is `{value}`; it can be `{}`", known.join("`, `"))
 }

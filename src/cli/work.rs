@@ -11,9 +11,11 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 
 use super::{logs, scene};
 use crate::config::{Config, Paths, ScriptConfig};
-use crate::gym::instance::{Content, Split};
-use crate::gym::ports::{Device, Trainer};
-use crate::models::scripted::{Script, ScriptedStudent, ScriptedTrainer};
+use crate::gym::instance::Split;
+use crate::gym::ports::{Device, PortError, Student, Trainer};
+use crate::models::scripted::{
+    Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
+};
 use crate::protocol::worker::Role;
 use crate::runner::driver::Hands;
 use crate::runner::pool::{Roster, TrainerProcess, WorkerCommand, WorkerPool};
@@ -27,6 +29,9 @@ pub(super) fn worker(role: Role, scripted: Option<&str>) -> Result<ExitCode> {
     // Standard error is the worker's log file.
     std::panic::set_hook(Box::new(|info| eprintln!("panic: {info}")));
     let hosts = match scripted {
+        Some(text) if role == Role::Teacher => {
+            scripted_teacher(serde_json::from_str(text).wrap_err("--scripted")?)
+        }
         Some(text) => scripted_hosts(&serde_json::from_str(text).wrap_err("--scripted")?),
         None => Hosts { student: real_student(), trainer: Box::new(|| Ok(real_trainer())) },
     };
@@ -43,6 +48,14 @@ fn scripted_hosts(script: &Script) -> Hosts {
     }
 }
 
+/// A teacher is served like a student whose weights never change.
+fn scripted_teacher(script: TeacherScript) -> Hosts {
+    Hosts {
+        student: Box::new(move |_, _| Ok(Box::new(ScriptedTeacher::new(script)))),
+        trainer: Box::new(|| Err(PortError::fatal("a teacher does not train"))),
+    }
+}
+
 fn real_trainer() -> Box<dyn Trainer> {
     Box::new(super::train::InProcess)
 }
@@ -55,7 +68,6 @@ fn real_student() -> StudentHost {
 
 #[cfg(not(feature = "mistralrs"))]
 fn real_student() -> StudentHost {
-    use crate::gym::ports::PortError;
     let message = "this program was built without mistral.rs, which serves real students: build it with the \
                    default features, or set `student.model = \"scripted\"`";
     Box::new(move |_, _| Err(PortError::fatal(message)))
@@ -63,48 +75,86 @@ fn real_student() -> StudentHost {
 
 /// The student and the trainer of a run, in worker processes that start when they are needed.
 pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Hands> {
-    let device = device(&config.student.device)?;
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u32;
-    let arguments = match config.student.model.as_str() {
+    let cores = cores();
+    let roster = Roster::new();
+    let command = |arguments: Vec<OsString>| -> Result<WorkerCommand> {
+        Ok(WorkerCommand {
+            program: std::env::current_exe().wrap_err("cannot find this program's own file")?,
+            arguments,
+            log_folder: logs::folder(folder),
+            cache_folder: paths.cache.join("hub"),
+            nice: Some(5),
+        })
+    };
+    let pool = |role, command, (device, workers, in_flight): (Device, u32, u32)| {
+        let devices = vec![device; seats(device, workers) as usize];
+        WorkerPool::new(command, role, &devices, (in_flight, 1), roster.clone())
+    };
+    let student_command = command(match config.student.model.as_str() {
         "scripted" => vec![OsString::from("--scripted"), script(config, folder)?.into()],
         _ => Vec::new(),
+    })?;
+    let placed = &config.student;
+    let device = device("student.device", &placed.device)?;
+    let student = pool(Role::Student, student_command.clone(), (device, placed.workers, placed.in_flight));
+    let trainer = TrainerProcess::new(student_command, Device::Cpu, cores, roster.clone());
+    let teacher: Option<Box<dyn Student>> = match config.teacher.model.as_str() {
+        _ if !config.engine.asks() => None,
+        "none" => None,
+        model => {
+            let arguments = match model {
+                "scripted" => vec![OsString::from("--scripted"), teacher_script(config)?.into()],
+                _ => Vec::new(),
+            };
+            let placed = &config.teacher;
+            let device = self::device("teacher.device", &placed.device)?;
+            let placement = (device, placed.workers, placed.in_flight);
+            Some(Box::new(pool(Role::Teacher, command(arguments)?, placement)))
+        }
     };
-    let command = WorkerCommand {
-        program: std::env::current_exe().wrap_err("cannot find this program's own file")?,
-        arguments,
-        log_folder: logs::folder(folder),
-        cache_folder: paths.cache.join("hub"),
-        nice: Some(5),
-    };
-    // On the processor one single-threaded worker per core is fastest; a GPU is served by one.
-    let workers = match (config.student.workers, device) {
-        (0, Device::Cpu) => cores,
-        (0, _) => 1,
-        (n, _) => n,
-    };
-    let roster = Roster::new();
-    let devices = vec![device; workers as usize];
-    let student = WorkerPool::new(command.clone(), &devices, config.student.in_flight, 1, roster.clone());
-    let trainer = TrainerProcess::new(command, Device::Cpu, cores, roster.clone());
     let shown = roster.clone();
     Ok(Hands {
         student: Box::new(student),
         trainer: Box::new(trainer),
-        cancel: Box::new(move || roster.cancel()),
+        teacher,
+        painter: Some(Box::new(ScriptedPainter)),
+        cancel: Arc::new(move || roster.cancel()),
         workers: Arc::new(move || shown.statuses()),
     })
 }
 
+fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, NonZero::get) as u32
+}
+
+/// On the processor one single-threaded worker per core is fastest; a GPU is served by one.
+fn seats(device: Device, workers: u32) -> u32 {
+    match (workers, device) {
+        (0, Device::Cpu) => cores(),
+        (0, _) => 1,
+        (n, _) => n,
+    }
+}
+
+/// The script of a scripted teacher.
+fn teacher_script(config: &Config) -> Result<String> {
+    let crate::config::TeacherScript { latency_ms, truncated, malformed, repeated, failing } =
+        config.teacher.script;
+    let seed = config.seed;
+    let script = TeacherScript { seed, latency_ms, truncated, malformed, repeated, failing };
+    Ok(serde_json::to_string(&script)?)
+}
+
 /// `cpu`, `cuda:N` or `metal`.
-fn device(word: &str) -> Result<Device> {
+fn device(key: &str, word: &str) -> Result<Device> {
     Ok(match word.split_once(':') {
         None if word == "cpu" => Device::Cpu,
         None if word == "metal" => Device::Metal,
         None if word == "cuda" => Device::Cuda(0),
         Some(("cuda", index)) => {
-            Device::Cuda(index.parse().wrap_err_with(|| format!("`student.device` is `{word}`"))?)
+            Device::Cuda(index.parse().wrap_err_with(|| format!("`{key}` is `{word}`"))?)
         }
-        _ => bail!("`student.device` is `{word}`; it can be `cpu`, `cuda:0` (or another index) or `metal`"),
+        _ => bail!("`{key}` is `{word}`; it can be `cpu`, `cuda:0` (or another index) or `metal`"),
     })
 }
 
@@ -112,17 +162,14 @@ fn device(word: &str) -> Result<Device> {
 fn script(config: &Config, folder: &Path) -> Result<String> {
     let task = scene::task(config)?;
     let instances = [Split::Validation, Split::Test].into_iter().flat_map(|split| task.instances(split));
-    let answers: HashMap<String, String> = instances
-        .filter_map(|instance| match &instance.content {
-            Content::Mathematics { answer, .. } => Some((task.prompt(instance), format!("#### {answer}"))),
-            _ => None,
-        })
-        .collect();
+    let answers: HashMap<String, String> =
+        instances.map(|instance| (task.prompt(instance), task.solution(instance))).collect();
     let path = folder.join(ANSWERS);
     std::fs::write(&path, serde_json::to_string(&answers)?)
         .wrap_err_with(|| format!("cannot write {}", path.display()))?;
-    let ScriptConfig { skill, ceiling, examples, latency_ms } = config.student.script;
-    let script = Script { seed: config.seed, skill, ceiling, examples, latency_ms, answers: Some(path) };
+    let ScriptConfig { skill, ceiling, examples, latency_ms, malformed, failing } = config.student.script;
+    let (seed, answers) = (config.seed, Some(path));
+    let script = Script { seed, skill, ceiling, examples, latency_ms, malformed, failing, answers };
     Ok(serde_json::to_string(&script)?)
 }
 
@@ -132,10 +179,10 @@ mod tests {
 
     #[test]
     fn devices_are_read_or_refused() {
-        assert_eq!(device("cpu").unwrap(), Device::Cpu);
-        assert_eq!(device("cuda:3").unwrap(), Device::Cuda(3));
+        assert_eq!(device("student.device", "cpu").unwrap(), Device::Cpu);
+        assert_eq!(device("student.device", "cuda:3").unwrap(), Device::Cuda(3));
         for wrong in ["gpu", "cuda:x", "tpu:0"] {
-            assert!(device(wrong).unwrap_err().to_string().contains(wrong));
+            assert!(device("student.device", wrong).unwrap_err().to_string().contains(wrong));
         }
     }
 }

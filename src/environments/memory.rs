@@ -106,11 +106,12 @@ impl<'a> Environment<'a> {
     }
 
     fn advance(&mut self, command: Command) -> Result<&Report, PortError> {
+        self.episode.allows(&command).map_err(|refusal| PortError::fatal(refusal.to_string()))?;
         let mut effects = self.episode.handle(Event::Commanded { command });
         while let Some(Effect::Perform { work, .. }) = effects.pop() {
             let Self { scene, models, episode, ledger, .. } = self;
             match perform(work, episode, scene, models, ledger, &mut |_, _| {}) {
-                Ok(fact) => effects = self.episode.handle(Event::Completed { fact }),
+                Ok(fact) => effects = self.episode.handle(Event::completed(fact)),
                 Err(error) => {
                     let (message, transient) = (error.message.clone(), false);
                     self.episode.handle(Event::Failed { message, transient });

@@ -1,55 +1,81 @@
 //! The skill-tree environment: state out of the episode, actions into the forest.
 
 use crate::gym::episode::Episode;
-use crate::gym::plan::{Action, Plan};
-use crate::gym::ports::{Policy, PortError, SkillState, SkillTreeState, SubskillProposal};
-use crate::gym::skill_forest::{SkillExperience, SkillForest};
+use crate::gym::plan::{Action, Plan, SkillAction};
+use crate::gym::ports::{Decision, PlanContext, Policy, PortError, SkillState, State, SubskillProposal};
+use crate::gym::report::Report;
+use crate::gym::skill_forest::{ActionError, SkillExperience, SkillForest};
 
-/// Lets the policy act on the state of iteration `iteration` and applies its actions. The forest is made
-/// at the first plan, from the skills of the validation report, and keeps them for ever.
-pub fn plan_skill_tree(
+/// Lets the policy, or the person in its place, act on the forest. The forest is made at the first plan,
+/// from the skills of the validation report, and keeps them for ever.
+pub(super) fn plan(
     episode: &Episode,
-    iteration: u32,
-    round: u32,
+    report: &Report,
     policy: &dyn Policy,
     proposal: &dyn SubskillProposal,
-    seed: u64,
+    context: PlanContext,
 ) -> Result<(Plan, SkillForest), PortError> {
-    let report =
-        episode.latest_report().ok_or_else(|| PortError::fatal("no validation report to plan from"))?;
     let mut forest = if episode.forest.trees.is_empty() {
         SkillForest::new(report.skills.iter().map(|s| s.skill.as_str()))
     } else {
         episode.forest.clone()
     };
-    let accuracy = |skill: &str| report.skill(skill).map_or(0.0, |s| s.accuracy.mean);
-    let seen = forest.clone();
-    let states = seen.trees.iter().map(|tree| SkillState {
-        tree,
-        accuracy: accuracy(&tree.skill),
-        unexplored: proposal.remaining(tree),
-    });
-    let state = SkillTreeState { iteration, round, skills: states.collect() };
-    let actions = policy.plan(&state, seed);
-    for chosen in &actions {
-        let tree = seen.tree(&chosen.skill);
-        let proposed = match (&chosen.action, tree) {
+    let actions = match &episode.acting {
+        Some(actions) => actions.clone(),
+        None => decided(&forest, report, policy, proposal, context)?,
+    };
+    let author = if episode.acting.is_some() { "the person" } else { policy.name() };
+    let refused = |e: ActionError| PortError::fatal(format!("the action of {author} is wrong: {e}"));
+    for (n, chosen) in actions.iter().enumerate() {
+        if actions[..n].iter().any(|earlier| earlier.skill == chosen.skill) {
+            return Err(refused(ActionError::DuplicateSkill(chosen.skill.clone())));
+        }
+        let proposed = match (&chosen.action, forest.tree(&chosen.skill)) {
             (Action::Explore { new_subskills, .. }, Some(tree)) => proposal.propose(tree, *new_subskills),
             _ => Vec::new(),
         };
-        let refused = |e| PortError::fatal(format!("policy `{}`: {e}", policy.name()));
         forest.apply(&chosen.skill, &chosen.action, &proposed).map_err(refused)?;
         if let Some(tree) = forest.trees.iter_mut().find(|t| t.skill == chosen.skill) {
             tree.history.push(SkillExperience {
-                iteration,
+                iteration: context.iteration,
                 action: chosen.action.clone(),
-                accuracy_before: accuracy(&chosen.skill),
+                accuracy_before: accuracy(report, &chosen.skill),
                 accuracy_after: None,
                 produced: 0,
             });
         }
     }
-    let allocations = forest.allocations();
-    let plan = Plan { iteration, round, policy: policy.name().to_owned(), actions, allocations };
+    let plan = Plan {
+        iteration: context.iteration,
+        round: context.round,
+        policy: policy.name().to_owned(),
+        actions,
+        allocations: forest.allocations(),
+        edited: episode.acting.is_some(),
+    };
     Ok((plan, forest))
+}
+
+fn accuracy(report: &Report, skill: &str) -> f64 {
+    report.skill(skill).map_or(0.0, |s| s.accuracy.mean)
+}
+
+fn decided(
+    forest: &SkillForest,
+    report: &Report,
+    policy: &dyn Policy,
+    proposal: &dyn SubskillProposal,
+    context: PlanContext,
+) -> Result<Vec<SkillAction>, PortError> {
+    let state = |tree| {
+        let tree: &crate::gym::skill_forest::SkillTree = tree;
+        SkillState { tree, accuracy: accuracy(report, &tree.skill), unexplored: proposal.remaining(tree) }
+    };
+    match policy.plan(&State::SkillTree(forest.trees.iter().map(state).collect()), context)? {
+        Decision::Actions(actions) => Ok(actions),
+        Decision::Allocations(_) => Err(PortError::fatal(format!(
+            "policy `{}` answers a skill forest with allocations; it does not fit this environment",
+            policy.name()
+        ))),
+    }
 }

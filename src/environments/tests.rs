@@ -12,7 +12,7 @@ use crate::gym::datum::Verdict;
 use crate::gym::episode::{EpisodeRules, Halt};
 use crate::gym::instance::{Content, Split};
 use crate::gym::ports::{
-    ChatModel, ChatReply, ChatRequest, Ledger, PortError, ReplySink, Trainer, TrainingMethod, TrainingOrder,
+    ChatModel, ChatReply, ChatRequest, EnvironmentKind, Ledger, PortError, ReplySink, Trainer, TrainingMethod, TrainingOrder,
     TrainingOutcome, TrainingSink,
 };
 use crate::gym::prediction::FinishReason;
@@ -91,6 +91,9 @@ fn scene(task: &Arc<ArithmeticTask>, continues: bool) -> Scene {
         policy: Arc::new(ByError { data: 120 }),
         proposal: Arc::new(ListProposal::of_arithmetic()),
         engine: Arc::new(Procedural),
+        teacher: None,
+        hidden: false,
+        filters: crate::checks::NAMES.iter().map(|&name| name.to_owned()).collect(),
         base: base(),
         training: TrainingSettings {
             method: TrainingMethod::Full,
@@ -110,7 +113,8 @@ fn scene(task: &Arc<ArithmeticTask>, continues: bool) -> Scene {
 
 fn rules(iterations: u32) -> EpisodeRules {
     EpisodeRules {
-        budget: Budget { iterations, training_data: None },
+        environment: EnvironmentKind::SkillTree,
+        budget: Budget { iterations, ..Budget::default() },
         rounds: 1,
         test_every_iteration: false,
         gates: std::collections::BTreeSet::default(),
@@ -123,7 +127,7 @@ fn reset_and_step_go_around_and_the_weak_skills_get_the_data() {
     let task = Arc::new(ArithmeticTask::new(4, 4, 64));
     let mut student = Pupil { task: Arc::clone(&task), trained: false, fails_at: None };
     let mut trainer = Coach::default();
-    let models = Models { student: &mut student, trainer: &mut trainer };
+    let models = Models { student: &mut student, trainer: &mut trainer, teacher: None, painter: None };
     let mut environment = Environment::new(rules(2), scene(&task, true), models);
     let before = environment.reset().unwrap().overall;
     assert!((before.mean - 1.0 / 12.0).abs() < 1e-9 && before.n == 48);
@@ -158,7 +162,7 @@ fn retraining_starts_from_the_base_every_time() {
     let task = Arc::new(ArithmeticTask::new(2, 2, 64));
     let mut student = Pupil { task: Arc::clone(&task), trained: false, fails_at: None };
     let mut trainer = Coach::default();
-    let models = Models { student: &mut student, trainer: &mut trainer };
+    let models = Models { student: &mut student, trainer: &mut trainer, teacher: None, painter: None };
     let mut environment = Environment::new(rules(2), scene(&task, false), models);
     environment.reset().unwrap();
     environment.step().unwrap();
@@ -176,7 +180,7 @@ fn an_interrupted_evaluation_keeps_what_was_answered() {
     let episode = crate::gym::episode::Episode::new(rules(1));
     let work = episode.work.unwrap();
     let mut ledger = MemoryLedger::default();
-    let mut models = Models { student: &mut student, trainer: &mut trainer };
+    let mut models = Models { student: &mut student, trainer: &mut trainer, teacher: None, painter: None };
     let mut moments = Vec::new();
     let mut attempt = |models: &mut Models<'_>, ledger: &mut MemoryLedger| {
         perform(work, &episode, &scene, models, ledger, &mut |_, moment| moments.push(moment.done))

@@ -2,14 +2,63 @@
 
 use serde::{Deserialize, Serialize};
 
+/// When validation accuracy counts as no longer rising.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plateau {
+    /// Iterations in a row without a gain before the run ends; at least 1.
+    pub patience: u32,
+    /// Smallest rise of the best validation accuracy that counts as a gain, as a share in `0..=1`.
+    #[serde(default)]
+    pub gain: f64,
+}
+
 /// Limits of a run. A missing limit does not bind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
     /// Iterations after iteration 0.
     pub iterations: u32,
     /// Accepted training data, cumulative over the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_data: Option<u32>,
+    /// Tokens of all models: teacher questions and answers, student answers, tokens trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Milliseconds of finished phases, pauses and repeated work excluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_ms: Option<u64>,
+    /// Iterations without a gain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<Plateau>,
+}
+
+/// Which limit ended a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// [`Budget::iterations`].
+    Iterations,
+    /// [`Budget::training_data`].
+    TrainingData,
+    /// [`Budget::tokens`].
+    Tokens,
+    /// [`Budget::time_ms`].
+    Time,
+    /// [`Budget::plateau`].
+    Plateau,
+}
+
+impl Limit {
+    /// The words used on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Iterations => "all iterations are done",
+            Self::TrainingData => "the training data are spent",
+            Self::Tokens => "the tokens are spent",
+            Self::Time => "the time is over",
+            Self::Plateau => "validation accuracy has stopped rising",
+        }
+    }
 }
 
 /// Splits `total` over `weights` in proportion, by largest remainder; ties go to the earlier entry.

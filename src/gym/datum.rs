@@ -63,11 +63,18 @@ pub struct CheckResult {
     pub check: String,
     /// Whether the datum passed.
     pub passed: bool,
+    /// Whether a datum that does not pass is rejected; other checks only grade.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub filters: bool,
     /// The grade behind the verdict, where the check has one: a pass rate, a similarity, in `0..=1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
     /// One sentence for a person.
     pub reason: String,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Whether a datum is trained on.
@@ -137,5 +144,16 @@ impl JudgedDatum {
     /// A datum that nobody has judged.
     pub fn pending(datum: TrainingDatum) -> Self {
         Self { datum, verdict: Verdict::Pending, checks: Vec::new(), review: None }
+    }
+
+    /// With the verdict that follows: a person's before the checks', and only a filtering check rejects.
+    pub fn settled(mut self) -> Self {
+        let by_checks = match self.checks.as_slice() {
+            [] => Verdict::Pending,
+            checks if checks.iter().all(|c| c.passed || !c.filters) => Verdict::Accepted,
+            _ => Verdict::Rejected,
+        };
+        self.verdict = self.review.as_ref().and_then(|r| r.verdict).unwrap_or(by_checks);
+        self
     }
 }

@@ -7,15 +7,22 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::Budget;
+use super::budget::{Budget, Limit};
 use super::instance::Split;
-use super::plan::Plan;
-use super::ports::{Fact, TrainingOutcome};
+use super::plan::{Plan, SkillAction};
+use super::ports::{EnvironmentKind, Fact, TrainingOutcome};
 use super::report::Report;
+use super::review::{DataSelection, DatumEdit, ReviewCount};
 use super::skill_forest::SkillForest;
 
+mod command;
+mod ending;
+mod person;
 #[cfg(test)]
 mod tests;
+
+pub use command::Command;
+pub use person::Refusal;
 
 /// A kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,8 +67,11 @@ pub struct Work {
 }
 
 /// What does not change during an episode.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeRules {
+    /// What the agent sees and does.
+    #[serde(default)]
+    pub environment: EnvironmentKind,
     /// When to end.
     pub budget: Budget,
     /// Plan-generate-check rounds before each training; 1 in the plain episode.
@@ -75,24 +85,6 @@ pub struct EpisodeRules {
     pub retries: u32,
 }
 
-/// What a person asks of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Command {
-    /// Go on to the end.
-    Run,
-    /// Do one phase, then pause.
-    AdvancePhase,
-    /// Go on to the end of the iteration, then pause.
-    AdvanceIteration,
-    /// Pause after the running phase.
-    Pause,
-    /// End the process after the running phase; the run can be resumed.
-    Stop,
-    /// End the process now; the running phase is repeated on resume.
-    StopNow,
-}
-
 /// What the machine is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -104,10 +96,24 @@ pub enum Event {
         /// The command.
         command: Command,
     },
+    /// A person changed data; the data are committed with this event.
+    Reviewed {
+        /// Which data.
+        selection: DataSelection,
+        /// What was done with them.
+        edit: DatumEdit,
+        /// Data changed.
+        data: u32,
+        /// What that changes in the counts.
+        counts: Vec<ReviewCount>,
+    },
     /// The work in hand is done and its facts are committed.
     Completed {
         /// The facts.
         fact: Fact,
+        /// Milliseconds the work took.
+        #[serde(default)]
+        elapsed_ms: u64,
     },
     /// The work in hand failed.
     Failed {
@@ -119,11 +125,17 @@ pub enum Event {
 }
 
 impl Event {
+    /// The work in hand is done.
+    pub fn completed(fact: Fact) -> Self {
+        Self::Completed { fact, elapsed_ms: 0 }
+    }
+
     /// The word used in logs.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Opened => "opened",
             Self::Commanded { .. } => "commanded",
+            Self::Reviewed { .. } => "reviewed",
             Self::Completed { .. } => "completed",
             Self::Failed { .. } => "failed",
         }
@@ -199,6 +211,12 @@ pub struct Iteration {
     pub rejected: u32,
     /// The training, once done. `Some(None)` when there was nothing to train on.
     pub training: Option<Option<TrainingOutcome>>,
+    /// Tokens of all models: teacher questions and answers, student answers, tokens trained on.
+    #[serde(default)]
+    pub tokens: u64,
+    /// Milliseconds of its finished phases.
+    #[serde(default)]
+    pub elapsed_ms: u64,
 }
 
 /// The state of an episode; everything a screen or a resume needs.
@@ -226,6 +244,15 @@ pub struct Episode {
     pub selected: Option<u32>,
     /// A stop was asked for and the running phase is still going.
     pub stopping: bool,
+    /// The limit that ended the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// Actions a person chose for the next plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acting: Option<Vec<SkillAction>>,
+    /// The forest before the last plan, as long as a person may still act in place of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_plan: Option<SkillForest>,
 }
 
 impl Episode {
@@ -244,6 +271,9 @@ impl Episode {
             last_failure: None,
             selected: None,
             stopping: false,
+            limit: None,
+            acting: None,
+            before_plan: None,
         }
     }
 
@@ -272,7 +302,8 @@ impl Episode {
         match event {
             Event::Opened => self.opened(),
             Event::Commanded { command } => self.commanded(command),
-            Event::Completed { fact } => self.completed(fact),
+            Event::Reviewed { counts, .. } => self.reviewed(&counts),
+            Event::Completed { fact, elapsed_ms } => self.completed(fact, elapsed_ms),
             Event::Failed { message, transient } => self.failed(message, transient),
         }
     }
@@ -308,6 +339,19 @@ impl Episode {
                 let cancel = self.running.then_some(Effect::Cancel);
                 cancel.into_iter().chain(self.exit()).collect()
             }
+            Command::Gate { phase, wait: true } => {
+                self.rules.gates.insert(phase);
+                Vec::new()
+            }
+            Command::Gate { phase, wait: false } => {
+                self.rules.gates.remove(&phase);
+                Vec::new()
+            }
+            Command::Extend { budget } => self.extend(budget),
+            Command::Allocate { allocations } => self.allocate(allocations),
+            Command::Act { actions } => self.act(actions),
+            // A review arrives as an event of its own; a remark is kept by the journal.
+            Command::Review { .. } | Command::Note { .. } => Vec::new(),
         }
     }
 
@@ -367,12 +411,12 @@ impl Episode {
         self.halt(Halt::Failure { message })
     }
 
-    fn completed(&mut self, fact: Fact) -> Vec<Effect> {
+    fn completed(&mut self, fact: Fact, elapsed_ms: u64) -> Vec<Effect> {
         let Some(done) = self.work.filter(|_| self.running) else { return Vec::new() };
         self.running = false;
         self.failures = 0;
         self.last_failure = None;
-        self.record(done, fact);
+        self.record(done, fact, elapsed_ms);
         self.work = self.after(done);
         let Some(next) = self.work else { return self.halt(Halt::Finished) };
         let iteration_over = next.iteration != done.iteration && done.phase == Phase::Evaluate;
@@ -390,12 +434,14 @@ impl Episode {
         self.start(0)
     }
 
-    fn record(&mut self, done: Work, fact: Fact) {
+    fn record(&mut self, done: Work, fact: Fact, elapsed_ms: u64) {
         let index = done.iteration as usize;
         if self.iterations.len() <= index {
             self.iterations.resize_with(index + 1, Iteration::default);
         }
         let row = &mut self.iterations[index];
+        row.elapsed_ms += elapsed_ms;
+        row.tokens += tokens(&fact);
         match fact {
             Fact::Evaluated { report } if report.split == Split::Test => row.test = Some(report),
             Fact::Evaluated { report } => {
@@ -404,9 +450,13 @@ impl Episode {
             }
             Fact::Planned { plan, forest } => {
                 row.plans.push(plan);
-                self.forest = forest;
+                self.before_plan = Some(std::mem::replace(&mut self.forest, forest));
+                self.acting = None;
             }
-            Fact::Generated { count } => row.generated += count,
+            Fact::Generated { count, .. } => {
+                row.generated += count;
+                self.before_plan = None;
+            }
             Fact::Checked { accepted, rejected, forest } => {
                 row.accepted += accepted;
                 row.rejected += rejected;
@@ -422,7 +472,7 @@ impl Episode {
         match done.phase {
             Phase::Plan => same(Phase::Generate),
             Phase::Generate => same(Phase::Check),
-            Phase::Check if done.round + 1 < self.rules.rounds && !self.data_spent() => {
+            Phase::Check if done.round + 1 < self.rules.rounds && self.spent().is_none() => {
                 Some(Work { round: done.round + 1, phase: Phase::Plan, split: None, ..done })
             }
             Phase::Check => same(Phase::Train),
@@ -436,17 +486,30 @@ impl Episode {
         if validated && self.rules.test_every_iteration {
             return Some(evaluation(done.iteration, Split::Test));
         }
-        let last = self.iterations.len() as u32 - 1;
-        if self.selected.is_none() && last < self.rules.budget.iterations && !self.data_spent() {
-            return Some(Work { iteration: last + 1, round: 0, phase: Phase::Plan, split: None });
+        if self.selected.is_none() {
+            self.limit = self.reached();
+            if self.limit.is_none() {
+                return Some(Work { iteration: self.last() + 1, round: 0, phase: Phase::Plan, split: None });
+            }
         }
         let selected = *self.selected.get_or_insert(best(&self.iterations));
         let untested = |n: &u32| self.iterations[*n as usize].test.is_none();
         [0, selected].into_iter().find(untested).map(|n| evaluation(n, Split::Test))
     }
 
-    fn data_spent(&self) -> bool {
-        self.rules.budget.training_data.is_some_and(|limit| self.accepted() >= limit)
+    /// The newest iteration.
+    fn last(&self) -> u32 {
+        self.iterations.len() as u32 - 1
+    }
+}
+
+/// Tokens of all models behind a fact.
+fn tokens(fact: &Fact) -> u64 {
+    match fact {
+        Fact::Evaluated { report } => report.tokens,
+        Fact::Generated { teacher_tokens, .. } => *teacher_tokens,
+        Fact::Trained { outcome } => outcome.as_ref().map_or(0, |o| o.tokens),
+        Fact::Planned { .. } | Fact::Checked { .. } => 0,
     }
 }
 

@@ -84,6 +84,36 @@ pub struct ToolCall {
     pub arguments: serde_json::Map<String, serde_json::Value>,
 }
 
+/// The four domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Domain {
+    /// Questions whose answers are compared as mathematics.
+    Mathematics,
+    /// Programs judged by their tests.
+    Programming,
+    /// Questions about images.
+    VisualQuestionAnswering,
+    /// Requests met by calling tools.
+    ToolUse,
+}
+
+impl Domain {
+    /// Every domain.
+    pub const ALL: [Self; 4] =
+        [Self::Mathematics, Self::Programming, Self::VisualQuestionAnswering, Self::ToolUse];
+
+    /// The word used in files and on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mathematics => "mathematics",
+            Self::Programming => "programming",
+            Self::VisualQuestionAnswering => "visual_question_answering",
+            Self::ToolUse => "tool_use",
+        }
+    }
+}
+
 /// The domain part of an instance: the question and the ground truth.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "domain", rename_all = "snake_case")]

@@ -68,8 +68,12 @@ pub struct Plan {
     pub policy: String,
     /// The chosen actions, one per skill.
     pub actions: Vec<SkillAction>,
-    /// What the engine is asked for: every subskill with a positive allocation, in forest order.
+    /// What the engine is asked for; in the skill-tree environment every subskill with a positive
+    /// allocation, in forest order.
     pub allocations: Vec<Allocation>,
+    /// Whether a person changed it or acted in place of the policy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
 }
 
 impl Plan {

@@ -94,8 +94,11 @@ pub enum ActionError {
         /// The allocation that would result.
         value: i64,
     },
-    /// A proposed subskill exists already.
-    #[error("skill `{skill}` already has a subskill `{subskill}`")]
+    /// A skill is given two actions.
+    #[error("skill `{0}` is given more than one action")]
+    DuplicateSkill(String),
+    /// A proposed subskill exists already, or one is named twice.
+    #[error("subskill `{subskill}` of skill `{skill}` is named twice")]
     DuplicateSubskill {
         /// The skill.
         skill: String,
@@ -186,6 +189,41 @@ impl SkillForest {
         }
     }
 
+    /// Corrects the counts after a review.
+    pub fn record_review(&mut self, skill: &str, subskill: &str, iteration: u32, accepted: i64) {
+        let Some(tree) = self.trees.iter_mut().find(|t| t.skill == skill) else { return };
+        if let Some(subskill) = tree.subskills.iter_mut().find(|s| s.name == subskill) {
+            subskill.produced = shifted(subskill.produced, accepted);
+        }
+        if let Some(experience) = tree.history.iter_mut().rfind(|e| e.iteration == iteration) {
+            experience.produced = shifted(experience.produced, accepted);
+        }
+    }
+
+    /// Sets the allocations; a subskill that is not named gets none.
+    ///
+    /// # Errors
+    /// When a name is unknown or comes twice; the forest is unchanged then.
+    pub fn set_allocations(&mut self, allocations: &[Allocation]) -> Result<(), ActionError> {
+        for (n, wanted) in allocations.iter().enumerate() {
+            let (skill, subskill) = (wanted.skill.clone(), wanted.subskill.clone());
+            let tree = self.tree(&skill).ok_or_else(|| ActionError::UnknownSkill(skill.clone()))?;
+            if tree.subskills.iter().all(|s| s.name != subskill) {
+                return Err(ActionError::UnknownSubskill { skill, subskill });
+            }
+            if allocations[..n].iter().any(|a| (&a.skill, &a.subskill) == (&skill, &subskill)) {
+                return Err(ActionError::DuplicateSubskill { skill, subskill });
+            }
+        }
+        for tree in &mut self.trees {
+            for subskill in &mut tree.subskills {
+                let of = |a: &&Allocation| a.skill == tree.skill && a.subskill == subskill.name;
+                subskill.allocation = allocations.iter().find(of).map_or(0, |a| a.count);
+            }
+        }
+        Ok(())
+    }
+
     /// Completes the open experiences with the validation accuracies after training.
     pub fn record_accuracy(&mut self, accuracy: impl Fn(&str) -> Option<f64>) {
         for tree in &mut self.trees {
@@ -195,6 +233,10 @@ impl SkillForest {
             }
         }
     }
+}
+
+fn shifted(count: u32, change: i64) -> u32 {
+    u32::try_from(i64::from(count).saturating_add(change).max(0)).unwrap_or(u32::MAX)
 }
 
 fn exploited(tree: &SkillTree, deltas: &BTreeMap<String, i64>) -> Result<Vec<u32>, ActionError> {

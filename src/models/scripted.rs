@@ -1,25 +1,27 @@
-//! A student and a trainer without a model, for everything above the models.
+//! Models without a model: student, trainer, teacher, painter, for everything above the models.
 //!
 //! The student knows the right answers and gives them with a probability, its skill; the trainer writes
 //! a folder with a higher skill. Whether a prompt is answered right is a pure function of seed and
-//! prompt, so what was right stays right as the skill rises.
+//! prompt, so what was right stays right as the skill rises. The teacher fills in the schema it is given.
+//! Each can be slow, fail, and answer badly, by configuration and the same way every time.
 
-use std::collections::HashMap;
+mod painter;
+mod student;
+mod teacher;
+mod trainer;
+
 use std::fs;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::LocalStudent;
-use crate::gym::ports::{
-    BatchTest, ChatModel, ChatReply, ChatRequest, Checkpoint, PortError, ReplySink, Sampling, Student,
-    Trainer, TrainingOrder, TrainingOutcome, TrainingProgress, TrainingSink,
-};
-use crate::gym::prediction::FinishReason;
+pub use painter::ScriptedPainter;
+pub use student::ScriptedStudent;
+pub use teacher::{ScriptedTeacher, TeacherScript};
+pub use trainer::ScriptedTrainer;
+
+use crate::gym::ports::{Checkpoint, PortError};
 use crate::gym::rng::CounterRng;
 
 /// The file of a scripted checkpoint.
@@ -39,13 +41,26 @@ pub struct Script {
     pub examples: f64,
     /// Milliseconds per answer and per optimiser step.
     pub latency_ms: u64,
+    /// Share of answers without a mark, which no scorer understands.
+    pub malformed: f64,
+    /// Share of first attempts at a prompt that fail; the second succeeds.
+    pub failing: f64,
     /// A JSON object from prompt to right answer; without it every answer is an echo of the prompt.
     pub answers: Option<PathBuf>,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { seed: 0, skill: 0.4, ceiling: 0.95, examples: 500.0, latency_ms: 0, answers: None }
+        Self {
+            seed: 0,
+            skill: 0.4,
+            ceiling: 0.95,
+            examples: 500.0,
+            latency_ms: 0,
+            malformed: 0.0,
+            failing: 0.0,
+            answers: None,
+        }
     }
 }
 
@@ -62,131 +77,9 @@ impl Script {
     }
 }
 
-/// The scripted student.
-#[derive(Debug)]
-pub struct ScriptedStudent {
-    script: Script,
-    answers: HashMap<String, String>,
-    skill: f64,
-}
-
-impl ScriptedStudent {
-    /// A student by the script.
-    ///
-    /// # Errors
-    /// When the table of answers cannot be read.
-    pub fn new(script: Script) -> Result<Self, PortError> {
-        let answers = match &script.answers {
-            Some(file) => fs::read_to_string(file)
-                .and_then(|text| serde_json::from_str(&text).map_err(io::Error::other))
-                .map_err(|error| fault(file, &error))?,
-            None => HashMap::new(),
-        };
-        Ok(Self { skill: script.skill, script, answers })
-    }
-
-    fn reply(&self, request: &ChatRequest) -> ChatReply {
-        let salt = match request.sampling {
-            Sampling::Greedy => 0,
-            Sampling::Sampled { seed, .. } => seed,
-        };
-        let mut rng = CounterRng::keyed(self.script.seed ^ salt, &request.prompt);
-        let knows = rng.unit() < self.skill;
-        let right = self.answers.get(&request.prompt).unwrap_or(&request.prompt);
-        let text = if knows { right.clone() } else { format!("{right}{}", rng.below(10)) };
-        let tokens = text.chars().count() as u32;
-        if tokens <= request.max_tokens {
-            return ChatReply { text, prompt_tokens: 0, tokens, finish: FinishReason::Stop };
-        }
-        let cut = text.chars().take(request.max_tokens as usize).collect();
-        ChatReply { text: cut, prompt_tokens: 0, tokens: request.max_tokens, finish: FinishReason::Length }
-    }
-}
-
-impl ChatModel for ScriptedStudent {
-    fn answer(&mut self, requests: &[ChatRequest], sink: &mut ReplySink<'_>) -> Result<(), PortError> {
-        for (index, request) in requests.iter().enumerate() {
-            thread::sleep(Duration::from_millis(self.script.latency_ms));
-            if sink(index, self.reply(request)).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Student for ScriptedStudent {
-    fn refresh(&mut self, checkpoint: &Checkpoint) -> Result<(), PortError> {
-        let folder = folder(checkpoint);
-        if !folder.is_dir() {
-            return Err(PortError::fatal(format!("{}: there is no such checkpoint", folder.display())));
-        }
-        self.skill = self.script.skill_after(learned(folder)?);
-        Ok(())
-    }
-}
-
-impl LocalStudent for ScriptedStudent {
-    fn in_flight(&self) -> u32 {
-        1
-    }
-
-    fn batch_test(&self) -> Option<BatchTest> {
-        None
-    }
-}
-
-/// The scripted trainer: its checkpoint counts the examples seen.
-#[derive(Debug)]
-pub struct ScriptedTrainer {
-    script: Script,
-}
-
-impl ScriptedTrainer {
-    /// A trainer by the script.
-    pub fn new(script: Script) -> Self {
-        Self { script }
-    }
-}
-
-impl Trainer for ScriptedTrainer {
-    fn train(
-        &mut self,
-        order: &TrainingOrder,
-        sink: &mut TrainingSink<'_>,
-    ) -> Result<TrainingOutcome, PortError> {
-        let before = learned(folder(&order.start))?;
-        let settings = &order.settings;
-        let per_epoch = (order.examples.len() as u32).div_ceil(settings.batch_size.max(1));
-        let steps = per_epoch * settings.epochs;
-        let mut loss = 0.0;
-        for step in 1..=steps {
-            thread::sleep(Duration::from_millis(self.script.latency_ms));
-            let seen = order.examples.len() as f64 * f64::from(step) / f64::from(steps);
-            let skill = self.script.skill_after(Learned { examples: before.examples + seen as u64 });
-            loss = -skill.max(1e-6).ln();
-            let progress = TrainingProgress {
-                step,
-                steps,
-                loss,
-                learning_rate: settings.learning_rate,
-                tokens_per_second: 0.0,
-            };
-            if sink(progress) == ControlFlow::Break(()) {
-                return Err(PortError::cancelled());
-            }
-        }
-        let after = Learned { examples: before.examples + order.examples.len() as u64 };
-        write(&order.output, after).map_err(|error| fault(&order.output, &error))?;
-        let tokens: usize =
-            order.examples.iter().map(|(question, answer)| question.len() + answer.len()).sum();
-        Ok(TrainingOutcome {
-            checkpoint: Checkpoint::Full { folder: order.output.clone() },
-            steps,
-            final_loss: loss,
-            tokens: tokens as u64 * u64::from(settings.epochs),
-        })
-    }
+/// Whether a draw named by `what` and the prompt falls into the share.
+fn falls(seed: u64, what: &str, prompt: &str, share: f64) -> bool {
+    share > 0.0 && CounterRng::keyed(seed, &format!("{what}/{prompt}")).unit() < share
 }
 
 fn folder(checkpoint: &Checkpoint) -> &Path {
@@ -225,7 +118,11 @@ fn fault(file: &Path, error: &io::Error) -> PortError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gym::ports::{TrainingMethod, TrainingSettings};
+    use std::ops::ControlFlow;
+
+    use crate::gym::ports::{
+        ChatModel, ChatRequest, Sampling, Student, Trainer, TrainingMethod, TrainingOrder, TrainingSettings,
+    };
 
     fn order(start: &Path, output: &Path, examples: usize) -> TrainingOrder {
         TrainingOrder {

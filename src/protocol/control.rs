@@ -9,7 +9,7 @@ use crate::gym::ports::TrainingProgress;
 pub const PROTOCOL: u32 = 1;
 
 /// What a client sends. The first frame is `Hello`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "frame", rename_all = "snake_case")]
 pub enum ClientFrame {
     /// Who speaks.
@@ -50,6 +50,13 @@ pub enum RunnerFrame {
     Acknowledged {
         /// Id of the command.
         id: u64,
+    },
+    /// The command cannot be obeyed now; nothing is journalled.
+    Rejected {
+        /// Id of the command.
+        id: u64,
+        /// Why, for a person.
+        message: String,
     },
     /// Live progress; newest wins, sent at most a few times a second.
     Live {

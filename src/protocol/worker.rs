@@ -11,8 +11,10 @@ use crate::gym::ports::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// A model that answers.
+    /// The model that learns.
     Student,
+    /// The model that writes data.
+    Teacher,
     /// The trainer.
     Trainer,
 }
@@ -22,6 +24,7 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Student => "student",
+            Self::Teacher => "teacher",
             Self::Trainer => "trainer",
         }
     }

@@ -17,6 +17,9 @@ pub enum ClientError {
     /// The runner refused the connection.
     #[error("{0}")]
     Refused(String),
+    /// The run cannot obey now.
+    #[error("{0}")]
+    Rejected(String),
     /// The connection failed.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -29,13 +32,15 @@ pub fn command(socket: &Path, command: Command) -> Result<(), ClientError> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     frame::write(&mut stream, &ClientFrame::Hello { protocol: PROTOCOL, version })?;
     let id = 1;
-    let mut sent = false;
+    let mut command = Some(command);
     while let Some(received) = frame::read(&mut stream, CONTROL_LIMIT)? {
         match received {
-            RunnerFrame::Hello { .. } if !sent => {
-                frame::write(&mut stream, &ClientFrame::Command { id, command })?;
-                sent = true;
+            RunnerFrame::Hello { .. } => {
+                if let Some(command) = command.take() {
+                    frame::write(&mut stream, &ClientFrame::Command { id, command })?;
+                }
             }
+            RunnerFrame::Rejected { id: 1, message } => return Err(ClientError::Rejected(message)),
             RunnerFrame::Refused { message } => return Err(ClientError::Refused(message)),
             RunnerFrame::Acknowledged { id: 1 } => return Ok(()),
             _ => {}

@@ -82,8 +82,10 @@ fn attend(mut stream: UnixStream, mail: &Sender<Mail>, board: &LiveBoard) -> Res
             break;
         }
         // The driver drops the sender when it ends without journalling.
-        if journalled.recv().is_ok() {
-            send(&writer, &RunnerFrame::Acknowledged { id })?;
+        match journalled.recv() {
+            Ok(Ok(())) => send(&writer, &RunnerFrame::Acknowledged { id })?,
+            Ok(Err(message)) => send(&writer, &RunnerFrame::Rejected { id, message })?,
+            Err(_) => {}
         }
     }
     Ok(())

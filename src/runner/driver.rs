@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::environments::{Models, Moment, Scene, perform};
+use crate::environments::{Models, Moment, Scene, perform, review};
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::{Command, Effect, Episode, Event, Work};
 use crate::gym::instance::{ImageRef, Split};
-use crate::gym::ports::{Fact, Ledger, PortError, Student, Trainer, TrainingProgress};
+use crate::gym::ports::{Fact, Ledger, PortError, Student, TextToImage, Trainer, TrainingProgress};
 use crate::gym::prediction::Prediction;
 use crate::gym::teacher_call::TeacherCall;
 use crate::protocol::control::WorkerStatus;
@@ -23,13 +23,15 @@ pub enum Mail {
     Command {
         /// The command.
         command: Command,
-        /// Told when it is journalled.
-        journalled: Option<Sender<()>>,
+        /// Told when it is journalled, or why it is not.
+        journalled: Option<Sender<Result<(), String>>>,
     },
     /// Work ended.
     Ended {
         /// The work.
         work: Work,
+        /// How long it took.
+        elapsed: Duration,
         /// Its fact, or why there is none.
         result: Result<Fact, PortError>,
     },
@@ -41,8 +43,12 @@ pub struct Hands {
     pub student: Box<dyn Student>,
     /// The trainer.
     pub trainer: Box<dyn Trainer>,
+    /// The teacher, if there is one.
+    pub teacher: Option<Box<dyn Student>>,
+    /// The text-to-image model, if there is one.
+    pub painter: Option<Box<dyn TextToImage>>,
     /// Ends the worker processes at once.
-    pub cancel: Box<dyn Fn() + Send>,
+    pub cancel: Arc<dyn Fn() + Send + Sync>,
     /// The worker processes now.
     pub workers: Arc<dyn Fn() -> Vec<WorkerStatus> + Send + Sync>,
 }
@@ -119,24 +125,36 @@ pub fn drive(
 ) -> Result<Episode, StoreError> {
     let mut episode = store.replay()?;
     let store = SharedStore(Arc::new(Mutex::new(store)));
-    let Hands { student, trainer, cancel, workers } = hands;
-    let jobs = start_performer(&store, scene, (student, trainer), &workers, sender, board);
+    let Hands { cancel, workers, .. } = &hands;
+    let (cancel, workers) = (Arc::clone(cancel), Arc::clone(workers));
+    let jobs = start_performer(&store, scene, hands, sender, board);
     let mut next = Some(Event::Opened);
     loop {
-        let mut journalled = None;
+        let (mut journalled, mut changed) = (None, Vec::new());
         let event = match next.take() {
             Some(event) => event,
             None => match mail.recv() {
                 Ok(Mail::Command { command, journalled: told }) => {
                     journalled = told;
-                    Event::Commanded { command }
+                    match commanded(&episode, &store, command) {
+                        Ok((event, data)) => {
+                            changed = data;
+                            event
+                        }
+                        Err(message) => {
+                            tracing::info!(message, "a command was refused");
+                            // A client that has gone away needs no answer.
+                            let _ = journalled.map(|told| told.send(Err(message)));
+                            continue;
+                        }
+                    }
                 }
-                Ok(Mail::Ended { work, result }) => {
+                Ok(Mail::Ended { work, elapsed, result }) => {
                     // Work that was abandoned has no say any more.
                     if !episode.running || episode.work != Some(work) {
                         continue;
                     }
-                    ended(&store, work, result)?
+                    ended(&store, work, elapsed, result)?
                 }
                 Err(_) => return Ok(episode),
             },
@@ -146,10 +164,13 @@ pub fn drive(
             tracing::warn!(message, "a phase failed");
         }
         let effects = episode.handle(event.clone());
-        store.lock().append(&event, &episode)?;
+        match &event {
+            Event::Reviewed { .. } => store.lock().append_review(&event, &episode, &changed)?,
+            _ => store.lock().append(&event, &episode)?,
+        }
         if let Some(told) = journalled {
             // A client that has gone away needs no answer.
-            let _ = told.send(());
+            let _ = told.send(Ok(()));
         }
         observer(&event, &episode);
         for effect in effects {
@@ -175,11 +196,29 @@ pub fn drive(
     }
 }
 
-fn ended(store: &SharedStore, work: Work, result: Result<Fact, PortError>) -> Result<Event, StoreError> {
+/// The event of a command, with the data that a review changes.
+fn commanded(
+    episode: &Episode,
+    store: &SharedStore,
+    command: Command,
+) -> Result<(Event, Vec<JudgedDatum>), String> {
+    episode.allows(&command).map_err(|refusal| refusal.to_string())?;
+    match command {
+        Command::Review { selection, edit } => review(store, selection, edit).map_err(|e| e.message),
+        command => Ok((Event::Commanded { command }, Vec::new())),
+    }
+}
+
+fn ended(
+    store: &SharedStore,
+    work: Work,
+    elapsed: Duration,
+    result: Result<Fact, PortError>,
+) -> Result<Event, StoreError> {
     match result {
         Ok(fact) => {
             store.lock().end(work)?;
-            Ok(Event::Completed { fact })
+            Ok(Event::Completed { fact, elapsed_ms: elapsed.as_millis() as u64 })
         }
         Err(error) => Ok(Event::Failed { message: error.message, transient: error.transient }),
     }
@@ -191,25 +230,31 @@ type Job = (Work, Episode, Duration);
 fn start_performer(
     store: &SharedStore,
     scene: &Scene,
-    (mut student, mut trainer): (Box<dyn Student>, Box<dyn Trainer>),
-    workers: &Arc<dyn Fn() -> Vec<WorkerStatus> + Send + Sync>,
+    hands: Hands,
     mail: Sender<Mail>,
     board: &LiveBoard,
 ) -> Sender<Job> {
     let (jobs, inbox) = channel::<Job>();
-    let (mut store, scene, workers, board) = (store.clone(), scene.clone(), workers.clone(), board.clone());
+    let (mut store, scene, board) = (store.clone(), scene.clone(), board.clone());
+    let Hands { mut student, mut trainer, mut teacher, mut painter, workers, .. } = hands;
     std::thread::spawn(move || {
         while let Ok((work, episode, delay)) = inbox.recv() {
             std::thread::sleep(delay);
             board.begin(work);
+            let began = Instant::now();
             let begun = store.lock().begin(work);
-            let mut models = Models { student: student.as_mut(), trainer: trainer.as_mut() };
+            let mut models = Models {
+                student: student.as_mut(),
+                trainer: trainer.as_mut(),
+                teacher: teacher.as_mut().map(|teacher| &mut **teacher as &mut dyn Student),
+                painter: painter.as_mut().map(|painter| &mut **painter as &mut dyn TextToImage),
+            };
             let mut watch = |_: Work, moment: Moment| board.note(moment, workers());
             let result = match begun {
                 Ok(()) => perform(work, &episode, &scene, &mut models, &mut store, &mut watch),
                 Err(error) => Err(error.into()),
             };
-            if mail.send(Mail::Ended { work, result }).is_err() {
+            if mail.send(Mail::Ended { work, elapsed: began.elapsed(), result }).is_err() {
                 return;
             }
         }

@@ -13,6 +13,8 @@ mod trainer;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use crate::protocol::worker::Role;
+
 pub use launch::WorkerCommand;
 pub use roster::Roster;
 pub use trainer::TrainerProcess;
@@ -63,16 +65,16 @@ impl WorkerPool {
     /// `threads` threads. Starts nothing yet.
     pub fn new(
         command: WorkerCommand,
+        role: Role,
         devices: &[Device],
-        in_flight: u32,
-        threads: u32,
+        (in_flight, threads): (u32, u32),
         roster: Roster,
     ) -> Self {
         let (sender, events) = channel();
         let seats = devices
             .iter()
             .enumerate()
-            .map(|(index, device)| Seat::new(index, *device, in_flight.max(1), threads))
+            .map(|(index, device)| Seat::new((role, index), *device, in_flight.max(1), threads))
             .collect();
         Self { command, roster, seats, checkpoint: None, edition: 0, call: 0, sender, events }
     }

@@ -7,7 +7,7 @@ use crate::gym::budget::Budget;
 use crate::gym::datum::{JudgedDatum, Provenance, TrainingDatum, Verdict};
 use crate::gym::episode::{Command, Effect, Episode, Event};
 use crate::gym::instance::{Content, Split, TaskInstance};
-use crate::gym::ports::{Fact, Ledger, TrainingProgress};
+use crate::gym::ports::{EnvironmentKind, Fact, Ledger, TrainingProgress};
 use crate::gym::prediction::{FinishReason, Prediction};
 use crate::gym::report::Report;
 
@@ -21,7 +21,8 @@ fn run_record() -> RunRecord {
         seed: 1,
         version: "0".into(),
         rules: EpisodeRules {
-            budget: Budget { iterations: 1, training_data: None },
+            environment: EnvironmentKind::SkillTree,
+            budget: Budget { iterations: 1, ..Budget::default() },
             rounds: 1,
             test_every_iteration: false,
             gates: BTreeSet::new(),
@@ -116,7 +117,7 @@ fn the_journal_rebuilds_the_snapshot_after_a_reopen() {
             store.begin(work).unwrap();
             let (i, p) = (instance(1), prediction(1, true));
             let report = Report::new(0, Split::Validation, &[(&i, &p)]).unwrap();
-            let event = Event::Completed { fact: Fact::Evaluated { report } };
+            let event = Event::completed(Fact::Evaluated { report });
             episode.handle(event.clone());
             store.append(&event, &episode).unwrap();
             store.end(work).unwrap();

@@ -118,6 +118,28 @@ impl Store {
         self.context.sql(transaction.commit())
     }
 
+    /// Commits a review: the event, the state after it and the changed data, together.
+    pub fn append_review(
+        &mut self,
+        event: &Event,
+        after: &Episode,
+        data: &[JudgedDatum],
+    ) -> Result<(), StoreError> {
+        let context = self.context.clone();
+        let event = context.text("journal", event)?;
+        let episode = context.text("snapshot", after)?;
+        let transaction = context.sql(self.connection.transaction())?;
+        for judged in data {
+            let row = params![judged.datum.id, judged.verdict.as_str(), context.text("datum", judged)?];
+            let sql = "UPDATE datum SET verdict = ?2, record = ?3 WHERE id = ?1";
+            context.sql(transaction.execute(sql, row))?;
+        }
+        let row = params![now_ms(), event];
+        context.sql(transaction.execute("INSERT INTO journal (at_ms, event) VALUES (?1, ?2)", row))?;
+        context.sql(transaction.execute("UPDATE snapshot SET episode = ?1", [episode]))?;
+        context.sql(transaction.commit())
+    }
+
     /// Notes the start of a phase; a repeated start overwrites the first.
     pub fn begin(&mut self, work: Work) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO timing VALUES (?1, ?2, ?3, ?4, ?5, NULL)";

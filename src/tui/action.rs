@@ -6,7 +6,7 @@ use super::layout::Pane;
 use crate::gym::episode::Command;
 
 /// Something a key does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
     Tell(Command),
     Focus(Pane),
@@ -111,7 +111,7 @@ impl std::fmt::Display for Chord {
 }
 
 /// One row of the table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Binding {
     pub(crate) context: Context,
     pub(crate) keys: &'static [Chord],
@@ -283,7 +283,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
 pub(crate) fn lookup(context: Context, event: KeyEvent) -> Option<Action> {
     let chord = Chord::from(event);
     let find = |context: Context| {
-        BINDINGS.iter().find(|b| b.context == context && b.keys.contains(&chord)).map(|b| b.action)
+        BINDINGS.iter().find(|b| b.context == context && b.keys.contains(&chord)).map(|b| b.action.clone())
     };
     find(context).or_else(|| context.inherits().then(|| find(Everywhere)).flatten())
 }

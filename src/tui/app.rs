@@ -41,7 +41,7 @@ pub(crate) enum Stage {
 }
 
 /// A command whose effect cannot be seen yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Asked {
     pub(crate) id: u64,
     pub(crate) command: Command,

@@ -103,7 +103,7 @@ impl Link {
             self.known_absent = true;
             send(Message::Link(LinkEvent::Absent));
         }
-        if self.waiting.is_some_and(|(_, _, until)| Instant::now() > until) {
+        if self.waiting.as_ref().is_some_and(|(_, _, until)| Instant::now() > *until) {
             self.waiting = None;
             let message = format!("it did not answer within {} s; its log says why", START.as_secs());
             send(Message::Link(LinkEvent::StartFailed { message }));
@@ -117,6 +117,9 @@ impl Link {
             while let Ok(Some(frame)) = frame::read::<RunnerFrame>(&mut stream, CONTROL_LIMIT) {
                 match frame {
                     RunnerFrame::Acknowledged { id } => send(Message::Link(LinkEvent::Acknowledged { id })),
+                    RunnerFrame::Rejected { id, message } => {
+                        send(Message::Link(LinkEvent::Rejected { id, message }));
+                    }
                     RunnerFrame::Live { live } => send(Message::Link(LinkEvent::Live(Box::new(live)))),
                     RunnerFrame::Refused { message } => send(Message::Link(LinkEvent::Refused { message })),
                     RunnerFrame::Hello { .. } => {}

@@ -170,27 +170,27 @@ pub(crate) fn explain(work: Work) -> &'static str {
 pub(crate) fn transition(app: &App) -> Option<String> {
     let episode = &app.facts.as_ref()?.episode;
     let running = app.running();
-    if let Some(asked) = app.asked {
+    if let Some(asked) = &app.asked {
         let wait = match asked.stage {
-            Stage::Starting => return Some(format!("starting a runner, then: {}", wish(asked.command))),
+            Stage::Starting => return Some(format!("starting a runner, then: {}", wish(&asked.command))),
             Stage::Sent => " (sent)",
             Stage::Acknowledged => "",
         };
-        return Some(format!("{}{wait}", promise(asked.command, episode, running)));
+        return Some(format!("{}{wait}", promise(&asked.command, episode, running)));
     }
     if !running {
         return None;
     }
     match (episode.stopping, episode.pace) {
-        (true, _) => Some(promise(Command::Stop, episode, true)),
-        (false, Pace::Hold) => Some(promise(Command::Pause, episode, true)),
-        (false, Pace::Phase) => Some(promise(Command::AdvancePhase, episode, true)),
-        (false, Pace::Iteration) => Some(promise(Command::AdvanceIteration, episode, true)),
+        (true, _) => Some(promise(&Command::Stop, episode, true)),
+        (false, Pace::Hold) => Some(promise(&Command::Pause, episode, true)),
+        (false, Pace::Phase) => Some(promise(&Command::AdvancePhase, episode, true)),
+        (false, Pace::Iteration) => Some(promise(&Command::AdvanceIteration, episode, true)),
         (false, Pace::Free) => None,
     }
 }
 
-fn wish(command: Command) -> &'static str {
+fn wish(command: &Command) -> &'static str {
     match command {
         Command::Run => "run on",
         Command::AdvancePhase => "one phase",
@@ -198,10 +198,16 @@ fn wish(command: Command) -> &'static str {
         Command::Pause => "pause",
         Command::Stop => "stop",
         Command::StopNow => "stop now",
+        Command::Gate { wait: true, .. } => "a gate",
+        Command::Gate { wait: false, .. } => "an open gate",
+        Command::Extend { .. } => "other limits",
+        Command::Allocate { .. } | Command::Act { .. } => "another plan",
+        Command::Review { .. } => "a review",
+        Command::Note { .. } => "a note",
     }
 }
 
-fn promise(command: Command, episode: &Episode, running: bool) -> String {
+fn promise(command: &Command, episode: &Episode, running: bool) -> String {
     let Some(work) = episode.work else { return format!("{} asked", wish(command)) };
     let phase = work.phase.as_str();
     match (command, running) {
@@ -215,7 +221,7 @@ fn promise(command: Command, episode: &Episode, running: bool) -> String {
         (Command::AdvancePhase | Command::AdvanceIteration | Command::Run, false) => {
             format!("{} asked, {phase} starts", wish(command))
         }
-        (Command::Run, true) => "run on asked".into(),
+        (other, _) => format!("{} asked", wish(other)),
     }
 }
 

@@ -50,6 +50,7 @@ pub(crate) enum LinkEvent {
     Absent,
     Live(Box<Live>),
     Acknowledged { id: u64 },
+    Rejected { id: u64, message: String },
     StartFailed { message: String },
 }
 
@@ -145,7 +146,7 @@ fn follow_up(app: &mut App) -> Vec<Effect> {
 
 fn take_facts(app: &mut App, facts: Facts) {
     app.source_error = None;
-    if app.asked.is_some_and(|asked| asked.stage == Stage::Acknowledged) {
+    if app.asked.as_ref().is_some_and(|asked| asked.stage == Stage::Acknowledged) {
         app.asked = None;
     }
     if !facts.episode.running {
@@ -180,6 +181,12 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
             {
                 asked.stage = Stage::Sent;
             }
+        }
+        LinkEvent::Rejected { id, message } => {
+            if app.asked.as_ref().is_some_and(|asked| asked.id == id) {
+                app.asked = None;
+            }
+            app.notice = Some(message);
         }
         LinkEvent::Refused { message } => {
             app.link = Link::Refused { message };
@@ -217,7 +224,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
     if let Some(Overlay::Leaving { choice }) = app.overlay {
         return commands::answer_leaving(app, action, choice);
     }
-    if movement::in_overlay(app, action) {
+    if movement::in_overlay(app, &action) {
         return Vec::new();
     }
     match action {
@@ -258,7 +265,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Open => open(app),
         Action::Close => close(app),
         Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::Top | Action::Bottom => {
-            movement::in_pane(app, action);
+            movement::in_pane(app, &action);
         }
     }
     Vec::new()

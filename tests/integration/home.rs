@@ -71,7 +71,7 @@ impl Home {
              [task]\nkind = \"arithmetic\"\nvalidation_per_skill = 10\ntest_per_skill = 10\n\
              [student]\nmodel = \"scripted\"\nworkers = 2\nscript = {{ latency_ms = {latency_ms} }}\n\
              [trainer]\nupdate = \"continue\"\nepochs = {epochs}\n\
-             [agent]\ndata_per_iteration = 120\n\
+             [policy]\nkind = \"by_error\"\ndata = 120\n\
              [episode]\niterations = {iterations}\n"
         );
         std::fs::write(&path, text).unwrap();

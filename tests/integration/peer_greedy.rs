@@ -104,7 +104,11 @@ fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, P
         nice: None,
     };
     let roster = Roster::new();
-    (WorkerPool::new(command, &vec![Device::Cpu; workers], in_flight, 1, roster.clone()), roster, logs)
+    (
+        WorkerPool::new(command, dataenvgym::protocol::worker::Role::Student, &vec![Device::Cpu; workers], (in_flight, 1), roster.clone()),
+        roster,
+        logs,
+    )
 }
 
 /// A program with mistral.rs.

@@ -9,7 +9,7 @@ fn config(home: &Home, training: &str) -> String {
     let text = format!(
         "name = \"real\"\n[task]\nkind = \"arithmetic\"\nvalidation_per_skill = 2\ntest_per_skill = 2\n\
          [student]\nworkers = 2\nmax_tokens = 96\n[trainer]\n{training}\nepochs = 1\nbatch_size = 32\nmax_length = 128\n\
-         [agent]\ndata_per_iteration = 40\n[episode]\niterations = 2\n"
+         [policy]\nkind = \"by_error\"\ndata = 40\n[episode]\niterations = 2\n"
     );
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()

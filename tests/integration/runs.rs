@@ -102,7 +102,7 @@ fn a_run_on_a_file_selects_its_training_data_from_the_pool() {
     let config = home.path("file.toml");
     let text = "name = \"file\"\n[task]\nkind = \"jsonl\"\nfile = \"items.jsonl\"\nresponse = \"#### {a}\"\n\
                 columns = { question = [\"q\"], answer = \"a\" }\n[student]\nmodel = \"scripted\"\n\
-                [agent]\nengine = \"selection\"\ndata_per_iteration = 20\n[episode]\niterations = 2\n";
+                [engine]\nkind = \"selection\"\n[policy]\nkind = \"by_error\"\ndata = 20\n[episode]\niterations = 2\n";
     std::fs::write(&config, text).unwrap();
     let out = home.stdout(&["run", "--headless", "--config", config.to_str().unwrap()]);
     assert!(out.contains("task items, student scripted, policy by_error, engine selection"), "{out}");
@@ -123,8 +123,8 @@ fn mistakes_are_explained() {
             "did you mean `iterations`?",
         ),
         (
-            "name = \"x\"\n[task]\nkind = \"arithmetic\"\n[agent]\npolicy = \"best\"\n",
-            "`agent.policy` is `best`",
+            "name = \"x\"\n[task]\nkind = \"arithmetic\"\n[policy]\nkind = \"best\"\n",
+            "best",
         ),
         ("name = \"x\"\n[task]\nkind = \"arithmetic\"\n[student]\nmodel = \"nowhere\"\n", "nowhere"),
         ("name = \"x\"\n[task]\nkind = \"arithmetic\"\n[student]\ndevice = \"gpu\"\n", "`student.device`"),

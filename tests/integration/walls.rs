@@ -38,7 +38,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("probes", Imports::Only(&["gym", "worlds"])),
     // Processes and what they share.
     ("protocol", Imports::Only(&["gym"])),
-    ("config", Imports::Only(&["gym"])),
+    ("config", Imports::Only(&["gym", "agents", "checks"])),
     ("store", Imports::Only(&["gym"])),
     ("worker", Imports::Only(&["gym", "protocol", "models", "training", "sandbox", "tasks"])),
     (

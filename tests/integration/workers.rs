@@ -15,7 +15,7 @@ use dataenvgym::gym::ports::{
 };
 use dataenvgym::models::scripted::{Script, ScriptedStudent};
 use dataenvgym::protocol::frame;
-use dataenvgym::protocol::worker::{Reply, Request};
+use dataenvgym::protocol::worker::{Reply, Request, Role};
 use dataenvgym::runner::pool::{Roster, TrainerProcess, WorkerCommand, WorkerPool};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
@@ -47,7 +47,8 @@ fn bench(workers: usize, latency_ms: u64) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let roster = Roster::new();
     let command = command(folder.path(), latency_ms);
-    let mut pool = WorkerPool::new(command, &vec![Device::Cpu; workers], 1, 1, roster.clone());
+    let mut pool =
+        WorkerPool::new(command, Role::Student, &vec![Device::Cpu; workers], (1, 1), roster.clone());
     pool.refresh(&Checkpoint::Full { folder: folder.path().to_owned() }).unwrap();
     Bench { folder, roster, pool }
 }
@@ -216,7 +217,7 @@ fn workers_that_cannot_start_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = Checkpoint::Full { folder: folder.path().to_owned() };
     let fail = |command: WorkerCommand| {
-        let mut pool = WorkerPool::new(command, &[Device::Cpu], 1, 1, Roster::new());
+        let mut pool = WorkerPool::new(command, Role::Student, &[Device::Cpu], (1, 1), Roster::new());
         pool.refresh(&checkpoint).unwrap();
         collect(&mut pool, &requests(1)).1.unwrap_err()
     };

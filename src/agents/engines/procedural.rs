@@ -1,10 +1,10 @@
 //! The world's own generator as data generation engine: always right.
 
-use crate::gym::datum::{Provenance, TrainingDatum};
-use crate::gym::plan::Allocation;
-use crate::gym::ports::{Engine, EngineContext, PortError};
+use super::{provenance, target};
+use crate::gym::datum::TrainingDatum;
+use crate::gym::ports::{Engine, EngineAids, EngineJob, PortError};
 use crate::gym::rng::CounterRng;
-use crate::worlds::arithmetic::{Problem, Skill, Split, sample};
+use crate::worlds::arithmetic::{Skill, Split, sample};
 
 /// Draws problems of the asked subskill from the world's pool split.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,54 +17,72 @@ impl Engine for Procedural {
 
     fn generate(
         &self,
-        allocation: &Allocation,
-        context: EngineContext,
-        _used: &dyn Fn(&str) -> bool,
+        job: &EngineJob<'_>,
+        aids: &mut dyn EngineAids,
     ) -> Result<Vec<TrainingDatum>, PortError> {
-        let Allocation { skill, subskill, count, .. } = allocation;
-        let unknown = || PortError::fatal(format!("the arithmetic world has no skill `{skill}`"));
-        let world_skill = Skill::from_name(skill).ok_or_else(unknown)?;
-        let item = format!("procedural/{}/{}/{}", context.iteration, context.round, context.allocation);
-        let seed = CounterRng::keyed(context.seed, &item).bits();
-        let draw = |index: u64| {
-            let problem = sample(world_skill, Some(subskill), Split::Pool, seed, index);
-            let problem = problem.map_err(|e| PortError::fatal(e.to_string()))?;
-            Ok(datum(problem, allocation, context, index))
-        };
-        (0..u64::from(*count)).map(draw).collect()
+        let mut data = Vec::new();
+        for allocation in 0..job.allocations.len() {
+            for draw in 0..u64::from(job.allocations[allocation].count) {
+                data.push(self.draw(job, allocation, draw, aids)?);
+            }
+            aids.wrote(data.len() as u64);
+        }
+        Ok(data)
     }
 }
 
-fn datum(problem: Problem, allocation: &Allocation, context: EngineContext, draw: u64) -> TrainingDatum {
-    TrainingDatum {
-        id: String::new(),
-        instruction: problem.question,
-        response: problem.response,
-        answer: Some(problem.answer),
-        rejected_response: None,
-        images: Vec::new(),
-        skill: allocation.skill.clone(),
-        subskill: allocation.subskill.clone(),
-        key: problem.key,
-        provenance: Provenance {
-            iteration: context.iteration,
-            round: context.round,
-            engine: "procedural".to_owned(),
-            allocation: context.allocation,
-            draw,
-            source_errors: Vec::new(),
-            source_instance: None,
-            teacher_call: None,
-        },
+impl Procedural {
+    fn draw(
+        &self,
+        job: &EngineJob<'_>,
+        allocation: usize,
+        draw: u64,
+        aids: &dyn EngineAids,
+    ) -> Result<TrainingDatum, PortError> {
+        let item = format!("procedural/{}/{}/{allocation}", job.iteration, job.round);
+        let seed = CounterRng::keyed(job.seed, &item).bits();
+        let (skill, subskill) = target(&job.allocations[allocation], aids, draw);
+        let skill = match skill {
+            Some(name) => Skill::from_name(&name)
+                .ok_or_else(|| PortError::fatal(format!("the arithmetic world has no skill `{name}`")))?,
+            None => {
+                Skill::ALL
+                    [CounterRng::keyed(seed, "skill").child(draw).below(Skill::ALL.len() as u64) as usize]
+            }
+        };
+        let problem = sample(skill, subskill.as_deref(), Split::Pool, seed, draw)
+            .map_err(|e| PortError::fatal(e.to_string()))?;
+        Ok(TrainingDatum {
+            id: String::new(),
+            instruction: problem.question,
+            response: problem.response,
+            answer: Some(problem.answer),
+            rejected_response: None,
+            images: Vec::new(),
+            skill: problem.skill.name().to_owned(),
+            subskill: problem.subskill.to_owned(),
+            key: problem.key,
+            provenance: provenance(self.name(), job, allocation, draw),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::engines::taught::tests::NoAids;
     use crate::gym::instance::Split as GymSplit;
+    use crate::gym::plan::Allocation;
     use crate::gym::ports::Task;
     use crate::tasks::arithmetic::ArithmeticTask;
+
+    fn allocation(skill: &str, subskill: &str, count: u32) -> Allocation {
+        Allocation { skill: skill.into(), subskill: subskill.into(), count, shown: Vec::new() }
+    }
+
+    fn generate(allocations: &[Allocation]) -> Result<Vec<TrainingDatum>, PortError> {
+        Procedural.generate(&EngineJob { seed: 3, iteration: 1, round: 0, allocations }, &mut NoAids)
+    }
 
     #[test]
     fn data_never_carry_a_held_out_operand_key() {
@@ -74,26 +92,23 @@ mod tests {
             .flat_map(|s| task.instances(s))
             .map(|i| i.key.as_str())
             .collect();
-        let context = EngineContext { seed: 3, iteration: 1, round: 0, allocation: 0 };
-        for skill in Skill::ALL {
-            for subskill in skill.subskills() {
-                let (skill, subskill) = (skill.name().to_owned(), (*subskill).to_owned());
-                let allocation = Allocation { skill, subskill, count: 20, shown: Vec::new() };
-                let data = Procedural.generate(&allocation, context, &|_| false).unwrap();
-                assert_eq!(data.len(), 20);
-                assert!(data.iter().all(|d| !held_out.contains(d.key.as_str())));
-                assert_eq!(data, Procedural.generate(&allocation, context, &|_| false).unwrap());
-            }
-        }
+        let all: Vec<Allocation> = Skill::ALL
+            .iter()
+            .flat_map(|skill| skill.subskills().iter().map(|s| allocation(skill.name(), s, 20)))
+            .collect();
+        let data = generate(&all).unwrap();
+        assert_eq!(data.len(), 20 * all.len());
+        assert!(data.iter().all(|d| !held_out.contains(d.key.as_str())));
+        assert_eq!(data, generate(&all).unwrap());
     }
 
     #[test]
-    fn unknown_names_are_errors() {
-        let context = EngineContext { seed: 3, iteration: 1, round: 0, allocation: 0 };
+    fn unknown_names_are_errors_and_missing_ones_are_open() {
         for (skill, subskill) in [("music", "x"), ("add", "no such subskill")] {
-            let allocation =
-                Allocation { skill: skill.into(), subskill: subskill.into(), count: 1, shown: Vec::new() };
-            assert!(Procedural.generate(&allocation, context, &|_| false).is_err());
+            assert!(generate(&[allocation(skill, subskill, 1)]).is_err());
         }
+        let skills: std::collections::BTreeSet<String> =
+            generate(&[allocation("", "", 100)]).unwrap().into_iter().map(|d| d.skill).collect();
+        assert!(skills.len() > 6, "{skills:?}");
     }
 }

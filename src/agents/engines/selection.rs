@@ -1,11 +1,12 @@
 //! Selects training data from a task's pool instead of writing them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::gym::datum::{Provenance, TrainingDatum};
+use super::{provenance, target};
+use crate::gym::datum::TrainingDatum;
 use crate::gym::instance::{Content, Split, TaskInstance};
-use crate::gym::plan::Allocation;
-use crate::gym::ports::{Engine, EngineContext, PortError, Task};
+use crate::gym::ports::{Engine, EngineAids, EngineJob, PortError, Task};
 use crate::gym::rng::CounterRng;
 
 /// Takes pool instances of the asked skill and subskill in an order drawn from the run's seed, each at most
@@ -28,21 +29,29 @@ impl Engine for Selection {
 
     fn generate(
         &self,
-        allocation: &Allocation,
-        context: EngineContext,
-        used: &dyn Fn(&str) -> bool,
+        job: &EngineJob<'_>,
+        aids: &mut dyn EngineAids,
     ) -> Result<Vec<TrainingDatum>, PortError> {
-        let wanted = |i: &&TaskInstance| {
-            i.skill.as_deref() == Some(&allocation.skill)
-                && i.subskill.as_deref() == Some(&allocation.subskill)
-                && !used(&i.id)
-        };
-        let mut candidates: Vec<&TaskInstance> =
-            self.task.instances(Split::Pool).iter().filter(wanted).collect();
-        let order = |i: &&TaskInstance| (CounterRng::keyed(context.seed, &i.id).bits(), i.id.clone());
-        candidates.sort_by_cached_key(order);
-        let chosen = candidates.into_iter().take(allocation.count as usize).enumerate();
-        chosen.map(|(draw, instance)| self.datum(instance, allocation, context, draw as u64)).collect()
+        let pool = self.task.instances(Split::Pool);
+        let mut order: Vec<&TaskInstance> = pool.iter().filter(|i| !aids.used(&i.id)).collect();
+        order.sort_by_cached_key(|i| (CounterRng::keyed(job.seed, &i.id).bits(), i.id.clone()));
+        let mut taken: HashSet<&str> = HashSet::new();
+        let mut data = Vec::new();
+        for (place, allocation) in job.allocations.iter().enumerate() {
+            for draw in 0..u64::from(allocation.count) {
+                let (skill, subskill) = target(allocation, aids, draw);
+                let fits = |i: &&&TaskInstance| {
+                    (skill.is_none() || i.skill == skill)
+                        && (subskill.is_none() || i.subskill == subskill)
+                        && !taken.contains(i.id.as_str())
+                };
+                let Some(instance) = order.iter().find(fits) else { continue };
+                taken.insert(&instance.id);
+                data.push(self.datum(instance, job, place, draw)?);
+            }
+            aids.wrote(data.len() as u64);
+        }
+        Ok(data)
     }
 }
 
@@ -50,14 +59,20 @@ impl Selection {
     fn datum(
         &self,
         instance: &TaskInstance,
-        allocation: &Allocation,
-        context: EngineContext,
+        job: &EngineJob<'_>,
+        allocation: usize,
         draw: u64,
     ) -> Result<TrainingDatum, PortError> {
         let Content::Mathematics { answer, solution: Some(solution), .. } = &instance.content else {
             let id = &instance.id;
             return Err(PortError::fatal(format!("pool instance `{id}` has no solution to train on")));
         };
+        let wanted = &job.allocations[allocation];
+        let named = |wanted: &str, gold: &Option<String>| match wanted {
+            "" => gold.clone().unwrap_or_default(),
+            name => name.to_owned(),
+        };
+        let from = provenance(self.name(), job, allocation, draw);
         Ok(TrainingDatum {
             id: String::new(),
             instruction: self.task.prompt(instance),
@@ -65,19 +80,10 @@ impl Selection {
             answer: Some(answer.clone()),
             rejected_response: None,
             images: Vec::new(),
-            skill: allocation.skill.clone(),
-            subskill: allocation.subskill.clone(),
+            skill: named(&wanted.skill, &instance.skill),
+            subskill: named(&wanted.subskill, &instance.subskill),
             key: instance.key.clone(),
-            provenance: Provenance {
-                iteration: context.iteration,
-                round: context.round,
-                engine: self.name().to_owned(),
-                allocation: context.allocation,
-                draw,
-                source_errors: Vec::new(),
-                source_instance: Some(instance.id.clone()),
-                teacher_call: None,
-            },
+            provenance: crate::gym::datum::Provenance { source_instance: Some(instance.id.clone()), ..from },
         })
     }
 }

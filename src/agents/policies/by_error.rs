@@ -1,15 +1,35 @@
 //! Data in proportion to error: the skills the student fails at get the most.
 
+use serde::{Deserialize, Serialize};
+
+use super::{exploit_to, misplaced};
 use crate::gym::budget::split_by_weight;
-use crate::gym::plan::{Action, SkillAction};
-use crate::gym::ports::{Policy, SkillState, SkillTreeState};
+use crate::gym::plan::{Action, Allocation, SkillAction};
+use crate::gym::ports::{
+    Decision, EnvironmentKind, PlanContext, Policy, PortError, SkillErrors, SkillState, State,
+};
 
 /// Weight of a skill is its error in percent plus one, so that a solved skill keeps a floor of replay.
-/// The first plan explores every subskill a skill has; later plans shift the allocations by exploit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// In the skill tree the first plan explores every subskill a skill has; later plans shift the allocations
+/// by exploit. In the skill list every skill gets its share and its errors are shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ByError {
     /// Data asked for in each plan, over all skills.
     pub data: u32,
+}
+
+impl Default for ByError {
+    fn default() -> Self {
+        Self { data: 400 }
+    }
+}
+
+impl ByError {
+    fn quotas(&self, accuracies: impl Iterator<Item = f64>) -> Vec<u32> {
+        let weights: Vec<f64> = accuracies.map(|accuracy| 100.0 * (1.0 - accuracy) + 1.0).collect();
+        split_by_weight(self.data, &weights)
+    }
 }
 
 impl Policy for ByError {
@@ -17,14 +37,33 @@ impl Policy for ByError {
         "by_error"
     }
 
-    fn plan(&self, state: &SkillTreeState<'_>, _seed: u64) -> Vec<SkillAction> {
-        let weights: Vec<f64> = state.skills.iter().map(|s| 100.0 * (1.0 - s.accuracy) + 1.0).collect();
-        let quotas = split_by_weight(self.data, &weights);
-        let act = |(s, quota): (&SkillState<'_>, u32)| SkillAction {
-            skill: s.tree.skill.clone(),
-            action: action(s, quota),
-        };
-        state.skills.iter().zip(quotas).map(act).collect()
+    fn environments(&self) -> &'static [EnvironmentKind] {
+        &[EnvironmentKind::SkillTree, EnvironmentKind::SkillList]
+    }
+
+    fn plan(&self, state: &State<'_>, _context: PlanContext) -> Result<Decision, PortError> {
+        match state {
+            State::SkillTree(skills) => {
+                let quotas = self.quotas(skills.iter().map(|s| s.accuracy));
+                let act = |(s, quota): (&SkillState<'_>, u32)| SkillAction {
+                    skill: s.tree.skill.clone(),
+                    action: action(s, quota),
+                };
+                Ok(Decision::Actions(skills.iter().zip(quotas).map(act).collect()))
+            }
+            State::SkillList(skills) => {
+                // Where the state is hidden every skill counts the same.
+                let quotas = self.quotas(skills.iter().map(|s| s.accuracy.unwrap_or(0.0)));
+                let allocation = |(s, count): (&SkillErrors<'_>, u32)| Allocation {
+                    skill: s.skill.to_owned(),
+                    subskill: String::new(),
+                    count,
+                    shown: s.examples.iter().map(|e| e.instance.id.clone()).collect(),
+                };
+                Ok(Decision::Allocations(skills.iter().zip(quotas).map(allocation).collect()))
+            }
+            State::OpenEnded(_) => Err(misplaced(self, state)),
+        }
     }
 }
 
@@ -36,11 +75,8 @@ fn action(state: &SkillState<'_>, quota: u32) -> Action {
         return Action::Explore { new_subskills, data_per_subskill: quota.div_ceil(new_subskills) };
     }
     let parts = split_by_weight(quota, &vec![1.0; subskills.len()]);
-    let delta = subskills
-        .iter()
-        .zip(parts)
-        .map(|(s, part)| (s.name.clone(), i64::from(part) - i64::from(s.allocation)));
-    Action::Exploit { deltas: delta.collect() }
+    let place = |name: &str| subskills.iter().position(|s| s.name == name);
+    exploit_to(state, |s| place(&s.name).map_or(0, |n| parts[n]))
 }
 
 #[cfg(test)]
@@ -50,8 +86,10 @@ mod tests {
 
     fn plan(forest: &SkillForest, accuracies: &[f64]) -> Vec<SkillAction> {
         let skill = |(tree, &accuracy)| SkillState { tree, accuracy, unexplored: 2 };
-        let skills = forest.trees.iter().zip(accuracies).map(skill).collect();
-        ByError { data: 102 }.plan(&SkillTreeState { iteration: 1, round: 0, skills }, 0)
+        let state = State::SkillTree(forest.trees.iter().zip(accuracies).map(skill).collect());
+        let context = PlanContext { iteration: 1, round: 0, seed: 0 };
+        let Ok(Decision::Actions(actions)) = ByError { data: 102 }.plan(&state, context) else { panic!() };
+        actions
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::gym::statistics::Estimate;
 
 fn rules(iterations: u32) -> EpisodeRules {
     EpisodeRules {
-        budget: Budget { iterations, training_data: None },
+        environment: EnvironmentKind::SkillTree,
+        budget: Budget { iterations, ..Budget::default() },
         rounds: 1,
         test_every_iteration: false,
         gates: BTreeSet::new(),
@@ -34,10 +35,11 @@ fn fact(work: Work, accuracies: &BTreeMap<u32, f64>) -> Fact {
                 policy: "test".into(),
                 actions: Vec::new(),
                 allocations: Vec::new(),
+                edited: false,
             };
             Fact::Planned { plan, forest }
         }
-        Phase::Generate => Fact::Generated { count: 11 },
+        Phase::Generate => Fact::Generated { count: 11, teacher_tokens: 0 },
         Phase::Check => Fact::Checked { accepted: 10, rejected: 1, forest },
         Phase::Train => Fact::Trained { outcome: None },
     }
@@ -54,7 +56,7 @@ fn drive(episode: &mut Episode, mut effects: Vec<Effect>, accuracies: &[(u32, f6
     let mut done = Vec::new();
     while let Some(Effect::Perform { work, .. }) = effects.pop() {
         done.push(word(work));
-        effects = episode.handle(Event::Completed { fact: fact(work, &accuracies) });
+        effects = episode.handle(Event::completed(fact(work, &accuracies)));
     }
     done
 }
@@ -186,7 +188,7 @@ fn stop_waits_for_the_phase_and_stop_now_does_not() {
     let effects = command(&mut episode, Command::Run);
     assert_eq!(command(&mut episode, Command::Stop), []);
     let Effect::Perform { work, .. } = effects[0] else { panic!() };
-    let after = episode.handle(Event::Completed { fact: fact(work, &BTreeMap::new()) });
+    let after = episode.handle(Event::completed(fact(work, &BTreeMap::new())));
     assert_eq!((after, &episode.halt), (vec![Effect::Exit], &Some(Halt::Stopped)));
 
     let mut episode = Episode::new(rules(1));
@@ -211,7 +213,7 @@ fn stale_events_change_nothing() {
     let mut episode = Episode::new(rules(1));
     let before = episode.clone();
     assert_eq!(episode.handle(Event::Failed { message: "late".into(), transient: true }), []);
-    assert_eq!(episode.handle(Event::Completed { fact: Fact::Generated { count: 1 } }), []);
+    assert_eq!(episode.handle(Event::completed(Fact::Generated { count: 1, teacher_tokens: 0 })), []);
     assert_eq!(episode, before);
 }
 
@@ -221,7 +223,7 @@ fn replaying_the_events_rebuilds_the_state() {
     let mut journal = vec![Event::Opened, Event::Commanded { command: Command::Run }];
     let mut effects: Vec<Effect> = journal.clone().into_iter().flat_map(|e| live.handle(e)).collect();
     while let Some(Effect::Perform { work, .. }) = effects.pop() {
-        let event = Event::Completed { fact: fact(work, &BTreeMap::from([(2, 0.9)])) };
+        let event = Event::completed(fact(work, &BTreeMap::from([(2, 0.9)])));
         journal.push(event.clone());
         effects = live.handle(event);
     }

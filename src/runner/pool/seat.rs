@@ -38,6 +38,7 @@ pub(super) enum Told {
 
 pub(super) struct Seat {
     name: String,
+    role: Role,
     device: Device,
     wanted: u32,
     threads: u32,
@@ -48,9 +49,9 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(index: usize, device: Device, wanted: u32, threads: u32) -> Self {
-        let name = format!("{}@{device}#{index}", Role::Student.as_str());
-        Self { name, device, wanted, threads, process: None, state: State::Vacant, loaded: None }
+    pub(super) fn new((role, index): (Role, usize), device: Device, wanted: u32, threads: u32) -> Self {
+        let name = format!("{}@{device}#{index}", role.as_str());
+        Self { name, role, device, wanted, threads, process: None, state: State::Vacant, loaded: None }
     }
 
     /// Whether this seat's worker has that number.
@@ -92,7 +93,7 @@ impl Seat {
     ) -> Result<(), PortError> {
         match self.state {
             State::Vacant => {
-                let placement = (Role::Student, self.device, self.threads);
+                let placement = (self.role, self.device, self.threads);
                 self.process = Some(WorkerProcess::start(command, placement, &self.name, roster, events)?);
                 self.state = State::Starting(Instant::now());
                 Ok(())

@@ -27,7 +27,7 @@ fn keys_become_commands_when_a_runner_is_there() {
     ];
     for (key, command) in table {
         let (_folder, mut desk) = scene("training", (120, 40));
-        assert_eq!(sent(&mut desk, key), [Effect::Send { id: 1, command }], "{key}");
+        assert_eq!(sent(&mut desk, key), [Effect::Send { id: 1, command: command.clone() }], "{key}");
         assert_eq!(desk.app.asked, Some(Asked { id: 1, command, stage: Stage::Sent }));
     }
 }

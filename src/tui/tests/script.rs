@@ -8,7 +8,7 @@ use crate::gym::datum::{CheckResult, JudgedDatum, Provenance, TrainingDatum, Ver
 use crate::gym::episode::{Command, Effect, Episode, EpisodeRules, Event, Phase, Work};
 use crate::gym::instance::{Content, Split, TaskInstance};
 use crate::gym::plan::{Action, Plan, SkillAction};
-use crate::gym::ports::{Checkpoint, Fact, Ledger, TrainingOutcome, TrainingProgress};
+use crate::gym::ports::{Checkpoint, EnvironmentKind, Fact, Ledger, TrainingOutcome, TrainingProgress};
 use crate::gym::prediction::{FinishReason, Prediction};
 use crate::gym::report::Report;
 use crate::gym::skill_forest::{SkillExperience, SkillForest};
@@ -41,7 +41,8 @@ pub(crate) fn record(name: &str) -> RunRecord {
         seed: 7,
         version: "0.1.0".into(),
         rules: EpisodeRules {
-            budget: Budget { iterations: 3, training_data: None },
+            environment: EnvironmentKind::SkillTree,
+            budget: Budget { iterations: 3, ..Budget::default() },
             rounds: 1,
             test_every_iteration: false,
             gates: BTreeSet::new(),
@@ -118,7 +119,7 @@ impl Player {
         self.part(work, 1.0);
         let fact = self.fact(work);
         self.store.end(work).unwrap();
-        self.tell(&Event::Completed { fact })
+        self.tell(&Event::completed(fact))
     }
 
     /// Runs until `until` holds of the work that begins, or to the end.
@@ -168,7 +169,7 @@ impl Player {
                 Fact::Evaluated { report: Report::new(n, split, &scored).unwrap() }
             }
             Phase::Plan => self.plan(n),
-            Phase::Generate => Fact::Generated { count: self.data(work).len() as u32 },
+            Phase::Generate => Fact::Generated { count: self.data(work).len() as u32, teacher_tokens: 0 },
             Phase::Check => {
                 let data = self.data(work);
                 let good = |d: &&JudgedDatum| d.verdict == Verdict::Accepted;
@@ -233,7 +234,14 @@ impl Player {
         }
         let allocations = forest.allocations();
         Fact::Planned {
-            plan: Plan { iteration, round: 0, policy: "by_error".into(), actions, allocations },
+            plan: Plan {
+                iteration,
+                round: 0,
+                policy: "by_error".into(),
+                actions,
+                allocations,
+                edited: false,
+            },
             forest,
         }
     }
@@ -288,6 +296,7 @@ fn datum(work: Work, allocation: u32, draw: u64, n: usize, skill: &str, subskill
     let pass = |check: &str, passed: bool, good: &str, bad: &str| CheckResult {
         check: check.into(),
         passed,
+        filters: true,
         score: None,
         reason: if passed { good } else { bad }.into(),
     };

@@ -15,7 +15,7 @@ pub(crate) const ANSWERS: [&str; 4] = [
 
 /// A person asks something of the run.
 pub(super) fn tell(app: &mut App, command: Command) -> Vec<Effect> {
-    match refusal(app, command) {
+    match refusal(app, &command) {
         Some(reason) => {
             app.notice = Some(reason);
             Vec::new()
@@ -25,9 +25,9 @@ pub(super) fn tell(app: &mut App, command: Command) -> Vec<Effect> {
 }
 
 /// Why a command would change nothing.
-fn refusal(app: &App, command: Command) -> Option<String> {
+fn refusal(app: &App, command: &Command) -> Option<String> {
     let holds = matches!(command, Command::Pause | Command::Stop | Command::StopNow);
-    let starting = app.asked.is_some_and(|asked| asked.stage == Stage::Starting);
+    let starting = app.asked.as_ref().is_some_and(|asked| asked.stage == Stage::Starting);
     let running = app.running();
     if let Link::Refused { message } = &app.link {
         return Some(format!("the runner refuses this program: {message}"));
@@ -41,7 +41,7 @@ fn refusal(app: &App, command: Command) -> Option<String> {
     if holds && !app.connected() {
         return Some("no runner is there, so nothing runs; r resumes the run".into());
     }
-    (command == Command::Pause && !running && app.asked.is_none()).then(|| "it is paused already".into())
+    (*command == Command::Pause && !running && app.asked.is_none()).then(|| "it is paused already".into())
 }
 
 fn ask(app: &mut App, command: Command) -> Effect {
@@ -49,7 +49,7 @@ fn ask(app: &mut App, command: Command) -> Effect {
     app.next_id += 1;
     let connected = app.connected();
     let stage = if connected { Stage::Sent } else { Stage::Starting };
-    app.asked = Some(Asked { id, command, stage });
+    app.asked = Some(Asked { id, command: command.clone(), stage });
     if connected { Effect::Send { id, command } } else { Effect::Start { id, command } }
 }
 
@@ -90,7 +90,7 @@ fn leave(app: &mut App, choice: usize) -> Vec<Effect> {
         return vec![Effect::Quit(Exit::NoRunner)];
     }
     let effect = ask(app, command);
-    app.leaving = app.asked.map(|asked| asked.id);
+    app.leaving = app.asked.as_ref().map(|asked| asked.id);
     app.notice = Some("stop asked; this screen closes when the runner has answered (q closes it now)".into());
     vec![effect]
 }

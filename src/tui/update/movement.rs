@@ -6,12 +6,12 @@ use crate::tui::layout::{self, Pane};
 use crate::tui::view;
 
 /// A key while help or details lie over the panes. Says whether there is such an overlay.
-pub(super) fn in_overlay(app: &mut App, action: Action) -> bool {
+pub(super) fn in_overlay(app: &mut App, action: &Action) -> bool {
     let page = usize::from(app.size.1).saturating_sub(6).max(1);
     let stops = view::overlay_stops(app);
     match &mut app.overlay {
         Some(Overlay::Help { scroll } | Overlay::Details { scroll }) => {
-            if action == Action::Close {
+            if *action == Action::Close {
                 app.overlay = None;
             } else {
                 *scroll = moved(*scroll, action, page, stops);
@@ -23,7 +23,7 @@ pub(super) fn in_overlay(app: &mut App, action: Action) -> bool {
 }
 
 /// A movement key in the focused pane.
-pub(super) fn in_pane(app: &mut App, action: Action) {
+pub(super) fn in_pane(app: &mut App, action: &Action) {
     let rows = pane_rows(app);
     match app.focus {
         Pane::Skills => {
@@ -70,7 +70,7 @@ fn pane_rows(app: &App) -> usize {
 }
 
 /// Where a movement leads in a list of `count` rows.
-fn moved(at: usize, action: Action, page: usize, count: usize) -> usize {
+fn moved(at: usize, action: &Action, page: usize, count: usize) -> usize {
     let last = count.saturating_sub(1);
     match action {
         Action::Up => at.saturating_sub(1),

@@ -1,0 +1,135 @@
+//! A teacher by heart, and engines without any help.
+
+use super::*;
+use crate::gym::instance::ImageRef;
+use crate::gym::plan::Allocation;
+use crate::gym::ports::Example;
+use crate::gym::prediction::FinishReason;
+use crate::gym::teacher_call::{CallContext, CallOutcome};
+use crate::tasks::arithmetic::ArithmeticTask;
+
+/// Aids that nobody should need.
+pub(crate) struct NoAids;
+
+impl EngineAids for NoAids {
+    fn used(&self, _: &str) -> bool {
+        false
+    }
+
+    fn shown(&self, _: &str) -> Option<Example<'_>> {
+        None
+    }
+
+    fn ask(&mut self, _: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
+        Err(PortError::fatal("nobody to ask"))
+    }
+
+    fn malformed(&mut self, _: &TeacherCall, _: String) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn draw(&mut self, _: &str, _: u64) -> Result<ImageRef, PortError> {
+        Err(PortError::fatal("nobody to draw"))
+    }
+
+    fn wrote(&mut self, _: u64) {}
+}
+
+/// Answers each question by a rule and notes what happened.
+struct Heart<'a> {
+    rule: &'a dyn Fn(usize, &Question) -> String,
+    asked: Vec<Question>,
+    malformed: Vec<String>,
+}
+
+impl EngineAids for Heart<'_> {
+    fn used(&self, _: &str) -> bool {
+        false
+    }
+
+    fn shown(&self, _: &str) -> Option<Example<'_>> {
+        None
+    }
+
+    fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
+        let answer = |question: &Question| {
+            let n = self.asked.len();
+            self.asked.push(question.clone());
+            TeacherCall {
+                id: format!("call-{n}"),
+                model: "heart".into(),
+                request: question.request.clone(),
+                context: CallContext {
+                    iteration: 1,
+                    round: 0,
+                    phase: crate::gym::episode::Phase::Generate,
+                    prompt: question.prompt.clone(),
+                    allocation: question.allocation,
+                },
+                reply: (self.rule)(n, question),
+                prompt_tokens: 1,
+                reply_tokens: 1,
+                finish: FinishReason::Stop,
+                outcome: CallOutcome::Used,
+            }
+        };
+        Ok(questions.iter().map(answer).collect())
+    }
+
+    fn malformed(&mut self, call: &TeacherCall, _: String) -> Result<(), PortError> {
+        self.malformed.push(call.id.clone());
+        Ok(())
+    }
+
+    fn draw(&mut self, _: &str, _: u64) -> Result<ImageRef, PortError> {
+        Err(PortError::fatal("nobody to draw"))
+    }
+
+    fn wrote(&mut self, _: u64) {}
+}
+
+fn entries(tag: usize, count: usize) -> String {
+    let entry = |n| format!(r#"{{"question": "q{tag}-{n}?", "reasoning": "so", "answer": "{n}"}}"#);
+    format!(r#"{{"data": [{}]}}"#, (0..count).map(entry).collect::<Vec<_>>().join(","))
+}
+
+fn generate(
+    counts: &[u32],
+    rule: &dyn Fn(usize, &Question) -> String,
+) -> (Vec<TrainingDatum>, Vec<Question>, Vec<String>) {
+    let settings = TaughtSettings { data_per_question: 4, ..TaughtSettings::default() };
+    let engine = Taught::new(settings, Arc::new(ArithmeticTask::new(1, 1, 64)));
+    let allocation =
+        |&count: &u32| Allocation { skill: "add".into(), subskill: "small".into(), count, shown: Vec::new() };
+    let allocations: Vec<Allocation> = counts.iter().map(allocation).collect();
+    let job = EngineJob { seed: 1, iteration: 1, round: 0, allocations: &allocations };
+    let mut aids = Heart { rule, asked: Vec::new(), malformed: Vec::new() };
+    let data = engine.generate(&job, &mut aids).unwrap();
+    (data, aids.asked, aids.malformed)
+}
+
+#[test]
+fn allocations_are_asked_in_portions_and_surplus_is_cut() {
+    let (data, asked, malformed) = generate(&[6, 3], &|n, _| entries(n, 9));
+    assert_eq!((data.len(), asked.len(), malformed.len()), (9, 3, 0));
+    let draws: Vec<(u32, u64)> = data.iter().map(|d| (d.provenance.allocation, d.provenance.draw)).collect();
+    assert_eq!(draws, [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (1, 0), (1, 1), (1, 2)]);
+    assert_eq!(data[4].provenance.teacher_call.as_deref(), Some("call-1"));
+    assert_eq!((data[0].response.as_str(), data[0].answer.as_deref()), ("so\n#### 0", Some("0")));
+    assert!(asked[0].request.prompt.contains("Write 4 new exercises"), "{}", asked[0].request.prompt);
+}
+
+#[test]
+fn what_is_missing_is_asked_for_once_more_with_what_is_there() {
+    let (data, asked, _) = generate(&[4], &|n, _| entries(n, 3 - 2 * n));
+    assert_eq!((data.len(), asked.len()), (4, 2));
+    assert!(asked[1].request.prompt.contains("Write 1 new") && asked[1].request.prompt.contains("- q0-2?"));
+    assert_ne!(asked[0].request.sampling, asked[1].request.sampling);
+}
+
+#[test]
+fn a_malformed_answer_is_noted_and_asked_again_once() {
+    let (data, asked, malformed) = generate(&[2], &|_, _| "no".into());
+    assert_eq!((data.len(), asked.len()), (0, 2));
+    assert_eq!(malformed, ["call-0", "call-1"]);
+}

@@ -1,0 +1,54 @@
+//! The open-ended policy: each question to the engine shows a few errors.
+
+use serde::{Deserialize, Serialize};
+
+use super::misplaced;
+use crate::gym::plan::Allocation;
+use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, State};
+use crate::gym::rng::CounterRng;
+
+/// Asks for a fixed number of data, some per question; every question shows errors drawn at random. A
+/// student without errors is asked nothing more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Errors {
+    /// Data asked for in each plan.
+    pub data: u32,
+    /// Data per question; the last one asks for the rest.
+    pub data_per_question: u32,
+    /// Errors each question shows.
+    pub shown: u32,
+}
+
+impl Default for Errors {
+    fn default() -> Self {
+        Self { data: 120, data_per_question: 10, shown: 3 }
+    }
+}
+
+impl Policy for Errors {
+    fn name(&self) -> &'static str {
+        "errors"
+    }
+
+    fn environments(&self) -> &'static [EnvironmentKind] {
+        &[EnvironmentKind::OpenEnded]
+    }
+
+    fn plan(&self, state: &State<'_>, context: PlanContext) -> Result<Decision, PortError> {
+        let State::OpenEnded(examples) = state else { return Err(misplaced(self, state)) };
+        if examples.is_empty() {
+            return Ok(Decision::Allocations(Vec::new()));
+        }
+        let each = self.data_per_question.max(1);
+        let question = |n: u32| {
+            let mut order: Vec<usize> = (0..examples.len()).collect();
+            CounterRng::keyed(context.seed, "errors").child(u64::from(n)).shuffle(&mut order);
+            order.truncate(self.shown as usize);
+            let shown = order.into_iter().map(|place| examples[place].instance.id.clone()).collect();
+            let count = each.min(self.data - n * each);
+            Allocation { skill: String::new(), subskill: String::new(), count, shown }
+        };
+        Ok(Decision::Allocations((0..self.data.div_ceil(each)).map(question).collect()))
+    }
+}

@@ -1,0 +1,88 @@
+//! The open-ended and the skill-list environment: the state is what the student got wrong.
+
+use std::collections::HashMap;
+
+use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::plan::Plan;
+use crate::gym::ports::{
+    Decision, EnvironmentKind, Example, PlanContext, Policy, PortError, SkillErrors, State, Task,
+};
+use crate::gym::prediction::Prediction;
+use crate::gym::report::{Report, UNSORTED};
+use crate::gym::rng::CounterRng;
+
+/// Lets the policy ask for data. With a hidden state, errors are replaced by as many training instances as
+/// the validation split has questions, drawn at random: not even their number tells how well the student does.
+pub(super) fn plan(
+    kind: EnvironmentKind,
+    hidden: bool,
+    (task, predictions): (&dyn Task, &[Prediction]),
+    report: &Report,
+    policy: &dyn Policy,
+    context: PlanContext,
+) -> Result<Plan, PortError> {
+    let examples = if hidden { training_examples(task, context)? } else { errors(task, predictions) };
+    let state = match kind {
+        EnvironmentKind::SkillList => State::SkillList(by_skill(&examples, report, hidden)),
+        _ => State::OpenEnded(examples),
+    };
+    let allocations = match policy.plan(&state, context)? {
+        Decision::Allocations(allocations) => allocations,
+        Decision::Actions(_) => {
+            let (policy, kind) = (policy.name(), kind.as_str());
+            let message = format!("policy `{policy}` answers with actions; it does not fit `{kind}`");
+            return Err(PortError::fatal(message));
+        }
+    };
+    Ok(Plan {
+        iteration: context.iteration,
+        round: context.round,
+        policy: policy.name().to_owned(),
+        actions: Vec::new(),
+        allocations: allocations.into_iter().filter(|a| a.count > 0).collect(),
+        edited: false,
+    })
+}
+
+/// What the student got wrong, in the order of the split.
+fn errors<'a>(task: &'a dyn Task, predictions: &'a [Prediction]) -> Vec<Example<'a>> {
+    let wrong: HashMap<&str, &Prediction> =
+        predictions.iter().filter(|p| !p.correct).map(|p| (p.instance_id.as_str(), p)).collect();
+    let example = |instance: &'a TaskInstance| {
+        let prediction = wrong.get(instance.id.as_str()).copied()?;
+        Some(Example { instance, prediction: Some(prediction) })
+    };
+    task.instances(Split::Validation).iter().filter_map(example).collect()
+}
+
+fn training_examples(task: &dyn Task, context: PlanContext) -> Result<Vec<Example<'_>>, PortError> {
+    let pool = task.instances(Split::Pool);
+    if pool.is_empty() {
+        let message = format!("a hidden state shows training instances, and task `{}` has none", task.name());
+        return Err(PortError::fatal(message));
+    }
+    let mut order: Vec<usize> = (0..pool.len()).collect();
+    CounterRng::keyed(context.seed, "hidden state").shuffle(&mut order);
+    order.truncate(task.instances(Split::Validation).len());
+    Ok(order.into_iter().map(|n| Example { instance: &pool[n], prediction: None }).collect())
+}
+
+/// The examples by skill: the skills of the report in its order, then others.
+fn by_skill<'a>(examples: &[Example<'a>], report: &'a Report, hidden: bool) -> Vec<SkillErrors<'a>> {
+    let known = |s: &'a crate::gym::report::SkillReport| SkillErrors {
+        skill: s.skill.as_str(),
+        accuracy: (!hidden).then_some(s.accuracy.mean),
+        examples: Vec::new(),
+    };
+    let mut skills: Vec<SkillErrors<'a>> = report.skills.iter().map(known).collect();
+    let mut places: HashMap<&str, usize> = skills.iter().enumerate().map(|(n, s)| (s.skill, n)).collect();
+    for example in examples {
+        let skill = example.instance.skill.as_deref().unwrap_or(UNSORTED);
+        let place = *places.entry(skill).or_insert_with(|| {
+            skills.push(SkillErrors { skill, accuracy: None, examples: Vec::new() });
+            skills.len() - 1
+        });
+        skills[place].examples.push(example.clone());
+    }
+    skills
+}

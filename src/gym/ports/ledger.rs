@@ -1,0 +1,79 @@
+//! The ledger: what a run remembers, and what a finished phase adds to it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{PortError, TrainingOutcome, TrainingProgress};
+use crate::gym::datum::JudgedDatum;
+use crate::gym::instance::{ImageRef, Split};
+use crate::gym::plan::Plan;
+use crate::gym::prediction::Prediction;
+use crate::gym::report::Report;
+use crate::gym::review::DataSelection;
+use crate::gym::skill_forest::SkillForest;
+use crate::gym::teacher_call::TeacherCall;
+
+/// The durable memory of a run. The runner's is a database; the library's lies in memory.
+pub trait Ledger {
+    /// Predictions already committed for an iteration and split.
+    fn predictions(&self, iteration: u32, split: Split) -> Result<Vec<Prediction>, PortError>;
+    /// Commits predictions; one that exists already is replaced.
+    fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError>;
+    /// Every datum of the run, in the order of their ids.
+    fn data(&self) -> Result<Vec<JudgedDatum>, PortError>;
+    /// Replaces the data of one round.
+    fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError>;
+    /// Every datum of one round, in the order of their ids.
+    fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError>;
+    /// The answered teacher call of this id.
+    fn teacher_call(&self, id: &str) -> Result<Option<TeacherCall>, PortError>;
+    /// Commits teacher calls; one that exists already is replaced.
+    fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError>;
+    /// Keeps an image and returns its reference; the same bytes are kept once.
+    fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError>;
+    /// The data that a person's selection names, in the order of their ids.
+    fn selected(&self, selection: &DataSelection) -> Result<Vec<JudgedDatum>, PortError> {
+        Ok(self.data()?.into_iter().filter(|datum| selection.names(datum)).collect())
+    }
+    /// Appends a point of a training curve.
+    fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError>;
+}
+
+/// What a finished phase adds to the facts of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// A student was evaluated.
+    Evaluated {
+        /// The scores.
+        report: Report,
+    },
+    /// A policy planned.
+    Planned {
+        /// What is asked for.
+        plan: Plan,
+        /// The forest after the actions.
+        forest: SkillForest,
+    },
+    /// The engine wrote data.
+    Generated {
+        /// Number of data.
+        count: u32,
+        /// Tokens of the teacher's questions and answers, those answered from the ledger included.
+        #[serde(default)]
+        teacher_tokens: u64,
+    },
+    /// Data were checked.
+    Checked {
+        /// Data that will be trained on.
+        accepted: u32,
+        /// Data that will not.
+        rejected: u32,
+        /// The forest with the new counts.
+        forest: SkillForest,
+    },
+    /// The student was trained, or there was nothing to train on.
+    Trained {
+        /// The outcome; `None` when no data had been accepted so far.
+        outcome: Option<TrainingOutcome>,
+    },
+}

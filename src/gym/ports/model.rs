@@ -1,0 +1,147 @@
+//! Ports of models: students, teachers, painters of images.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::PortError;
+use crate::gym::instance::ImageRef;
+use crate::gym::prediction::FinishReason;
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum Sampling {
+    /// The most likely token.
+    Greedy,
+    /// A draw from the tempered distribution.
+    Sampled {
+        /// Divides the logits; above 0.
+        temperature: f64,
+        /// Keeps the smallest set of tokens with at least this probability; in `(0, 1]`.
+        top_p: f64,
+        /// Names the random numbers of this request.
+        seed: u64,
+    },
+}
+
+/// One prompt for a model: a single user turn, rendered with the model's chat template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    /// Text of the user turn.
+    pub prompt: String,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Upper limit of generated tokens; clamped to the model's context.
+    pub max_tokens: u32,
+    /// JSON schema the answer must obey; free text without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
+    /// Images the user turn shows, before its text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageRef>,
+}
+
+impl ChatRequest {
+    /// A question of plain text with an answer of plain text.
+    pub fn text(prompt: impl Into<String>, sampling: Sampling, max_tokens: u32) -> Self {
+        Self { prompt: prompt.into(), sampling, max_tokens, schema: None, images: Vec::new() }
+    }
+}
+
+/// A model's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatReply {
+    /// Generated text without special tokens.
+    pub text: String,
+    /// Tokens of the rendered question, as far as the model says.
+    #[serde(default)]
+    pub prompt_tokens: u32,
+    /// Generated tokens.
+    pub tokens: u32,
+    /// Why it ended.
+    pub finish: FinishReason,
+}
+
+/// Where a model or a trainer computes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The host's processor.
+    #[default]
+    Cpu,
+    /// A CUDA device by its index among the visible ones.
+    Cuda(u32),
+    /// The Apple GPU.
+    Metal,
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+/// Outcome of the batch self-test: the same prompts alone and together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchTest {
+    /// Prompts compared.
+    pub prompts: u32,
+    /// Prompts whose tokens differed.
+    pub differing: u32,
+}
+
+/// Where a student's weights are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "snake_case")]
+pub enum Checkpoint {
+    /// A whole model folder.
+    Full {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A PEFT adapter for a base folder.
+    Adapter {
+        /// The base model's folder.
+        base: PathBuf,
+        /// The adapter's folder.
+        adapter: PathBuf,
+    },
+}
+
+/// Called with `(index into the requests, reply)` as replies arrive, in any order.
+pub type ReplySink<'a> = dyn FnMut(usize, ChatReply) -> ControlFlow<()> + 'a;
+
+/// A language model that answers prompts.
+pub trait ChatModel: Send {
+    /// Answers every request exactly once, unless the sink breaks or the call fails.
+    fn answer(&mut self, requests: &[ChatRequest], sink: &mut ReplySink<'_>) -> Result<(), PortError>;
+}
+
+/// The model that learns: a chat model whose weights can be exchanged.
+pub trait Student: ChatModel {
+    /// Serves the checkpoint from now on.
+    fn refresh(&mut self, checkpoint: &Checkpoint) -> Result<(), PortError>;
+}
+
+/// An encoded image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawing {
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
+    /// MIME type, for example `image/png`.
+    pub media_type: String,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+}
+
+/// Draws an image from a description.
+pub trait TextToImage: Send {
+    /// The image; the same for the same description and seed.
+    fn draw(&mut self, description: &str, seed: u64) -> Result<Drawing, PortError>;
+}

@@ -1,0 +1,147 @@
+//! Reviews: what a person may do to generated data, and what that changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::datum::{JudgedDatum, Review, Verdict, Wording};
+
+/// Which data a person means. Every given field narrows the selection; without any it names all data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSelection {
+    /// These data.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ids: BTreeSet<String>,
+    /// Data of this iteration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<u32>,
+    /// Data of this round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
+    /// Data for this skill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skill: Option<String>,
+    /// Data for this subskill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subskill: Option<String>,
+    /// Data with this verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Data that failed this check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_check: Option<String>,
+}
+
+impl DataSelection {
+    /// One datum.
+    pub fn one(id: impl Into<String>) -> Self {
+        Self { ids: BTreeSet::from([id.into()]), ..Self::default() }
+    }
+
+    /// Whether it names the datum.
+    pub fn names(&self, judged: &JudgedDatum) -> bool {
+        let (datum, from) = (&judged.datum, &judged.datum.provenance);
+        let failed = |check: &String| judged.checks.iter().any(|c| c.check == *check && !c.passed);
+        (self.ids.is_empty() || self.ids.contains(&datum.id))
+            && self.iteration.is_none_or(|n| n == from.iteration)
+            && self.round.is_none_or(|n| n == from.round)
+            && self.skill.as_ref().is_none_or(|s| *s == datum.skill)
+            && self.subskill.as_ref().is_none_or(|s| *s == datum.subskill)
+            && self.verdict.is_none_or(|v| v == judged.verdict)
+            && self.failed_check.as_ref().is_none_or(failed)
+    }
+}
+
+/// What a person does to data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "edit", rename_all = "snake_case")]
+pub enum DatumEdit {
+    /// Train on it, whatever the checks say.
+    Accept,
+    /// Do not train on it.
+    Reject,
+    /// Other words. The datum is accepted: the person has read it.
+    Reword {
+        /// The new words.
+        wording: Wording,
+    },
+    /// A remark.
+    Note {
+        /// The remark; an empty one takes an earlier one away.
+        text: String,
+    },
+    /// Back to the engine's words and the checks' verdict.
+    Restore,
+}
+
+impl DatumEdit {
+    /// The datum after the edit.
+    pub fn apply(&self, mut judged: JudgedDatum) -> JudgedDatum {
+        let mut review = judged.review.take().unwrap_or_default();
+        match self {
+            Self::Accept => review.verdict = Some(Verdict::Accepted),
+            Self::Reject => review.verdict = Some(Verdict::Rejected),
+            Self::Reword { wording } => {
+                let before = reword(&mut judged, wording.clone());
+                review.original.get_or_insert(before);
+                review.verdict = Some(Verdict::Accepted);
+            }
+            Self::Note { text } => review.note = (!text.is_empty()).then(|| text.clone()),
+            Self::Restore => {
+                if let Some(original) = review.original.take() {
+                    reword(&mut judged, original);
+                }
+                review.verdict = None;
+            }
+        }
+        judged.review = (review != Review::default()).then_some(review);
+        judged.settled()
+    }
+}
+
+fn reword(judged: &mut JudgedDatum, new: Wording) -> Wording {
+    let datum = &mut judged.datum;
+    Wording {
+        instruction: std::mem::replace(&mut datum.instruction, new.instruction),
+        response: std::mem::replace(&mut datum.response, new.response),
+        answer: std::mem::replace(&mut datum.answer, new.answer),
+    }
+}
+
+/// How a review changes the counts of one iteration and subskill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewCount {
+    /// Iteration the data belong to.
+    pub iteration: u32,
+    /// Round the data belong to.
+    pub round: u32,
+    /// Skill of the data.
+    pub skill: String,
+    /// Subskill of the data.
+    pub subskill: String,
+    /// Change of the number of accepted data.
+    pub accepted: i64,
+    /// Change of the number of rejected data.
+    pub rejected: i64,
+}
+
+/// Counts the changes from `before` to `after`, which are the same data.
+pub fn counts(before: &[JudgedDatum], after: &[JudgedDatum]) -> Vec<ReviewCount> {
+    type Key<'a> = (u32, u32, &'a str, &'a str);
+    let mut changes: BTreeMap<Key<'_>, (i64, i64)> = BTreeMap::new();
+    for (old, new) in before.iter().zip(after) {
+        let datum = &new.datum;
+        let from = &datum.provenance;
+        let key = (from.iteration, from.round, datum.skill.as_str(), datum.subskill.as_str());
+        let change = |verdict| i64::from(new.verdict == verdict) - i64::from(old.verdict == verdict);
+        let sum = changes.entry(key).or_default();
+        sum.0 += change(Verdict::Accepted);
+        sum.1 += change(Verdict::Rejected);
+    }
+    let changed = changes.into_iter().filter(|(_, change)| *change != (0, 0));
+    let count = |((iteration, round, skill, subskill), (accepted, rejected)): (Key<'_>, _)| {
+        let (skill, subskill) = (skill.to_owned(), subskill.to_owned());
+        ReviewCount { iteration, round, skill, subskill, accepted, rejected }
+    };
+    changed.map(count).collect()
+}
