@@ -12,8 +12,8 @@ use crate::gym::datum::Verdict;
 use crate::gym::episode::{EpisodeRules, Halt};
 use crate::gym::instance::{Content, Split};
 use crate::gym::ports::{
-    ChatModel, ChatReply, ChatRequest, EnvironmentKind, Ledger, PortError, ReplySink, Trainer, TrainingMethod, TrainingOrder,
-    TrainingOutcome, TrainingSink,
+    ChatModel, ChatReply, ChatRequest, EnvironmentKind, Ledger, PortError, ReplySink, Trainer,
+    TrainingMethod, TrainingOrder, TrainingOutcome, TrainingSink,
 };
 use crate::gym::prediction::FinishReason;
 use crate::skills::ListProposal;

@@ -85,6 +85,19 @@ pub struct EpisodeRules {
     pub retries: u32,
 }
 
+impl Default for EpisodeRules {
+    fn default() -> Self {
+        Self {
+            environment: EnvironmentKind::default(),
+            budget: Budget::default(),
+            rounds: 1,
+            test_every_iteration: false,
+            gates: BTreeSet::new(),
+            retries: 3,
+        }
+    }
+}
+
 /// What the machine is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

@@ -145,3 +145,74 @@ pub fn counts(before: &[JudgedDatum], after: &[JudgedDatum]) -> Vec<ReviewCount>
     };
     changed.map(count).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gym::datum::{CheckResult, Provenance, TrainingDatum};
+
+    fn judged(id: &str, passed: bool) -> JudgedDatum {
+        let provenance = Provenance {
+            iteration: 1,
+            round: 0,
+            engine: "e".into(),
+            allocation: 0,
+            draw: 0,
+            source_errors: Vec::new(),
+            source_instance: None,
+            teacher_call: None,
+        };
+        let datum = TrainingDatum {
+            id: id.into(),
+            instruction: "2+2?".into(),
+            response: "#### 4".into(),
+            answer: Some("4".into()),
+            rejected_response: None,
+            images: Vec::new(),
+            skill: "add".into(),
+            subskill: "small".into(),
+            key: "2 2".into(),
+            provenance,
+        };
+        let check =
+            CheckResult { check: "answer".into(), passed, filters: true, score: None, reason: "so".into() };
+        JudgedDatum { checks: vec![check], ..JudgedDatum::pending(datum) }.settled()
+    }
+
+    #[test]
+    fn edits_and_their_restoration() {
+        let good = judged("a", true);
+        assert_eq!(DatumEdit::Reject.apply(good.clone()).verdict, Verdict::Rejected);
+        let wording =
+            Wording { instruction: "3+3?".into(), response: "#### 6".into(), answer: Some("6".into()) };
+        let once = DatumEdit::Reword { wording: wording.clone() }.apply(judged("a", false));
+        let twice =
+            DatumEdit::Reword { wording: Wording { instruction: "4?".into(), ..wording } }.apply(once);
+        assert_eq!((twice.datum.instruction.as_str(), twice.verdict), ("4?", Verdict::Accepted));
+        assert_eq!(twice.review.as_ref().unwrap().original.as_ref().unwrap().instruction, "2+2?");
+        let restored = DatumEdit::Restore.apply(twice);
+        assert_eq!(restored, judged("a", false));
+        let noted = DatumEdit::Note { text: "odd".into() }.apply(good.clone());
+        assert_eq!(noted.verdict, Verdict::Accepted);
+        assert_eq!(DatumEdit::Note { text: String::new() }.apply(noted), good);
+    }
+
+    #[test]
+    fn the_person_has_the_last_word_when_checks_run_again() {
+        let accepted = DatumEdit::Accept.apply(judged("a", false));
+        assert_eq!(accepted.settled().verdict, Verdict::Accepted);
+    }
+
+    #[test]
+    fn counts_and_selections() {
+        let before = [judged("a", true), judged("b", false)];
+        let after: Vec<_> = before.iter().cloned().map(|d| DatumEdit::Accept.apply(d)).collect();
+        let changes = counts(&before, &after);
+        assert_eq!((changes.len(), changes[0].accepted, changes[0].rejected), (1, 1, -1));
+        let selection = DataSelection { verdict: Some(Verdict::Rejected), ..DataSelection::default() };
+        assert_eq!(before.each_ref().map(|d| selection.names(d)), [false, true]);
+        let failed = DataSelection { failed_check: Some("answer".into()), ..DataSelection::default() };
+        assert_eq!(before.each_ref().map(|d| failed.names(d)), [false, true]);
+        assert!(DataSelection::one("a").names(&before[0]) && !DataSelection::one("a").names(&before[1]));
+    }
+}

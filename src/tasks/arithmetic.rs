@@ -8,7 +8,11 @@ use crate::worlds::arithmetic::{self, Problem, Skill};
 /// Name of the task in records.
 pub const NAME: &str = "arithmetic";
 
-/// Twelve skills of arithmetic. The pool is not a list: it is what the generator draws from.
+/// Pool instances per skill: examples to show where the state is hidden. The procedural engine does not
+/// select from them; it draws from the whole pool split.
+const POOL_PER_SKILL: u32 = 40;
+
+/// Twelve skills of arithmetic.
 #[derive(Debug)]
 pub struct ArithmeticTask {
     splits: Splits,
@@ -23,7 +27,7 @@ impl ArithmeticTask {
             problems.into_iter().enumerate().map(|(n, p)| instance(split, n, p)).collect()
         };
         let splits = Splits {
-            pool: Vec::new(),
+            pool: set(Split::Pool, arithmetic::Split::Pool, POOL_PER_SKILL),
             validation: set(Split::Validation, arithmetic::Split::Validation, validation_per_skill),
             test: set(Split::Test, arithmetic::Split::Test, test_per_skill),
         };

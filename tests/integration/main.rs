@@ -7,6 +7,8 @@
 // The helpers of tests may fail the way tests fail.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod domains;
+mod example;
 mod faults;
 mod home;
 mod peer_greedy;

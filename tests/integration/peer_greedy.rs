@@ -105,7 +105,13 @@ fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, P
     };
     let roster = Roster::new();
     (
-        WorkerPool::new(command, dataenvgym::protocol::worker::Role::Student, &vec![Device::Cpu; workers], (in_flight, 1), roster.clone()),
+        WorkerPool::new(
+            command,
+            dataenvgym::protocol::worker::Role::Student,
+            &vec![Device::Cpu; workers],
+            (in_flight, 1),
+            roster.clone(),
+        ),
         roster,
         logs,
     )

@@ -122,10 +122,7 @@ fn mistakes_are_explained() {
             "name = \"x\"\n[task]\nkind = \"arithmetic\"\n[episode]\nitertions = 2\n",
             "did you mean `iterations`?",
         ),
-        (
-            "name = \"x\"\n[task]\nkind = \"arithmetic\"\n[policy]\nkind = \"best\"\n",
-            "best",
-        ),
+        ("name = \"x\"\n[task]\nkind = \"arithmetic\"\n[policy]\nkind = \"best\"\n", "best"),
         ("name = \"x\"\n[task]\nkind = \"arithmetic\"\n[student]\nmodel = \"nowhere\"\n", "nowhere"),
         ("name = \"x\"\n[task]\nkind = \"arithmetic\"\n[student]\ndevice = \"gpu\"\n", "`student.device`"),
     ];

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::gym::budget::Plateau;
+use crate::gym::skill_forest::ActionError;
 use crate::gym::statistics::Estimate;
 
 fn rules(iterations: u32) -> EpisodeRules {
@@ -235,4 +237,154 @@ fn replaying_the_events_rebuilds_the_state() {
     }
     assert_eq!(replayed, live);
     assert_eq!(live.selected, Some(2));
+}
+
+#[test]
+fn every_limit_ends_the_run_and_says_so() {
+    let limited = |change: fn(&mut Budget)| {
+        let mut rules = rules(9);
+        change(&mut rules.budget);
+        let mut episode = Episode::new(rules);
+        let mut effects = command(&mut episode, Command::Run);
+        let accuracies: BTreeMap<u32, f64> = [(0, 0.1), (1, 0.3), (2, 0.35), (3, 0.34), (4, 0.35)].into();
+        while let Some(Effect::Perform { work, .. }) = effects.pop() {
+            let fact = match fact(work, &accuracies) {
+                Fact::Generated { count, .. } => Fact::Generated { count, teacher_tokens: 70 },
+                fact => fact,
+            };
+            effects = episode.handle(Event::Completed { fact, elapsed_ms: 10 });
+        }
+        (episode.iterations.len() as u32 - 1, episode.limit.unwrap())
+    };
+    assert_eq!(limited(|_| ()), (9, Limit::Iterations));
+    assert_eq!(limited(|b| b.training_data = Some(25)), (3, Limit::TrainingData));
+    assert_eq!(limited(|b| b.tokens = Some(140)), (2, Limit::Tokens));
+    assert_eq!(limited(|b| b.time_ms = Some(120)), (3, Limit::Time));
+    assert_eq!(limited(|b| b.plateau = Some(Plateau { patience: 2, gain: 0.0 })), (4, Limit::Plateau));
+    assert_eq!(limited(|b| b.plateau = Some(Plateau { patience: 1, gain: 0.1 })), (2, Limit::Plateau));
+}
+
+#[test]
+fn a_finished_run_goes_on_when_its_limits_allow_it() {
+    let mut episode = Episode::new(rules(1));
+    let effects = command(&mut episode, Command::Run);
+    drive(&mut episode, effects, &[(0, 0.4), (1, 0.6), (2, 0.7)]);
+    assert_eq!(episode.allows(&Command::Run), Err(Refusal::Finished));
+    let extend = |iterations| Command::Extend { budget: Budget { iterations, ..Budget::default() } };
+    assert!(matches!(episode.allows(&extend(1)), Err(Refusal::Spent(_))));
+    assert_eq!(episode.allows(&extend(2)), Ok(()));
+    command(&mut episode, extend(2));
+    assert_eq!((episode.selected, &episode.halt), (None, &Some(Halt::Asked)));
+    let effects = command(&mut episode, Command::Run);
+    let works = drive(&mut episode, effects, &[(2, 0.7)]);
+    assert_eq!((works[0].as_str(), works.last().unwrap().as_str()), ("2.0:plan", "2.0:evaluate-test"));
+    assert_eq!(episode.selected, Some(2));
+}
+
+#[test]
+fn gates_come_and_go_while_the_run_lasts() {
+    let mut episode = Episode::new(rules(2));
+    command(&mut episode, Command::Gate { phase: Phase::Check, wait: true });
+    let effects = command(&mut episode, Command::Run);
+    drive(&mut episode, effects, &[]);
+    assert_eq!(episode.halt, Some(Halt::Gate { phase: Phase::Check }));
+    command(&mut episode, Command::Gate { phase: Phase::Check, wait: false });
+    let effects = command(&mut episode, Command::Run);
+    drive(&mut episode, effects, &[]);
+    assert_eq!(episode.halt, Some(Halt::Finished));
+}
+
+/// An episode at the gate between plan and generate, with a forest of one skill and two subskills.
+fn planned() -> Episode {
+    let mut episode = Episode::new(EpisodeRules { gates: [Phase::Generate].into(), ..rules(1) });
+    let mut effects = command(&mut episode, Command::Run);
+    while let Some(Effect::Perform { work, .. }) = effects.pop() {
+        let mut fact = fact(work, &BTreeMap::new());
+        match &mut fact {
+            Fact::Evaluated { report } => {
+                let (skill, accuracy, subskills) = ("s".into(), report.overall, BTreeMap::new());
+                report.skills.push(crate::gym::report::SkillReport { skill, accuracy, subskills });
+            }
+            Fact::Planned { plan, forest } => {
+                *forest = SkillForest::new(["s"]);
+                let explore = crate::gym::plan::Action::Explore { new_subskills: 2, data_per_subskill: 5 };
+                forest.apply("s", &explore, &["a".into(), "b".into()]).unwrap();
+                plan.allocations = forest.allocations();
+            }
+            _ => {}
+        }
+        effects = episode.handle(Event::completed(fact));
+    }
+    assert_eq!(episode.halt, Some(Halt::Gate { phase: Phase::Generate }));
+    episode
+}
+
+fn allocation(subskill: &str, count: u32) -> crate::gym::plan::Allocation {
+    crate::gym::plan::Allocation { skill: "s".into(), subskill: subskill.into(), count, shown: Vec::new() }
+}
+
+#[test]
+fn a_person_changes_the_plan_at_its_gate() {
+    let mut episode = planned();
+    let wrong = Command::Allocate { allocations: vec![allocation("c", 1)] };
+    assert!(matches!(episode.allows(&wrong), Err(Refusal::Action(ActionError::UnknownSubskill { .. }))));
+    let twice = Command::Allocate { allocations: vec![allocation("a", 1), allocation("a", 2)] };
+    assert!(matches!(episode.allows(&twice), Err(Refusal::Action(ActionError::DuplicateSubskill { .. }))));
+    let right = Command::Allocate { allocations: vec![allocation("b", 9)] };
+    assert_eq!(episode.allows(&right), Ok(()));
+    command(&mut episode, right.clone());
+    let plan = &episode.iterations[1].plans[0];
+    assert_eq!((plan.allocations.as_slice(), plan.edited), (&[allocation("b", 9)][..], true));
+    assert_eq!(episode.forest.allocations(), plan.allocations);
+    command(&mut episode, Command::Run);
+    assert_eq!(episode.allows(&right), Err(Refusal::Running("generate")));
+}
+
+#[test]
+fn a_person_acts_in_place_of_the_policy() {
+    let mut episode = planned();
+    let act = |skill: &str, new_subskills| {
+        let action = crate::gym::plan::Action::Explore { new_subskills, data_per_subskill: 1 };
+        Command::Act { actions: vec![SkillAction { skill: skill.into(), action }] }
+    };
+    assert!(matches!(episode.allows(&act("t", 1)), Err(Refusal::Action(ActionError::UnknownSkill(_)))));
+    assert_eq!(episode.allows(&act("s", 1)), Ok(()));
+    command(&mut episode, act("s", 1));
+    assert_eq!(episode.work.unwrap().phase, Phase::Plan);
+    assert!(episode.acting.is_some() && episode.iterations[1].plans.is_empty());
+    assert_eq!(episode.forest, SkillForest::default());
+    let list = EpisodeRules { environment: EnvironmentKind::SkillList, ..rules(1) };
+    let mut other = planned();
+    other.rules = list;
+    assert_eq!(other.allows(&act("s", 1)), Err(Refusal::NoForest));
+}
+
+#[test]
+fn a_review_corrects_the_counts_of_checked_rounds_only() {
+    let mut episode = Episode::new(EpisodeRules { gates: [Phase::Check, Phase::Train].into(), ..rules(1) });
+    let review = |accepted| Event::Reviewed {
+        selection: DataSelection::default(),
+        edit: DatumEdit::Accept,
+        data: 1,
+        counts: vec![ReviewCount {
+            iteration: 1,
+            round: 0,
+            skill: "s".into(),
+            subskill: "a".into(),
+            accepted,
+            rejected: -accepted,
+        }],
+    };
+    let effects = command(&mut episode, Command::Run);
+    drive(&mut episode, effects, &[]);
+    episode.handle(review(1));
+    assert_eq!(episode.iterations[1].accepted, 0);
+    let effects = command(&mut episode, Command::Run);
+    drive(&mut episode, effects, &[]);
+    episode.handle(review(1));
+    assert_eq!((episode.iterations[1].accepted, episode.iterations[1].rejected), (11, 0));
+    let asked = Command::Review { selection: DataSelection::default(), edit: DatumEdit::Reject };
+    assert_eq!(episode.allows(&asked), Ok(()));
+    command(&mut episode, Command::Run);
+    assert_eq!(episode.allows(&asked), Err(Refusal::Running("train")));
 }

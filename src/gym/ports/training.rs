@@ -44,6 +44,22 @@ pub struct TrainingSettings {
     pub max_length: u32,
 }
 
+impl Default for TrainingSettings {
+    /// The house's LoRA: rank 16, alpha 32, all linear layers, 1e-4, 3 epochs.
+    fn default() -> Self {
+        Self {
+            method: TrainingMethod::Lora { rank: 16, alpha: 32.0 },
+            learning_rate: 1e-4,
+            epochs: 3,
+            batch_size: 16,
+            warmup: 0.1,
+            weight_decay: 0.0,
+            clip: 1.0,
+            max_length: 1024,
+        }
+    }
+}
+
 /// One training: from a checkpoint, on examples, into a folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingOrder {

@@ -1,0 +1,110 @@
+//! Every environment and every domain, headless, with scripted models: store, resume, images.
+
+use dataenvgym::gym::datum::Verdict;
+use dataenvgym::gym::episode::Halt;
+use dataenvgym::gym::instance::Domain;
+use dataenvgym::gym::ports::Ledger;
+use dataenvgym::store::{Store, read_artifact};
+
+use crate::home::{Home, episode, outcome, wait_for};
+
+/// A configuration of a taught run on a scripted world.
+fn configuration(home: &Home, domain: Domain, environment: &str, policy: &str, rest: &str) -> String {
+    let name = format!("{}-{}.toml", domain.as_str(), environment.len());
+    let path = home.path(&name);
+    let text = format!(
+        "name = \"scripted\"\n\
+         [task]\nkind = \"scripted\"\ndomain = \"{}\"\nskills = 3\nper_skill = 6\n\
+         [environment]\n{environment}\n\
+         [policy]\n{policy}\n\
+         [engine]\nkind = \"taught\"\ndata_per_question = 4\n\
+         [teacher]\nmodel = \"scripted\"\nworkers = 1\n\
+         [student]\nmodel = \"scripted\"\nworkers = 1\n\
+         {rest}",
+        domain.as_str()
+    );
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+const TREE: (&str, &str) = (
+    "kind = \"skill_tree\"",
+    "kind = \"alternating\"\nexplore = { new_subskills = 1, data_per_subskill = 6 }",
+);
+const LIST: (&str, &str) =
+    ("kind = \"skill_list\"", "kind = \"hypotheses\"\nhypotheses = 2\nspecifications = 3\nshown = 2");
+const OPEN: (&str, &str) =
+    ("kind = \"open_ended\"", "kind = \"errors\"\ndata = 10\ndata_per_question = 4\nshown = 2");
+
+#[test]
+fn each_domain_goes_around_and_its_images_are_kept() {
+    let home = Home::new();
+    for domain in Domain::ALL {
+        let rest = "[episode]\niterations = 2\nrounds = 2\n";
+        let config = configuration(&home, domain, TREE.0, TREE.1, rest);
+        let name = domain.as_str();
+        home.stdout(&["run", "--config", &config, "--headless", "--name", name]);
+        let folder = home.run_folder(name);
+        let store = Store::open(&folder).unwrap();
+        let data = store.data().unwrap();
+        // Explore in the first round of an iteration, nothing in the second.
+        assert_eq!(data.len(), 3 * 6 * 2, "{name}");
+        assert!(
+            data.iter().all(|d| d.verdict == Verdict::Accepted && d.datum.provenance.teacher_call.is_some())
+        );
+        let pictures = data.iter().flat_map(|d| &d.datum.images).map(|i| read_artifact(&folder, i).unwrap());
+        let expected = if domain == Domain::VisualQuestionAnswering { data.len() } else { 0 };
+        assert_eq!(pictures.filter(|bytes| bytes.starts_with(b"\x89PNG")).count(), expected);
+    }
+}
+
+#[test]
+fn lists_of_errors_with_and_without_the_state() {
+    let home = Home::new();
+    for (n, (environment, policy)) in [LIST, OPEN].into_iter().enumerate() {
+        for state in ["with", "none"] {
+            let environment = format!("{environment}\nstate = \"{state}\"");
+            let rest = "[episode]\niterations = 2\n";
+            let config = configuration(&home, Domain::Mathematics, &environment, policy, rest);
+            let name = format!("{state}-{n}");
+            home.stdout(&["run", "--config", &config, "--headless", "--name", &name]);
+            let folder = home.run_folder(&name);
+            let episode = episode(&folder).unwrap();
+            assert_eq!(episode.halt, Some(Halt::Finished));
+            let plan = &episode.iterations[1].plans[0];
+            let shown: Vec<&String> = plan.allocations.iter().flat_map(|a| &a.shown).collect();
+            let part = if state == "with" { "validation-" } else { "pool-" };
+            assert!(!shown.is_empty() && shown.iter().all(|id| id.starts_with(part)), "{name}: {shown:?}");
+            let data = Store::open(&folder).unwrap().data().unwrap();
+            assert!(data.iter().all(|d| !d.datum.skill.is_empty() && !d.datum.subskill.is_empty()));
+            assert!(data.iter().all(|d| !d.datum.provenance.source_errors.is_empty()));
+        }
+    }
+}
+
+#[test]
+fn a_teacher_that_fails_and_writes_badly_changes_nothing_but_the_yield() {
+    let home = Home::new();
+    let faults = "script = { failing = 0.05, malformed = 0.2, truncated = 0.2, repeated = 0.1 }\n";
+    let config = configuration(&home, Domain::ToolUse, TREE.0, TREE.1, "");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[teacher]\n", &format!("[teacher]\n{faults}"));
+    std::fs::write(&config, format!("{text}[episode]\niterations = 2\nretries = 20\n")).unwrap();
+    for name in ["a", "b"] {
+        home.stdout(&["run", "--config", &config, "--headless", "--name", name]);
+    }
+    let [a, b] = ["a", "b"].map(|name| outcome(&home.run_folder(name)));
+    assert_eq!(a, b);
+    assert!(!a.data.is_empty() && a.data.len() < 36, "{}", a.data.len());
+}
+
+#[test]
+fn a_gate_holds_a_detached_run_until_a_command() {
+    let home = Home::new();
+    let rest = "[episode]\niterations = 1\ngates = [\"train\"]\n";
+    let config = configuration(&home, Domain::Programming, TREE.0, TREE.1, rest);
+    home.stdout(&["run", "--config", &config]);
+    let folder = home.run_folder("scripted");
+    wait_for("the gate", || matches!(episode(&folder)?.halt, Some(Halt::Gate { .. })).then_some(()));
+    home.stdout(&["run", "--name", "scripted"]);
+}
