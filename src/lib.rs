@@ -8,6 +8,7 @@ pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod environments;
+pub mod faults;
 pub mod gym;
 pub mod models;
 pub mod probes;

@@ -7,6 +7,7 @@ pub mod embedded;
 pub mod folder;
 #[cfg(feature = "mistralrs")]
 pub mod mistral;
+pub mod random;
 pub mod sampler;
 pub mod scripted;
 

@@ -21,6 +21,7 @@ pub use student::ScriptedStudent;
 pub use teacher::{ScriptedTeacher, TeacherScript};
 pub use trainer::ScriptedTrainer;
 
+use crate::faults;
 use crate::gym::ports::{Checkpoint, PortError};
 use crate::gym::rng::CounterRng;
 
@@ -104,11 +105,14 @@ fn write(folder: &Path, learned: Learned) -> io::Result<()> {
     let unfinished = folder.with_extension("unfinished");
     fs::create_dir_all(&unfinished)?;
     fs::write(unfinished.join(FILE), serde_json::to_vec(&learned)?)?;
+    faults::point("checkpoint.rename.before");
     // A kill between this rename and the journal leaves a folder behind: the repeated training replaces it.
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
-    fs::rename(unfinished, folder)
+    fs::rename(unfinished, folder)?;
+    faults::point("checkpoint.rename.after");
+    Ok(())
 }
 
 fn fault(file: &Path, error: &io::Error) -> PortError {

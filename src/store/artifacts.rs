@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use crate::faults;
 use crate::gym::instance::ImageRef;
 
 /// Name of the folder in a run folder.
@@ -48,7 +49,9 @@ pub(super) fn put(
         let mut file = File::create(&unfinished)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        faults::point("artifact.rename.before");
         fs::rename(&unfinished, &path)?;
+        faults::point("artifact.rename.after");
         File::open(run.join(FOLDER))?.sync_all()
     };
     write().map_err(|source| StoreError::Io { path: path.clone(), source })?;

@@ -1,6 +1,9 @@
 //! The whole circle on real models: the embedded student behind mistral.rs, our trainer.
 
 use dataenvgym::gym::episode::Halt;
+use dataenvgym::gym::ports::{ChatModel, ChatRequest, Checkpoint, Device, Sampling, Student};
+use dataenvgym::models::mistral::MistralStudent;
+use dataenvgym::models::random::{self, Shape};
 
 use crate::home::{Home, episode, outcome};
 
@@ -45,4 +48,76 @@ fn the_circle_turns_on_real_models_and_nothing_is_printed_by_the_workers() {
             assert!(file == "runner.log" || text.is_empty(), "{file}: {text}");
         }
     }
+}
+
+/// A tokenizer of a real model, where the machine has one.
+fn real_tokenizer() -> Option<std::path::PathBuf> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data/tokenizers/gpt2/tokenizer.json");
+    let found = path.exists();
+    if !found {
+        println!("skipped: there is no {}", path.display());
+    }
+    found.then_some(path)
+}
+
+#[test]
+fn a_teacher_without_sense_obeys_the_schema_and_its_seed() {
+    let Some(tokenizer) = real_tokenizer() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let shape = Shape {
+        vocabulary: 50_304,
+        hidden: 32,
+        intermediate: 64,
+        layers: 2,
+        heads: 2,
+        kv_heads: 1,
+        head: 16,
+        context: 1024,
+    };
+    random::write(folder.path(), &shape, &tokenizer, "<|endoftext|>", 1).unwrap();
+    let schema = serde_json::json!({
+        "type": "object",
+        "properties": {"data": {"type": "array", "minItems": 2, "maxItems": 2, "items": {
+            "type": "object",
+            "properties": {
+                "question": {"type": "string", "minLength": 1, "maxLength": 20},
+                "answer": {"type": "string", "minLength": 1, "maxLength": 8},
+            },
+            "required": ["question", "answer"],
+            "additionalProperties": false,
+        }}},
+        "required": ["data"],
+        "additionalProperties": false,
+    });
+    let request = |n: u64| ChatRequest {
+        schema: Some(schema.clone()),
+        ..ChatRequest::text(
+            format!("Write two exercises about topic {n}."),
+            Sampling::Sampled { temperature: 1.0, top_p: 0.95, seed: n },
+            300,
+        )
+    };
+    let mut teacher = MistralStudent::new(Device::Cpu, 1).unwrap();
+    teacher.refresh(&Checkpoint::Full { folder: folder.path().to_owned() }).unwrap();
+    let mut answers = |order: Vec<u64>| {
+        let requests: Vec<ChatRequest> = order.iter().map(|&n| request(n)).collect();
+        let mut texts = std::collections::BTreeMap::new();
+        teacher
+            .answer(&requests, &mut |index, reply| {
+                texts.insert(order[index], reply);
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        texts
+    };
+    let forward = answers((0..10).collect());
+    for reply in forward.values() {
+        let value: serde_json::Value =
+            serde_json::from_str(&reply.text).unwrap_or_else(|e| panic!("{e}: {reply:?}"));
+        assert_eq!(value["data"].as_array().unwrap().len(), 2, "{reply:?}");
+        assert!(reply.tokens < 300 && reply.prompt_tokens > 5);
+    }
+    assert_ne!(forward[&0].text, forward[&1].text);
+    assert_eq!(forward, answers((0..10).rev().collect()));
 }

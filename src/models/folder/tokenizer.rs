@@ -14,6 +14,7 @@ use super::{FolderError, object};
 pub struct Tokens {
     tokenizer: Tokenizer,
     special: Vec<u32>,
+    count: usize,
 }
 
 impl Tokens {
@@ -23,6 +24,11 @@ impl Tokens {
     /// What the library said.
     pub fn decode(&self, tokens: &[u32]) -> Result<String, String> {
         self.tokenizer.decode(tokens, true).map_err(|error| error.to_string())
+    }
+
+    /// One more than the largest token. The model's rows beyond it are padding and mean nothing.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// Whether a token is special: a marker of the format and no text.
@@ -59,7 +65,7 @@ pub(super) fn check(folder: &Path, config: &ModelConfig) -> Result<Tokens, Folde
     if generation.exists() {
         object(&generation)?;
     }
-    Ok(Tokens { tokenizer, special })
+    Ok(Tokens { tokenizer, special, count: largest + 1 })
 }
 
 fn check_template(folder: &Path) -> Result<(), FolderError> {

@@ -16,12 +16,19 @@ use crate::models::sampler;
 pub(super) struct Chooser {
     sampling: Sampling,
     prompt_tokens: usize,
+    /// Tokens of the tokenizer; further rows of the model are padding.
+    known: usize,
     chosen: Mutex<Vec<u32>>,
 }
 
 impl Chooser {
-    pub(super) fn new(sampling: Sampling, prompt_tokens: usize) -> Self {
-        Self { sampling, prompt_tokens, chosen: Mutex::new(Vec::new()) }
+    pub(super) fn new(sampling: Sampling, prompt_tokens: usize, known: usize) -> Self {
+        Self { sampling, prompt_tokens, known, chosen: Mutex::new(Vec::new()) }
+    }
+
+    /// The token chosen last.
+    pub(super) fn last(&self) -> Option<u32> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).last().copied()
     }
 
     /// The tokens chosen so far, the end token included.
@@ -38,7 +45,7 @@ impl CustomLogitsProcessor for Chooser {
             .len()
             .checked_sub(self.prompt_tokens)
             .ok_or_else(|| Error::Msg("the engine cut the prompt".to_owned()))?;
-        let token = sampler::choose(&row, self.sampling, position as u64)
+        let token = sampler::choose(&row[..self.known.min(row.len())], self.sampling, position as u64)
             .map_err(|error| Error::Msg(error.to_string()))?;
         {
             let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);

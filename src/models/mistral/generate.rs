@@ -11,6 +11,7 @@ use mistralrs::{
     Constraint, Model, NormalRequest, Request, RequestMessage, Response, SamplingParams, TextMessageRole,
     TextMessages,
 };
+use serde_json::Value;
 use tokio::sync::mpsc::channel;
 use tokio::task::JoinSet;
 
@@ -54,10 +55,8 @@ impl Loaded {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        if request.schema.is_some() || !request.images.is_empty() {
-            return Err(PortError::fatal(
-                "the local models of this version answer text with text: no JSON schema, no images",
-            ));
+        if !request.images.is_empty() {
+            return Err(PortError::fatal("the local text models of this version cannot see images"));
         }
         let prompt = self.render(&request.prompt).await?;
         let room = self.context.saturating_sub(prompt.len());
@@ -71,7 +70,7 @@ impl Loaded {
         }
         let limit = room.min(request.max_tokens.max(1) as usize);
         let prompt_tokens = prompt.len() as u32;
-        let chooser = Arc::new(Chooser::new(request.sampling, prompt.len()));
+        let chooser = Arc::new(Chooser::new(request.sampling, prompt.len(), self.tokens.count()));
         // Room for every message, so that the engine never waits for us.
         let (sender, mut stream) = channel(limit + 8);
         let id = self.model.inner().next_request_id();
@@ -83,7 +82,7 @@ impl Loaded {
             response: sender,
             return_logprobs: false,
             is_streaming: true,
-            constraint: Constraint::None,
+            constraint: request.schema.as_ref().map_or(Constraint::None, constraint),
             suffix: None,
             tools: None,
             tool_choice: None,
@@ -110,6 +109,12 @@ impl Loaded {
                     return Err(PortError::fatal(format!("the model failed on a prompt: {what}")));
                 }
                 _ => {}
+            }
+            // A finished grammar forces an end token of its own choice, which the model may not know as one:
+            // it would be forced again up to the limit.
+            if request.schema.is_some() && chooser.last().is_some_and(|token| self.tokens.is_special(token)) {
+                finish = Some("stop".to_owned());
+                break;
             }
             if stop.load(Ordering::Relaxed) {
                 // Dropping a stream is safe: the engine ends the sequence at its next token.
@@ -138,8 +143,19 @@ impl Loaded {
     }
 }
 
+/// The schema as the grammar engine takes it. Without the hint a weak model writes white space for ever.
+fn constraint(schema: &Value) -> Constraint {
+    let mut schema = schema.clone();
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("x-guidance".to_owned(), serde_json::json!({"whitespace_flexible": false}));
+    }
+    Constraint::JsonSchema(schema)
+}
+
 fn broken(what: &str) -> PortError {
-    PortError::transient(format!("the student's engine stopped: {what}. Its log says more"))
+    // What follows the first line is the library's own trace.
+    let what = what.lines().next().unwrap_or_default();
+    PortError::transient(format!("the model's engine stopped: {what}. Its log says more"))
 }
 
 /// Answers every request in order with at most `in_flight` at work; hands answers over as they come.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::falls;
+use crate::faults;
 use crate::gym::ports::{
     BatchTest, ChatModel, ChatReply, ChatRequest, Checkpoint, PortError, ReplySink, Sampling, Student,
 };
@@ -122,6 +123,7 @@ impl ChatModel for ScriptedTeacher {
             if fails && self.attempted.insert(request.prompt.clone()) {
                 return Err(PortError::transient("the scripted teacher fails, as its script says"));
             }
+            faults::point("teacher.answered");
             if sink(index, self.reply(request)).is_break() {
                 break;
             }

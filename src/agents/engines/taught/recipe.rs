@@ -64,11 +64,13 @@ impl Recipe {
 
     /// The JSON schema of an answer with `count` entries.
     pub(super) fn schema(&self, count: u32) -> Value {
-        let text = json!({"type": "string", "minLength": 1});
-        let mut fields = json!({"question": text, "reasoning": {"type": "string"}, "answer": text});
+        // Every text is bounded: a weak model would write one for ever.
+        let text = |longest: u32| json!({"type": "string", "minLength": 1, "maxLength": longest});
+        let reasoning = json!({"type": "string", "maxLength": 2000});
+        let mut fields = json!({"question": text(1000), "reasoning": reasoning, "answer": text(1000)});
         let mut required = vec!["question", "reasoning", "answer"];
         if self.domain == Domain::VisualQuestionAnswering {
-            fields["image"] = text;
+            fields["image"] = text(500);
             required.push("image");
         }
         json!({

@@ -1,0 +1,133 @@
+//! Model folders with random weights in the shape of a real family: for tests and measurements of loading,
+//! generation, memory and speed. What such a model writes means nothing.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use half::bf16;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
+
+use crate::gym::rng::CounterRng;
+
+/// The shape of a Qwen3 decoder with tied embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of the embedding; at least as many as the tokenizer has.
+    pub vocabulary: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Width inside the feed-forward part.
+    pub intermediate: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head: usize,
+    /// Context in tokens.
+    pub context: usize,
+}
+
+/// A chat template of plain words, for tokenizers without tokens for roles.
+const TEMPLATE: &str = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n\
+    {% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+
+/// Writes the folder: weights drawn from the seed in bf16, the tokenizer of `tokenizer` (a `tokenizer.json`
+/// whose end token is `end`).
+///
+/// # Errors
+/// When a file cannot be read or written, or the tokenizer does not have the end token.
+pub fn write(folder: &Path, shape: &Shape, tokenizer: &Path, end: &str, seed: u64) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::copy(tokenizer, folder.join("tokenizer.json"))?;
+    let known = tokenizers::Tokenizer::from_file(tokenizer).map_err(io::Error::other)?;
+    let id = known
+        .token_to_id(end)
+        .ok_or_else(|| io::Error::other(format!("{}: there is no token `{end}`", tokenizer.display())))?;
+    let json = |name: &str, value: serde_json::Value| fs::write(folder.join(name), value.to_string());
+    json(
+        "tokenizer_config.json",
+        json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "chat_template": TEMPLATE,
+            "eos_token": end,
+            "model_max_length": shape.context,
+        }),
+    )?;
+    json("generation_config.json", json!({"eos_token_id": id}))?;
+    json(
+        "config.json",
+        json!({
+            "architectures": ["Qwen3ForCausalLM"],
+            "model_type": "qwen3",
+            "vocab_size": shape.vocabulary,
+            "hidden_size": shape.hidden,
+            "intermediate_size": shape.intermediate,
+            "num_hidden_layers": shape.layers,
+            "num_attention_heads": shape.heads,
+            "num_key_value_heads": shape.kv_heads,
+            "head_dim": shape.head,
+            "max_position_embeddings": shape.context,
+            "rms_norm_eps": 1e-6,
+            "rope_theta": 1e6,
+            "hidden_act": "silu",
+            "tie_word_embeddings": true,
+            "attention_bias": false,
+            "use_sliding_window": false,
+            "sliding_window": null,
+            "max_window_layers": shape.layers,
+            "torch_dtype": "bfloat16",
+            "eos_token_id": id,
+        }),
+    )?;
+    weights(&folder.join("model.safetensors"), shape, seed)
+}
+
+fn weights(file: &Path, shape: &Shape, seed: u64) -> io::Result<()> {
+    let mut shapes: Vec<(String, Vec<usize>)> =
+        vec![("model.embed_tokens.weight".to_owned(), vec![shape.vocabulary, shape.hidden])];
+    let (queries, keys) = (shape.heads * shape.head, shape.kv_heads * shape.head);
+    for layer in 0..shape.layers {
+        let mut add = |name: &str, size: &[usize]| {
+            shapes.push((format!("model.layers.{layer}.{name}.weight"), size.to_vec()));
+        };
+        add("input_layernorm", &[shape.hidden]);
+        add("self_attn.q_proj", &[queries, shape.hidden]);
+        add("self_attn.k_proj", &[keys, shape.hidden]);
+        add("self_attn.v_proj", &[keys, shape.hidden]);
+        add("self_attn.o_proj", &[shape.hidden, queries]);
+        add("self_attn.q_norm", &[shape.head]);
+        add("self_attn.k_norm", &[shape.head]);
+        add("post_attention_layernorm", &[shape.hidden]);
+        add("mlp.gate_proj", &[shape.intermediate, shape.hidden]);
+        add("mlp.up_proj", &[shape.intermediate, shape.hidden]);
+        add("mlp.down_proj", &[shape.hidden, shape.intermediate]);
+    }
+    shapes.push(("model.norm.weight".to_owned(), vec![shape.hidden]));
+    let drawn: Vec<(String, Vec<usize>, Vec<u8>)> =
+        shapes.into_iter().map(|(name, size)| drawn(name, size, seed)).collect();
+    let views: io::Result<HashMap<&str, TensorView<'_>>> = drawn
+        .iter()
+        .map(|(name, size, bytes)| {
+            let view = TensorView::new(Dtype::BF16, size.clone(), bytes).map_err(io::Error::other)?;
+            Ok((name.as_str(), view))
+        })
+        .collect();
+    safetensors::serialize_to_file(views?, None, file).map_err(io::Error::other)
+}
+
+/// Norms are one; the rest is uniform with the deviation 0.02.
+fn drawn(name: String, size: Vec<usize>, seed: u64) -> (String, Vec<usize>, Vec<u8>) {
+    let count: usize = size.iter().product();
+    let mut rng = CounterRng::keyed(seed, &name);
+    let spread = 0.02 * 12_f32.sqrt();
+    let norm = size.len() == 1;
+    let value = |rng: &mut CounterRng| if norm { 1.0 } else { (rng.unit() as f32 - 0.5) * spread };
+    let bytes = (0..count).flat_map(|_| bf16::from_f32(value(&mut rng)).to_le_bytes()).collect();
+    (name, size, bytes)
+}
