@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 use sha2::{Digest, Sha256};
 
+use super::{BenchError, Figure, Sink};
 use crate::faults;
 use crate::gym::episode::Episode;
 use crate::gym::instance::Split;
@@ -83,19 +83,47 @@ struct Bench {
     time: Duration,
 }
 
+/// Measures and hands the figures over.
+///
+/// # Errors
+/// As [`sweep_all`].
+pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<(), BenchError> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let findings = sweep_all(program, 1, random, threads)?;
+    let conditions = format!(
+        "a run of 2 iterations of 2 rounds with images; {} fail points, each at every passing; {}",
+        findings.names.len(),
+        if findings.differing.is_empty() { "no run differs".to_owned() } else { findings.differing.join(", ") },
+    );
+    let mut say = |name: &str, value: f64, unit: &'static str| {
+        let (figure, conditions) = (format!("resume.{name}"), conditions.clone());
+        sink(Figure { figure, value, unit, peer: None, ratio: None, conditions });
+    };
+    say("kill_points", findings.kill_points as f64, "kills");
+    say("random_kills", findings.random_kills as f64, "kills");
+    say("differing_end_states", findings.differing.len() as f64, "runs");
+    say("repeated_calls_max", findings.repeated_calls_max as f64, "calls");
+    Ok(())
+}
+
 /// Kills runs of `program` at every `stride`-th passing of the fail points and at `random` instants.
 ///
 /// # Errors
 /// When the unharmed run does not finish, or a run cannot be started at all.
-pub fn resume(program: &Path, stride: u64, random: u64, threads: usize) -> Result<Findings> {
-    let home = tempfile_folder()?;
+pub fn sweep_all(
+    program: &Path,
+    stride: u64,
+    random: u64,
+    threads: usize,
+) -> Result<Findings, BenchError> {
+    let home = temporary_folder()?;
     let result = sweep(program, &home, stride, random, threads);
-    std::fs::remove_dir_all(&home).wrap_err_with(|| format!("removing {}", home.display()))?;
+    std::fs::remove_dir_all(&home).map_err(io(&home))?;
     result
 }
 
-fn sweep(program: &Path, home: &Path, stride: u64, random: u64, threads: usize) -> Result<Findings> {
-    std::fs::write(home.join("resume.toml"), CONFIGURATION)?;
+fn sweep(program: &Path, home: &Path, stride: u64, random: u64, threads: usize) -> Result<Findings, BenchError> {
+    std::fs::write(home.join("resume.toml"), CONFIGURATION).map_err(io(home))?;
     let mut bench = Bench {
         program: program.to_owned(),
         home: home.to_owned(),
@@ -104,7 +132,7 @@ fn sweep(program: &Path, home: &Path, stride: u64, random: u64, threads: usize) 
         time: Duration::ZERO,
     };
     let began = Instant::now();
-    bench.go("unharmed", None)?.wait()?;
+    bench.go("unharmed", None)?.wait().map_err(io(program))?;
     bench.time = began.elapsed();
     bench.expected = end_state(&bench.folder("unharmed"))?;
     let passed = bench.passed("unharmed")?;
@@ -168,19 +196,20 @@ impl Bench {
     }
 
     /// Starts the run headless, new or resumed.
-    fn go(&self, name: &str, fault: Option<String>) -> Result<std::process::Child> {
+    fn go(&self, name: &str, fault: Option<String>) -> Result<Child, BenchError> {
         let mut command = Command::new(&self.program);
         command.args(["run", "--headless", "--name", name, "--config"]).arg(self.home.join("resume.toml"));
         command.env_clear().env("HOME", &self.home).env("DATAENVGYM_RUNS_DIR", self.home.join("runs"));
         command.env("DATAENVGYM_FAULT_LOG", self.log(name));
         command.envs(fault.map(|fault| ("DATAENVGYM_FAULT", fault)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().wrap_err_with(|| format!("cannot start {}", self.program.display()))
+        command.spawn().map_err(io(&self.program))
     }
 
     /// How often each point was passed in a run, over all its processes.
-    fn passed(&self, name: &str) -> Result<BTreeMap<String, u64>> {
-        let text = std::fs::read_to_string(self.log(name))?;
+    fn passed(&self, name: &str) -> Result<BTreeMap<String, u64>, BenchError> {
+        let log = self.log(name);
+        let text = std::fs::read_to_string(&log).map_err(io(&log))?;
         let mut passed: BTreeMap<String, u64> = BTreeMap::new();
         for line in text.lines() {
             *passed.entry(line.to_owned()).or_default() += 1;
@@ -189,29 +218,33 @@ impl Bench {
     }
 
     /// Kills a run, resumes it, and says whether it came to the same and how many answers were given twice.
-    fn harmed(&self, kill: &Kill) -> Result<(bool, u64)> {
+    fn harmed(&self, kill: &Kill) -> Result<(bool, u64), BenchError> {
         let name = match kill {
             Kill::Point(point, n) => format!("{point}-{n}"),
             Kill::Random(share) => format!("random-{:09}", (share * 1e9) as u64),
         };
         match kill {
-            Kill::Point(point, n) => drop(self.go(&name, Some(format!("{point}:{n}")))?.wait()?),
+            Kill::Point(point, n) => {
+                let mut child = self.go(&name, Some(format!("{point}:{n}")))?;
+                child.wait().map_err(io(&self.program))?;
+            }
             Kill::Random(share) => {
                 let mut child = self.go(&name, None)?;
                 std::thread::sleep(self.time.mul_f64(*share));
                 // It may have ended already.
                 let _ = child.kill();
-                child.wait()?;
+                child.wait().map_err(io(&self.program))?;
             }
         }
         // A worker that died paused the run; one start more continues it.
-        if !self.go(&name, None)?.wait()?.success() {
-            return Err(eyre!("the run killed at {kill:?} did not finish when it was resumed"));
+        if !self.go(&name, None)?.wait().map_err(io(&self.program))?.success() {
+            return Err(BenchError::Unfinished(format!("the run killed at {kill:?}")));
         }
         let same = end_state(&self.folder(&name))? == self.expected;
         let answers = self.passed(&name)?.get(ANSWERED).copied().unwrap_or(0);
-        std::fs::remove_dir_all(self.folder(&name))?;
-        std::fs::remove_file(self.log(&name))?;
+        let (folder, log) = (self.folder(&name), self.log(&name));
+        std::fs::remove_dir_all(&folder).map_err(io(&folder))?;
+        std::fs::remove_file(&log).map_err(io(&log))?;
         Ok((same, answers.saturating_sub(self.answers)))
     }
 }
@@ -221,40 +254,49 @@ impl Bench {
 ///
 /// # Errors
 /// When the run cannot be read, or is not finished.
-pub fn end_state(folder: &Path) -> Result<String> {
+pub fn end_state(folder: &Path) -> Result<String, BenchError> {
     let store = Store::open(folder)?;
     let mut episode: Episode = store.replay()?;
     if !episode.finished() {
-        bail!("{} is not finished", folder.display());
+        return Err(BenchError::Unfinished(format!("the run in {}", folder.display())));
     }
     for row in &mut episode.iterations {
         row.elapsed_ms = 0;
     }
     let own = folder.to_string_lossy().into_owned();
     let mut hash = Sha256::new();
-    hash.update(serde_json::to_string(&episode)?.replace(&own, "."));
+    hash.update(text(&episode)?.replace(&own, "."));
     for iteration in 0..episode.iterations.len() as u32 {
         for split in [Split::Validation, Split::Test] {
             let mut predictions = store.predictions(iteration, split)?;
             predictions.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));
-            hash.update(serde_json::to_string(&predictions)?);
+            hash.update(text(&predictions)?);
         }
     }
     for judged in store.data()? {
         if let Some(call) = &judged.datum.provenance.teacher_call {
-            hash.update(serde_json::to_string(&store.teacher_call(call)?)?);
+            hash.update(text(&store.teacher_call(call)?)?);
         }
         for image in &judged.datum.images {
             hash.update(read_artifact(folder, image)?);
         }
-        hash.update(serde_json::to_string(&judged)?);
+        hash.update(text(&judged)?);
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A new folder among the temporary ones.
-fn tempfile_folder() -> Result<PathBuf> {
+fn temporary_folder() -> Result<PathBuf, BenchError> {
     let folder = std::env::temp_dir().join(format!("dataenvgym-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+    std::fs::create_dir_all(&folder).map_err(io(&folder))?;
     Ok(folder)
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> BenchError + '_ {
+    |source| BenchError::Io { what: path.display().to_string(), source }
+}
+
+fn text(record: &impl serde::Serialize) -> Result<String, BenchError> {
+    serde_json::to_string(record)
+        .map_err(|error| BenchError::Io { what: "a record".to_owned(), source: error.into() })
 }

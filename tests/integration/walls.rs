@@ -24,6 +24,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("main", Imports::Everything),
     ("lib", Imports::Everything),
     ("gym", Imports::Only(&[])),
+    ("faults", Imports::Only(&[])),
     // The loop's own rooms, lowest first: each may import those above it in this list.
     ("worlds", Imports::Only(&["gym"])),
     ("tasks", Imports::Only(&["gym", "worlds"])),
@@ -32,14 +33,14 @@ const ROOMS: &[(&str, Imports)] = &[
     ("agents", Imports::Only(&["gym", "worlds", "tasks", "checks", "skills"])),
     ("environments", Imports::Only(&["gym", "worlds", "tasks", "checks", "skills", "agents"])),
     // What touches models and machines.
-    ("models", Imports::Only(&["gym", "worlds"])),
-    ("training", Imports::Only(&["gym", "worlds"])),
+    ("models", Imports::Only(&["gym", "worlds", "faults"])),
+    ("training", Imports::Only(&["gym", "worlds", "faults"])),
     ("sandbox", Imports::Only(&["gym", "worlds"])),
     ("probes", Imports::Only(&["gym", "worlds"])),
     // Processes and what they share.
     ("protocol", Imports::Only(&["gym"])),
     ("config", Imports::Only(&["gym", "agents", "checks"])),
-    ("store", Imports::Only(&["gym"])),
+    ("store", Imports::Only(&["gym", "faults"])),
     ("worker", Imports::Only(&["gym", "protocol", "models", "training", "sandbox", "tasks"])),
     (
         "runner",
