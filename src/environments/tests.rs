@@ -19,6 +19,8 @@ use crate::gym::prediction::FinishReason;
 use crate::skills::ListProposal;
 use crate::tasks::arithmetic::ArithmeticTask;
 
+mod loops;
+
 /// Knows the answers to questions of the skills it was trained on; dies at the `fails_at`-th answer.
 struct Pupil {
     task: Arc<ArithmeticTask>,
