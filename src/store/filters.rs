@@ -96,7 +96,7 @@ impl Selection {
             given.push((Kind::All, ""));
         }
         for (kind, value) in given {
-            match index::term(access, shelf, kind, value)? {
+            match index::sought(access, shelf, kind, value)? {
                 Some(known) if known.total > 0 => terms.push(known),
                 _ => return Ok(Self { terms: Vec::new(), blocks, changed: None, words: None }),
             }
@@ -143,8 +143,8 @@ impl PredictionFilter {
         let blocks = place::blocks(Some(self.iteration), Some(split_number(self.split)));
         let mut selection = Selection::new(access, Shelf::Prediction, &wanted, blocks)?;
         if let Some(other) = self.changed_since {
-            let correct = index::term(access, Shelf::Prediction, Kind::Correct, &yes(true))?;
-            let Some(all) = index::term(access, Shelf::Prediction, Kind::All, "")? else {
+            let correct = index::sought(access, Shelf::Prediction, Kind::Correct, &yes(true))?;
+            let Some(all) = index::sought(access, Shelf::Prediction, Kind::All, "")? else {
                 selection.terms.clear();
                 return Ok(selection);
             };

@@ -70,6 +70,10 @@ pub(super) enum Shelf {
     Datum,
     Prediction,
     TeacherCall,
+    /// Only counted: so that a row that is gone is missed.
+    Timing,
+    /// Only counted, by iteration.
+    TrainingProgress,
 }
 
 impl Shelf {
@@ -78,6 +82,8 @@ impl Shelf {
             Self::Datum => "datum",
             Self::Prediction => "prediction",
             Self::TeacherCall => "teacher_call",
+            Self::Timing => "timing",
+            Self::TrainingProgress => "training_progress",
         }
     }
 }
@@ -98,6 +104,25 @@ pub(super) const SELECT_POSTING: &str =
 fn term_seal(shelf: Shelf, kind: Kind, value: &str, known: Known) -> i64 {
     let names = mix(hash_text(shelf.table()) ^ hash_text(kind.as_str()).rotate_left(21)) ^ hash_text(value);
     mix(mix(names ^ mix(known.id as u64)) ^ known.total as u64) as i64
+}
+
+/// [`term`] for a reader, who must not take a damaged key for a list without records.
+pub(super) fn sought(
+    access: Access<'_>,
+    shelf: Shelf,
+    kind: Kind,
+    value: &str,
+) -> Result<Option<Known>, StoreError> {
+    let found = term(access, shelf, kind, value)?;
+    if found.is_none() {
+        let sql = "SELECT 1 FROM term NOT INDEXED WHERE shelf = ?1 AND kind = ?2 AND value = ?3";
+        let hidden: Option<i64> =
+            access.first(sql, (shelf.table(), kind.as_str(), value), |row| row.get(0))?;
+        if hidden.is_some() {
+            return Err(access.context.damaged("term", format!("the key of `{value}` is wrong")));
+        }
+    }
+    Ok(found)
 }
 
 /// A term, if any record ever had it.
@@ -146,6 +171,42 @@ pub(super) fn members(access: Access<'_>, term: i64, block: i64) -> Result<Optio
     found.map(|set| set.ok_or_else(wrong)).transpose()
 }
 
+fn intern(access: Access<'_>, shelf: Shelf, kind: Kind, value: &str) -> Result<Known, StoreError> {
+    if let Some(known) = term(access, shelf, kind, value)? {
+        return Ok(known);
+    }
+    let last = "SELECT coalesce(max(id), 0) FROM term";
+    let last: i64 = access.first(last, [], |row| row.get(0))?.unwrap_or(0);
+    let known = Known { id: last + 1, total: 0 };
+    let seal = term_seal(shelf, kind, value, known);
+    let row = (known.id, shelf.table(), kind.as_str(), value, known.total, seal);
+    access.run("INSERT INTO term VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row)?;
+    Ok(known)
+}
+
+/// Changes the total of a term.
+pub(super) fn raise(
+    access: Access<'_>,
+    shelf: Shelf,
+    kind: Kind,
+    value: &str,
+    rise: i64,
+) -> Result<(), StoreError> {
+    let known = intern(access, shelf, kind, value)?;
+    let total = known.total + rise;
+    let seal = term_seal(shelf, kind, value, Known { total, ..known });
+    access.run("UPDATE term SET total = ?2, seal = ?3 WHERE id = ?1", (known.id, total, seal)).map(drop)
+}
+
+/// Refuses a number of rows that is not the one that was put there.
+pub(super) fn expect(access: Access<'_>, shelf: Shelf, value: &str, rows: usize) -> Result<(), StoreError> {
+    let put = term(access, shelf, Kind::All, value)?.map_or(0, |known| known.total);
+    if put == rows as i64 {
+        return Ok(());
+    }
+    Err(access.context.damaged(shelf.table(), format!("{rows} rows are left of {put}")))
+}
+
 /// Collects what changes in the index and writes it block by block.
 pub(super) struct Index<'a> {
     access: Access<'a>,
@@ -188,18 +249,7 @@ impl<'a> Index<'a> {
     }
 
     fn intern(&mut self, kind: Kind, value: &str) -> Result<i64, StoreError> {
-        let id = match term(self.access, self.shelf, kind, value)? {
-            Some(known) => known.id,
-            None => {
-                let last = "SELECT coalesce(max(id), 0) FROM term";
-                let last: i64 = self.access.first(last, [], |row| row.get(0))?.unwrap_or(0);
-                let known = Known { id: last + 1, total: 0 };
-                let seal = term_seal(self.shelf, kind, value, known);
-                let row = (known.id, self.shelf.table(), kind.as_str(), value, known.total, seal);
-                self.access.run("INSERT INTO term VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row)?;
-                known.id
-            }
-        };
+        let id = intern(self.access, self.shelf, kind, value)?.id;
         self.ids.entry(kind).or_default().insert(value.to_owned(), id);
         self.totals.insert(id, (kind, value.to_owned(), 0));
         Ok(id)
@@ -229,14 +279,10 @@ impl<'a> Index<'a> {
     /// Writes what is left, and the totals.
     pub(super) fn finish(mut self) -> Result<(), StoreError> {
         self.write_block()?;
-        for (id, (kind, value, rise)) in std::mem::take(&mut self.totals) {
-            if rise == 0 {
-                continue;
+        for (kind, value, rise) in std::mem::take(&mut self.totals).into_values() {
+            if rise != 0 {
+                raise(self.access, self.shelf, kind, &value, rise)?;
             }
-            let known = term(self.access, self.shelf, kind, &value)?;
-            let total = known.map_or(0, |known| known.total) + rise;
-            let seal = term_seal(self.shelf, kind, &value, Known { id, total });
-            self.access.run("UPDATE term SET total = ?2, seal = ?3 WHERE id = ?1", (id, total, seal))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use rusqlite::Row;
 
 use super::access::{Access, Context, Seal, seal};
+use super::index::{self, Kind, Shelf};
 use super::{JournalEntry, PhaseTiming, RunRecord, StoreError};
 use crate::gym::episode::{Episode, Event, Iteration};
 use crate::gym::ports::TrainingProgress;
@@ -176,9 +177,16 @@ fn timing_seal(timing: &PhaseTiming) -> Seal {
     seal("timing", &keys, &[phase, split])
 }
 
+pub(super) const SELECT_BEGAN: &str =
+    "SELECT began_ms FROM timing WHERE iteration = ?1 AND round = ?2 AND phase = ?3 AND split = ?4";
+
 /// Stores the times of a phase; those of an earlier try are replaced and take their place at the end.
 pub(super) fn put_timing(access: Access<'_>, timing: &PhaseTiming) -> Result<(), StoreError> {
     let PhaseTiming { iteration, round, phase, split, began_ms, ended_ms } = timing;
+    let known = access.first(SELECT_BEGAN, (iteration, round, phase, split), |row| row.get::<_, i64>(0))?;
+    if known.is_none() {
+        index::raise(access, Shelf::Timing, Kind::All, "", 1)?;
+    }
     let sql = "INSERT OR REPLACE INTO timing (iteration, round, phase, split, began_ms, ended_ms, hash)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let row = (iteration, round, phase, split, began_ms, ended_ms, timing_seal(timing));
@@ -188,8 +196,7 @@ pub(super) fn put_timing(access: Access<'_>, timing: &PhaseTiming) -> Result<(),
 /// Notes the end of a phase.
 pub(super) fn end_timing(access: Access<'_>, timing: &PhaseTiming) -> Result<(), StoreError> {
     let key = (timing.iteration, timing.round, &timing.phase, &timing.split);
-    let sql = "SELECT began_ms FROM timing WHERE iteration = ?1 AND round = ?2 AND phase = ?3 AND split = ?4";
-    let Some(began_ms) = access.first(sql, key, |row| row.get(0))? else { return Ok(()) };
+    let Some(began_ms) = access.first(SELECT_BEGAN, key, |row| row.get(0))? else { return Ok(()) };
     let timing = PhaseTiming { began_ms, ..timing.clone() };
     let sql = "UPDATE timing SET ended_ms = ?5, hash = ?6
         WHERE iteration = ?1 AND round = ?2 AND phase = ?3 AND split = ?4";
@@ -203,6 +210,7 @@ pub(super) const SELECT_TIMINGS: &str =
 /// Every phase with its times, in the order in which they began.
 pub(super) fn timings(access: Access<'_>) -> Result<Vec<PhaseTiming>, StoreError> {
     let rows = access.all(SELECT_TIMINGS, [], |row| Ok((timing(row)?, row.get::<_, Seal>(6)?)))?;
+    index::expect(access, Shelf::Timing, "", rows.len())?;
     let verified = rows.into_iter().map(|(timing, hash)| {
         let wrong =
             || access.context.damaged("timing", format!("the hash of a {} phase is wrong", timing.phase));
@@ -210,6 +218,8 @@ pub(super) fn timings(access: Access<'_>) -> Result<Vec<PhaseTiming>, StoreError
     });
     verified.collect()
 }
+
+pub(super) const SELECT_POINT: &str = "SELECT 1 FROM training_progress WHERE iteration = ?1 AND step = ?2";
 
 /// Stores a point of a training curve.
 pub(super) fn put_progress(
@@ -219,6 +229,10 @@ pub(super) fn put_progress(
 ) -> Result<(), StoreError> {
     let text = access.context.text("training_progress", &progress)?;
     let hash = progress_seal(iteration, progress.step, &text);
+    let known = access.first(SELECT_POINT, (iteration, progress.step), |row| row.get::<_, i64>(0))?;
+    if known.is_none() {
+        index::raise(access, Shelf::TrainingProgress, Kind::All, &iteration.to_string(), 1)?;
+    }
     let sql = "INSERT OR REPLACE INTO training_progress VALUES (?1, ?2, ?3, ?4)";
     access.run(sql, (iteration, progress.step, hash, text)).map(drop)
 }
@@ -234,6 +248,7 @@ pub(super) const SELECT_CURVE: &str =
 pub(super) fn curve(access: Access<'_>, iteration: u32) -> Result<Vec<TrainingProgress>, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get::<_, u32>(0)?, row.get::<_, Seal>(1)?, row.get::<_, String>(2)?));
     let rows = access.all(SELECT_CURVE, [iteration], read)?;
+    index::expect(access, Shelf::TrainingProgress, &iteration.to_string(), rows.len())?;
     let context: &Context = access.context;
     let verified = rows.iter().map(|(step, hash, text)| {
         if *hash != progress_seal(iteration, *step, text) {

@@ -201,7 +201,7 @@ struct Sieve<'a, 's> {
 
 impl<'a, 's> Sieve<'a, 's> {
     fn new(access: Access<'a>, selection: &'s Selection) -> Result<Self, StoreError> {
-        let all = index::term(access, Shelf::Datum, Kind::All, "")?;
+        let all = index::sought(access, Shelf::Datum, Kind::All, "")?;
         let open = selection.plain() && selection.terms.first() == all.as_ref();
         Ok(Self { access, selection, open, block: None })
     }
@@ -339,18 +339,9 @@ pub(super) fn each<T: Listed>(
     Ok(())
 }
 
-pub(super) fn select_block(shelf: Shelf) -> &'static str {
-    match shelf {
-        Shelf::Datum => {
-            "SELECT place, id, hash, record FROM datum WHERE place BETWEEN ?1 AND ?2 ORDER BY place"
-        }
-        Shelf::Prediction => {
-            "SELECT place, id, hash, record FROM prediction WHERE place BETWEEN ?1 AND ?2 ORDER BY place"
-        }
-        Shelf::TeacherCall => {
-            "SELECT place, id, hash, record FROM teacher_call WHERE place BETWEEN ?1 AND ?2 ORDER BY place"
-        }
-    }
+pub(super) fn select_block(shelf: Shelf) -> String {
+    let table = shelf.table();
+    format!("SELECT place, id, hash, record FROM {table} WHERE place BETWEEN ?1 AND ?2 ORDER BY place")
 }
 
 /// Every row of a block; the record is read and verified when it is asked for.
@@ -360,7 +351,7 @@ fn block_rows<T: Listed>(
     mut visit: impl FnMut(Place, &dyn Fn() -> Result<T, StoreError>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (context, table) = (access.context, T::SHELF.table());
-    let mut statement = context.sql(access.connection.prepare_cached(select_block(T::SHELF)))?;
+    let mut statement = context.sql(access.connection.prepare_cached(&select_block(T::SHELF)))?;
     let (first, last) = (Place::of_block(block, 0).0, Place::of_block(block + 1, 0).0 - 1);
     let mut rows = context.sql(statement.query((first, last)))?;
     while let Some(row) = context.sql(rows.next())? {
@@ -423,7 +414,7 @@ pub(super) fn each_prediction(
 
 /// Every iteration's prediction for the instance at `low`.
 pub(super) fn answers(access: Access<'_>, low: i64) -> Result<Vec<(u32, Prediction)>, StoreError> {
-    let Some(all) = index::term(access, Shelf::Prediction, Kind::All, "")? else { return Ok(Vec::new()) };
+    let Some(all) = index::sought(access, Shelf::Prediction, Kind::All, "")? else { return Ok(Vec::new()) };
     let selection =
         Selection { terms: vec![all], blocks: place::blocks(None, None), changed: None, words: None };
     let mut found = Vec::new();

@@ -141,7 +141,13 @@ pub(super) fn instance(
     let found = access.first(SELECT_INSTANCE, (split.as_str(), id), |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, Seal>(1)?, row.get::<_, String>(2)?))
     })?;
-    let Some((place, hash, text)) = found else { return Ok(None) };
+    let Some((place, hash, text)) = found else {
+        // Seldom asked, and a damaged key must not look like an instance that is not there.
+        let sql = "SELECT 1 FROM instance NOT INDEXED WHERE split = ?1 AND id = ?2";
+        let hidden: Option<i64> = access.first(sql, (split.as_str(), id), |row| row.get(0))?;
+        let wrong = || access.context.damaged("instance", format!("the key of `{id}` is wrong"));
+        return hidden.map_or(Ok(None), |_| Err(wrong()));
+    };
     access.verify("instance", hash, &[place], &[split.as_str(), id, &text])?;
     Ok(Some((place, access.context.json("instance", &text)?)))
 }
@@ -248,7 +254,7 @@ pub(super) fn put_teacher_calls(access: Access<'_>, calls: &[TeacherCall]) -> Re
 pub(super) fn find<T: Listed>(access: Access<'_>, place: Place) -> Result<Option<T>, StoreError> {
     let table = T::SHELF.table();
     let sql = select_one(T::SHELF);
-    let found = access.first(sql, [place.0], |row| {
+    let found = access.first(&sql, [place.0], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, Seal>(1)?, row.get::<_, String>(2)?))
     })?;
     let Some((id, hash, text)) = found else { return Ok(None) };
@@ -256,12 +262,8 @@ pub(super) fn find<T: Listed>(access: Access<'_>, place: Place) -> Result<Option
     access.context.json(table, &text).map(Some)
 }
 
-pub(super) fn select_one(shelf: Shelf) -> &'static str {
-    match shelf {
-        Shelf::Datum => "SELECT id, hash, record FROM datum WHERE place = ?1",
-        Shelf::Prediction => "SELECT id, hash, record FROM prediction WHERE place = ?1",
-        Shelf::TeacherCall => "SELECT id, hash, record FROM teacher_call WHERE place = ?1",
-    }
+pub(super) fn select_one(shelf: Shelf) -> String {
+    format!("SELECT id, hash, record FROM {} WHERE place = ?1", shelf.table())
 }
 
 /// Writes records of one shelf, with their index and their words.
@@ -293,16 +295,12 @@ impl<'a> Writer<'a> {
         let table = T::SHELF.table();
         let text = self.access.context.text(table, new)?;
         let hash = seal(table, &[place.0], &[new.id(), &text]);
-        let sql = match T::SHELF {
-            // Replaced by place only: an id that stands elsewhere already is refused.
-            Shelf::Datum => {
-                "INSERT INTO datum VALUES (?1, ?2, ?3, ?4) ON CONFLICT (place) DO UPDATE
-                 SET id = excluded.id, hash = excluded.hash, record = excluded.record"
-            }
-            Shelf::Prediction => "INSERT OR REPLACE INTO prediction VALUES (?1, ?2, ?3, ?4)",
-            Shelf::TeacherCall => "INSERT OR REPLACE INTO teacher_call VALUES (?1, ?2, ?3, ?4)",
-        };
-        self.access.run(sql, (place.0, new.id(), hash, text))?;
+        // Replaced by place only: an id that stands elsewhere already is refused.
+        let sql = format!(
+            "INSERT INTO {table} VALUES (?1, ?2, ?3, ?4) ON CONFLICT (place) DO UPDATE
+             SET id = excluded.id, hash = excluded.hash, record = excluded.record"
+        );
+        self.access.run(&sql, (place.0, new.id(), hash, text))?;
         let terms = new.terms(round, skill);
         let gone = old.map(|old| old.terms(round, skill)).unwrap_or_default();
         let index = self.index::<T>();

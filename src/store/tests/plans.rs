@@ -12,7 +12,7 @@ fn no_query_scans_or_sorts() {
     let (folder, store) = fresh();
     drop(store);
     let connection = rusqlite::Connection::open(folder.path().join(DATABASE)).unwrap();
-    let mut queries = vec![
+    let fixed = [
         SELECT_TERM,
         SELECT_POSTING,
         SELECT_VALUES,
@@ -27,7 +27,10 @@ fn no_query_scans_or_sorts() {
         journal::SELECT_EVENTS,
         journal::SELECT_LAST_EVENT,
         journal::SELECT_CURVE,
+        journal::SELECT_BEGAN,
+        journal::SELECT_POINT,
     ];
+    let mut queries = fixed.map(str::to_owned).to_vec();
     for shelf in [Shelf::Datum, Shelf::Prediction, Shelf::TeacherCall] {
         queries.extend([select_one(shelf), select_block(shelf)]);
     }
