@@ -3,6 +3,7 @@
 //! Owns the making of its own inputs, in a temporary folder, and the measuring. It does not judge, and it does
 //! not print: that is the command line's.
 
+pub mod resume;
 pub mod store;
 
 use serde::Serialize;
@@ -44,6 +45,9 @@ pub enum BenchError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A run did not come to its end.
+    #[error("{0} did not come to its end; its log says why")]
+    Unfinished(String),
     /// A second process said something unexpected.
     #[error("the second process ended without its figures; look at its messages above")]
     Process,

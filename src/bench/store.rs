@@ -130,7 +130,7 @@ fn fill(store: &mut Store, source: &Rows, rows: usize, times: &mut Filling) -> R
         store.begin(work)?;
         let fact = perform(store, source, rows, work, &episode, times)?;
         store.end(work)?;
-        effects = take(store, times, Event::Completed { fact }, &mut episode)?;
+        effects = take(store, times, Event::completed(fact), &mut episode)?;
     }
     Ok(())
 }
@@ -162,9 +162,9 @@ fn perform(
             let pending: Vec<_> = data.into_iter().map(|judged| JudgedDatum::pending(judged.datum)).collect();
             times.put.take(|| store.put_data(work.iteration, 0, &pending))?;
             times.rows += size;
-            Fact::Generated { count: size as u32 }
+            Fact::Generated { count: size as u32, teacher_tokens: 0 }
         }
-        Phase::Generate => Fact::Generated { count: size as u32 },
+        Phase::Generate => Fact::Generated { count: size as u32, teacher_tokens: 0 },
         Phase::Check => {
             let data = source.data(work.iteration, size);
             if work.iteration % 10 == 1 {
@@ -203,11 +203,11 @@ fn long_journal(take: &mut lists::Take<'_>) -> Result<(), BenchError> {
                 source.report(work.iteration, split, &instances, &answers)
             }
             Phase::Plan => source.plan(work.iteration, &episode.forest),
-            Phase::Generate => Fact::Generated { count: 0 },
+            Phase::Generate => Fact::Generated { count: 0, teacher_tokens: 0 },
             Phase::Check => Fact::Checked { accepted: 0, rejected: 0, forest: episode.forest.clone() },
             Phase::Train => Fact::Trained { outcome: None },
         };
-        let event = Event::Completed { fact };
+        let event = Event::completed(fact);
         effects = episode.handle(event.clone());
         if work.iteration as usize + 20 > ITERATIONS {
             late.take(|| store.append(&event, &episode))?;

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
-use crate::bench::{Figure, store};
+use crate::bench::{Figure, resume, store};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Name {
+    /// Kills a scripted run at every fail point and at random instants, and compares what it comes to.
+    Resume,
     /// Insertion, pages, search and resume of a large run database.
     Store,
 }
@@ -39,6 +41,9 @@ pub(super) struct BenchArgs {
     /// Training data in the store.
     #[arg(long, default_value_t = 1_000_000)]
     rows: usize,
+    /// Kills at random instants.
+    #[arg(long, default_value_t = 100)]
+    random: u64,
     #[arg(long, hide = true, requires = "folder")]
     part: Option<Part>,
     #[arg(long, hide = true)]
@@ -46,7 +51,6 @@ pub(super) struct BenchArgs {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
-    let Name::Store = args.name;
     if let (Some(part), Some(folder)) = (args.part, &args.folder) {
         match part {
             Part::Read => println!("{}", serde_json::to_string(&store::read(folder)?)?),
@@ -63,13 +67,17 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
     }
     let program = std::env::current_exe()?;
     let mut broken = None;
-    store::run(args.rows, &program, &mut |figure| {
+    let mut sink = |figure: Figure| {
         let line = if args.json { serde_json::to_string(&figure) } else { Ok(row(&figure)) };
         match line {
             Ok(line) => say(&line),
             Err(error) => broken = Some(error),
         }
-    })?;
+    };
+    match args.name {
+        Name::Resume => resume::run(&program, args.random, &mut sink)?,
+        Name::Store => store::run(args.rows, &program, &mut sink)?,
+    }
     broken.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
 }
 

@@ -55,35 +55,10 @@ pub(super) fn put_episode(
         let sql = "INSERT OR REPLACE INTO iteration VALUES (?1, ?2, ?3)";
         access.run(sql, (number as i64, hash, text))?;
     }
-    // Every field but the long one; a new field of the episode must be named here.
-    let Episode {
-        rules,
-        iterations,
-        forest,
-        work,
-        running,
-        pace,
-        halt,
-        failures,
-        last_failure,
-        selected,
-        stopping,
-    } = episode;
-    let rest = Episode {
-        rules: rules.clone(),
-        iterations: Vec::new(),
-        forest: forest.clone(),
-        work: *work,
-        running: *running,
-        pace: *pace,
-        halt: halt.clone(),
-        failures: *failures,
-        last_failure: last_failure.clone(),
-        selected: *selected,
-        stopping: *stopping,
-    };
+    let mut rest = episode.clone();
+    rest.iterations.clear();
     let text = access.context.text("snapshot", &rest)?;
-    let count = iterations.len() as i64;
+    let count = episode.iterations.len() as i64;
     let hash = seal("snapshot", &[seq, count], &[&text]);
     let sql = "INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2, ?3, ?4)";
     access.run(sql, (seq, count, hash, text)).map(drop)

@@ -15,6 +15,7 @@ use super::words;
 use crate::gym::datum::JudgedDatum;
 use crate::gym::instance::Split;
 use crate::gym::prediction::Prediction;
+use crate::gym::review::DataSelection;
 use crate::gym::teacher_call::TeacherCall;
 
 /// Counts of searches end here: a person reads `10000+`.
@@ -395,6 +396,30 @@ pub(super) fn each_datum(
             })
         }
     }
+}
+
+/// The data that a person's selection names, in the order of the ids.
+pub(super) fn selected(access: Access<'_>, wanted: &DataSelection) -> Result<Vec<JudgedDatum>, StoreError> {
+    let mut found = Vec::new();
+    if wanted.ids.is_empty() {
+        let filter = DataFilter {
+            iteration: wanted.iteration,
+            round: wanted.round,
+            skill: wanted.skill.clone(),
+            subskill: wanted.subskill.clone(),
+            verdict: wanted.verdict,
+            failed: wanted.failed_check.clone(),
+            ..DataFilter::default()
+        };
+        each_datum(access, &filter, |judged| found.push(judged))?;
+        return Ok(found);
+    }
+    for id in &wanted.ids {
+        let place: Option<i64> = access.first(shelves::SELECT_DATUM_PLACE, [id], |row| row.get(0))?;
+        let judged: Option<JudgedDatum> = place.map_or(Ok(None), |place| find(access, Place(place)))?;
+        found.extend(judged.filter(|judged| wanted.names(judged)));
+    }
+    Ok(found)
 }
 
 /// Every prediction of an iteration and split, in the order of the instances.

@@ -38,6 +38,11 @@ impl Place {
         LAST_ITERATION.saturating_sub((self.0 >> LOW_BITS) as u32)
     }
 
+    /// The round within the iteration.
+    pub(super) fn round(self) -> u32 {
+        ((self.0 >> ORDINAL_BITS) & ((1 << ROUND_BITS) - 1)) as u32
+    }
+
     /// The same round and ordinal without the iteration: what the predictions of one instance share.
     pub(super) fn low(self) -> i64 {
         self.0 & ((1 << LOW_BITS) - 1)
@@ -84,7 +89,7 @@ mod tests {
     fn newest_first_then_in_order() {
         let of = |i, r, n| Place::new(i, r, n).unwrap();
         assert!(of(2, 0, 0) < of(1, 0, 0) && of(1, 0, 5) < of(1, 1, 0) && of(1, 0, 0) < of(1, 0, 1));
-        assert_eq!((of(7, 3, 9).iteration(), of(7, 3, 9).ordinal()), (7, 9));
+        assert_eq!((of(7, 3, 9).iteration(), of(7, 3, 9).round(), of(7, 3, 9).ordinal()), (7, 3, 9));
         assert_eq!(Place::in_iteration(of(7, 3, 9).low(), 2), of(2, 3, 9));
         assert!(Place::START < of(16_383, 0, 0) && of(0, 1023, 8_388_607) < Place::END);
         assert_eq!(Place::new(16_384, 0, 0), None);

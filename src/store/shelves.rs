@@ -211,6 +211,24 @@ pub(super) fn put_data(
     shelf.finish()
 }
 
+pub(super) const SELECT_DATUM_PLACE: &str = "SELECT place FROM datum WHERE id = ?1";
+
+/// Stores what a person changed, each where it stands.
+pub(super) fn change_data(access: Access<'_>, data: &[JudgedDatum]) -> Result<(), StoreError> {
+    let mut found = BTreeMap::new();
+    for judged in data {
+        let place: Option<i64> = access.first(SELECT_DATUM_PLACE, [&judged.datum.id], |row| row.get(0))?;
+        let missing = || access.context.damaged("datum", format!("row `{}` is missing", judged.datum.id));
+        found.insert(Place(place.ok_or_else(missing)?), judged);
+    }
+    let mut shelf = Writer::new(access);
+    for (place, judged) in found {
+        let old = find::<JudgedDatum>(access, place)?;
+        shelf.put(place, old.as_ref(), judged, place.round(), "")?;
+    }
+    shelf.finish()
+}
+
 pub(super) const SELECT_IDS: &str =
     "SELECT place, id FROM datum WHERE place BETWEEN ?1 AND ?2 ORDER BY place";
 

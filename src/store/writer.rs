@@ -9,11 +9,13 @@ use super::access::{self, Access, Context};
 use super::filters::DataFilter;
 use super::listing;
 use super::{DATABASE, PhaseTiming, RunRecord, StoreError, artifacts, journal, schema, shelves, wal};
+use crate::faults;
 use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::episode::{Episode, Event, Work};
 use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::ports::{Ledger, PortError, TrainingProgress};
 use crate::gym::prediction::Prediction;
+use crate::gym::review::DataSelection;
 use crate::gym::teacher_call::TeacherCall;
 
 /// The one writer of a run's database. Whoever holds it holds the run's lock.
@@ -55,7 +57,9 @@ impl Store {
         // Closing moves everything from the write-ahead log into the file.
         let closed = store.connection.close();
         closed.map_err(|(_, source)| StoreError::Database { path: unfinished.clone(), source })?;
+        faults::point("store.create.before");
         std::fs::rename(&unfinished, &path).map_err(io)?;
+        faults::point("store.create.after");
         Self::open(folder)
     }
 
@@ -111,15 +115,9 @@ impl Store {
 
     /// Commits an event and the state after it, together.
     pub fn append(&mut self, event: &Event, after: &Episode) -> Result<(), StoreError> {
-        let (last, before) = match self.last.take() {
-            Some(last) => last,
-            None => journal::episode(self.access(), &mut Vec::new())?,
-        };
-        self.change(|access| {
-            journal::put_event(access, last + 1, now_ms(), event)?;
-            journal::put_episode(access, last + 1, Some(&before), after)
-        })?;
-        self.last = Some((last + 1, after.clone()));
+        faults::point("store.append.before");
+        self.commit_event(event, after, &[])?;
+        faults::point("store.append.after");
         Ok(())
     }
 
@@ -130,29 +128,45 @@ impl Store {
         after: &Episode,
         data: &[JudgedDatum],
     ) -> Result<(), StoreError> {
-        let context = self.context.clone();
-        let event = context.text("journal", event)?;
-        let episode = context.text("snapshot", after)?;
-        let transaction = context.sql(self.connection.transaction())?;
-        for judged in data {
-            let row = params![judged.datum.id, judged.verdict.as_str(), context.text("datum", judged)?];
-            let sql = "UPDATE datum SET verdict = ?2, record = ?3 WHERE id = ?1";
-            context.sql(transaction.execute(sql, row))?;
-        }
-        let row = params![now_ms(), event];
-        context.sql(transaction.execute("INSERT INTO journal (at_ms, event) VALUES (?1, ?2)", row))?;
-        context.sql(transaction.execute("UPDATE snapshot SET episode = ?1", [episode]))?;
-        context.sql(transaction.commit())
+        faults::point("store.review.before");
+        self.commit_event(event, after, data)?;
+        faults::point("store.review.after");
+        Ok(())
+    }
+
+    fn commit_event(
+        &mut self,
+        event: &Event,
+        after: &Episode,
+        data: &[JudgedDatum],
+    ) -> Result<(), StoreError> {
+        let (last, before) = match self.last.take() {
+            Some(last) => last,
+            None => journal::episode(self.access(), &mut Vec::new())?,
+        };
+        self.change(|access| {
+            shelves::change_data(access, data)?;
+            journal::put_event(access, last + 1, now_ms(), event)?;
+            journal::put_episode(access, last + 1, Some(&before), after)
+        })?;
+        self.last = Some((last + 1, after.clone()));
+        Ok(())
     }
 
     /// Notes the start of a phase; a repeated start overwrites the first.
     pub fn begin(&mut self, work: Work) -> Result<(), StoreError> {
-        self.change(|access| journal::put_timing(access, &timing(work, None)))
+        faults::point("store.begin.before");
+        self.change(|access| journal::put_timing(access, &timing(work, None)))?;
+        faults::point("store.begin.after");
+        Ok(())
     }
 
     /// Notes the end of a phase.
     pub fn end(&mut self, work: Work) -> Result<(), StoreError> {
-        self.change(|access| journal::end_timing(access, &timing(work, Some(now_ms()))))
+        faults::point("store.end.before");
+        self.change(|access| journal::end_timing(access, &timing(work, Some(now_ms()))))?;
+        faults::point("store.end.after");
+        Ok(())
     }
 
     fn access(&self) -> Access<'_> {
@@ -182,7 +196,10 @@ impl Ledger for Store {
     }
 
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {
-        Ok(self.change(|access| shelves::put_predictions(access, iteration, split, new))?)
+        faults::point("store.predictions.before");
+        self.change(|access| shelves::put_predictions(access, iteration, split, new))?;
+        faults::point("store.predictions.after");
+        Ok(())
     }
 
     fn data(&self) -> Result<Vec<JudgedDatum>, PortError> {
@@ -199,7 +216,10 @@ impl Ledger for Store {
     }
 
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
-        Ok(self.change(|access| shelves::put_data(access, iteration, round, data))?)
+        faults::point("store.data.before");
+        self.change(|access| shelves::put_data(access, iteration, round, data))?;
+        faults::point("store.data.after");
+        Ok(())
     }
 
     fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError> {
@@ -212,7 +232,14 @@ impl Ledger for Store {
     }
 
     fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError> {
-        Ok(self.change(|access| shelves::put_teacher_calls(access, calls))?)
+        faults::point("store.calls.before");
+        self.change(|access| shelves::put_teacher_calls(access, calls))?;
+        faults::point("store.calls.after");
+        Ok(())
+    }
+
+    fn selected(&self, selection: &DataSelection) -> Result<Vec<JudgedDatum>, PortError> {
+        Ok(listing::selected(self.access(), selection)?)
     }
 
     fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError> {
@@ -220,7 +247,10 @@ impl Ledger for Store {
     }
 
     fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {
-        Ok(self.change(|access| journal::put_progress(access, iteration, progress))?)
+        faults::point("store.progress.before");
+        self.change(|access| journal::put_progress(access, iteration, progress))?;
+        faults::point("store.progress.after");
+        Ok(())
     }
 }
 

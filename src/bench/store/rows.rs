@@ -1,7 +1,5 @@
 //! The made-up run: data, predictions and reports, a pure function of their numbers.
 
-use std::collections::BTreeSet;
-
 use crate::gym::budget::Budget;
 use crate::gym::datum::{CheckResult, JudgedDatum, Provenance, Review, TrainingDatum, Verdict};
 use crate::gym::episode::EpisodeRules;
@@ -41,11 +39,8 @@ impl Rows {
             seed: 1,
             version: env!("CARGO_PKG_VERSION").into(),
             rules: EpisodeRules {
-                budget: Budget { iterations: self.iterations as u32, training_data: None },
-                rounds: 1,
-                test_every_iteration: false,
-                gates: BTreeSet::new(),
-                retries: 0,
+                budget: Budget { iterations: self.iterations as u32, ..Budget::default() },
+                ..EpisodeRules::default()
             },
             created_ms: 0,
         }
@@ -117,6 +112,7 @@ impl Rows {
             policy: "by_error".into(),
             actions: (0..SKILLS).map(action).collect(),
             allocations: pairs.map(allocation).collect(),
+            edited: false,
         };
         Fact::Planned { plan, forest }
     }
@@ -177,6 +173,7 @@ fn datum(iteration: u32, n: usize) -> JudgedDatum {
     let check = |name: &str| CheckResult {
         check: name.into(),
         passed: verdict == Verdict::Accepted || name != failed,
+        filters: true,
         score: None,
         reason: "a sentence that says what was found".into(),
     };

@@ -32,7 +32,13 @@ fn drawn(rng: &mut CounterRng, iteration: u32, round: u32, n: u32) -> JudgedDatu
     judged.verdict = [Verdict::Pending, Verdict::Accepted, Verdict::Rejected][rng.below(3) as usize];
     for check in ["leakage", "answer"] {
         let passed = rng.below(3) > 0;
-        judged.checks.push(CheckResult { check: check.into(), passed, score: None, reason: "r".into() });
+        judged.checks.push(CheckResult {
+            check: check.into(),
+            passed,
+            filters: true,
+            score: None,
+            reason: "r".into(),
+        });
     }
     judged.review = (rng.below(4) == 0).then(Review::default);
     judged

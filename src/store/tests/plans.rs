@@ -3,7 +3,9 @@
 use super::super::index::{SELECT_POSTING, SELECT_TERM, SELECT_VALUES, Shelf};
 use super::super::listing::{SELECT_DIRECTORY, SELECT_HITS, SELECT_HITS_BACK, select_block};
 use super::super::reader::SELECT_INSTANCES;
-use super::super::shelves::{SELECT_CALL_PLACE, SELECT_IDS, SELECT_INSTANCE, SELECT_LAST_CALL, select_one};
+use super::super::shelves::{
+    SELECT_CALL_PLACE, SELECT_DATUM_PLACE, SELECT_IDS, SELECT_INSTANCE, SELECT_LAST_CALL, select_one,
+};
 use super::super::{DATABASE, journal};
 use super::fresh;
 
@@ -23,6 +25,7 @@ fn no_query_scans_or_sorts() {
         SELECT_INSTANCES,
         SELECT_IDS,
         SELECT_CALL_PLACE,
+        SELECT_DATUM_PLACE,
         SELECT_LAST_CALL,
         journal::SELECT_EVENTS,
         journal::SELECT_LAST_EVENT,
