@@ -5,6 +5,7 @@
 
 mod access;
 mod artifacts;
+mod check;
 mod filters;
 mod index;
 mod journal;

@@ -14,7 +14,6 @@ use crate::gym::episode::{Command, Effect, Episode, Event, Phase, Work};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Fact, Ledger};
 use crate::store::{Reader, Store};
-use rows::Rows;
 
 /// Data of one iteration.
 const ROUND: usize = 10_000;
@@ -31,11 +30,10 @@ pub fn run(rows: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), Bench
         let figure = format!("store.{figure}");
         sink(Figure { figure, value, unit, peer: None, ratio: None, conditions: conditions.to_owned() });
     };
-    let source = Rows::new(rows.div_ceil(ROUND));
-    let mut store = Store::create(&path, &source.record(), &source.instances())?;
+    let mut store = Store::create(&path, &rows::record(rows.div_ceil(ROUND)), &rows::all_instances())?;
     let client = processes::Client::start(program, &path)?;
     let mut times = Filling::default();
-    fill(&mut store, &source, rows, &mut times)?;
+    fill(&mut store, rows, &mut times)?;
     let reading = client.end()?;
     let bytes = size(&path);
     take("rows", rows as f64, "rows", "training data in rounds of 10,000, each a transaction of its own");
@@ -100,7 +98,7 @@ pub fn run(rows: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), Bench
         "resume_after_kill_ms",
         unclean,
         "ms",
-        "process start to running phase, after a kill: the file is checked",
+        "process start to running phase, after a kill; the check of the file goes on beside it",
     );
     long_journal(&mut take)
 }
@@ -118,7 +116,7 @@ struct Filling {
 }
 
 /// Plays an episode with as many iterations as the rows need.
-fn fill(store: &mut Store, source: &Rows, rows: usize, times: &mut Filling) -> Result<(), BenchError> {
+fn fill(store: &mut Store, rows: usize, times: &mut Filling) -> Result<(), BenchError> {
     let mut episode = store.replay()?;
     let take = |store: &mut Store, times: &mut Filling, event: Event, episode: &mut Episode| {
         let effects = episode.handle(event.clone());
@@ -128,7 +126,7 @@ fn fill(store: &mut Store, source: &Rows, rows: usize, times: &mut Filling) -> R
     let mut effects = take(store, times, Event::Commanded { command: Command::Run }, &mut episode)?;
     while let Some(Effect::Perform { work, .. }) = effects.pop() {
         store.begin(work)?;
-        let fact = perform(store, source, rows, work, &episode, times)?;
+        let fact = perform(store, rows, work, &episode, times)?;
         store.end(work)?;
         effects = take(store, times, Event::completed(fact), &mut episode)?;
     }
@@ -137,7 +135,6 @@ fn fill(store: &mut Store, source: &Rows, rows: usize, times: &mut Filling) -> R
 
 fn perform(
     store: &mut Store,
-    source: &Rows,
     rows: usize,
     work: Work,
     episode: &Episode,
@@ -148,17 +145,17 @@ fn perform(
     Ok(match work.phase {
         Phase::Evaluate => {
             let split = work.split.unwrap_or(Split::Validation);
-            let (instances, answers) = source.answers(work.iteration, split);
+            let (instances, answers) = rows::answers(work.iteration, split);
             for chunk in answers.chunks(64) {
                 times.predict.take(|| store.put_predictions(work.iteration, split, chunk))?;
             }
             times.predicted += answers.len();
-            source.report(work.iteration, split, &instances, &answers)
+            rows::report(work.iteration, split, &instances, &answers)
         }
-        Phase::Plan => source.plan(work.iteration, &episode.forest),
+        Phase::Plan => rows::plan(work.iteration, &episode.forest),
         // Every tenth round is written as a run writes it: pending first.
         Phase::Generate if work.iteration % 10 == 1 => {
-            let data: Vec<JudgedDatum> = source.data(work.iteration, size);
+            let data: Vec<JudgedDatum> = rows::data(work.iteration, size);
             let pending: Vec<_> = data.into_iter().map(|judged| JudgedDatum::pending(judged.datum)).collect();
             times.put.take(|| store.put_data(work.iteration, 0, &pending))?;
             times.rows += size;
@@ -166,7 +163,7 @@ fn perform(
         }
         Phase::Generate => Fact::Generated { count: size as u32, teacher_tokens: 0 },
         Phase::Check => {
-            let data = source.data(work.iteration, size);
+            let data = rows::data(work.iteration, size);
             if work.iteration % 10 == 1 {
                 times.judge.take(|| store.put_data(work.iteration, 0, &data))?;
                 times.judged += size;
@@ -186,8 +183,7 @@ fn perform(
 fn long_journal(take: &mut lists::Take<'_>) -> Result<(), BenchError> {
     const ITERATIONS: usize = 1000;
     let folder = Scratch::new()?;
-    let source = Rows::new(ITERATIONS);
-    let mut store = Store::create(&folder.0, &source.record(), &[])?;
+    let mut store = Store::create(&folder.0, &rows::record(ITERATIONS), &[])?;
     let mut episode = store.replay()?;
     let mut late = Times::default();
     let mut effects = Vec::new();
@@ -199,10 +195,10 @@ fn long_journal(take: &mut lists::Take<'_>) -> Result<(), BenchError> {
         let fact = match work.phase {
             Phase::Evaluate => {
                 let split = work.split.unwrap_or(Split::Validation);
-                let (instances, answers) = source.answers(work.iteration, split);
-                source.report(work.iteration, split, &instances, &answers)
+                let (instances, answers) = rows::answers(work.iteration, split);
+                rows::report(work.iteration, split, &instances, &answers)
             }
-            Phase::Plan => source.plan(work.iteration, &episode.forest),
+            Phase::Plan => rows::plan(work.iteration, &episode.forest),
             Phase::Generate => Fact::Generated { count: 0, teacher_tokens: 0 },
             Phase::Check => Fact::Checked { accepted: 0, rejected: 0, forest: episode.forest.clone() },
             Phase::Train => Fact::Trained { outcome: None },

@@ -55,10 +55,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
         match part {
             Part::Read => println!("{}", serde_json::to_string(&store::read(folder)?)?),
             Part::Hold => store::hold(folder, || say("held"))?,
-            Part::Resume => {
-                store::resume(folder)?;
-                say("running");
-            }
+            Part::Resume => store::resume(folder, || say("running"))?,
         }
         return Ok(ExitCode::SUCCESS);
     }

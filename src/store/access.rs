@@ -142,7 +142,7 @@ impl<'a> Access<'a> {
 pub(super) fn writer(context: &Context) -> Result<Connection, StoreError> {
     let connection = context.sql(Connection::open(&context.path))?;
     guard(&connection, context, Duration::from_secs(10))?;
-    // A page of 64 MiB of memory at most; the index is written in as many places as there are terms.
+    // 64 MiB at most; the index is written in as many places as there are terms.
     set(&connection, context, "cache_size", -65536)?;
     Ok(connection)
 }
@@ -152,6 +152,8 @@ pub(super) fn reader(context: &Context) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = context.sql(Connection::open_with_flags(&context.path, flags))?;
     guard(&connection, context, Duration::from_secs(2))?;
+    // What leads to the rows of a page stays in memory: 16 MiB at most.
+    set(&connection, context, "cache_size", -16384)?;
     Ok(connection)
 }
 

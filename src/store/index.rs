@@ -260,7 +260,9 @@ impl<'a> Index<'a> {
         for (term, changes) in std::mem::take(&mut self.changes) {
             let mut set = members(self.access, term, block)?.unwrap_or_else(Members::new);
             let before = set.len() as i64;
-            changes.iter().for_each(|(bit, present)| set.set(*bit, *present));
+            for (bit, present) in changes {
+                set.set(bit, present);
+            }
             let after = set.len() as i64;
             if let Some((_, _, rise)) = self.totals.get_mut(&term) {
                 *rise += after - before;

@@ -86,16 +86,15 @@ pub(super) fn episode(access: Access<'_>, cache: &mut Cache) -> Result<(i64, Epi
         }
         let known =
             cache.get(number).filter(|(known, _)| *known == hash).map(|(_, iteration)| iteration.clone());
-        let iteration = match known {
-            Some(iteration) => iteration,
-            None => {
-                let text: String = context.sql(row.get(2))?;
-                access.verify("iteration", hash, &[found], &[&text])?;
-                let iteration: Iteration = context.json("iteration", &text)?;
-                cache.truncate(number);
-                cache.push((hash, iteration.clone()));
-                iteration
-            }
+        let iteration = if let Some(iteration) = known {
+            iteration
+        } else {
+            let text: String = context.sql(row.get(2))?;
+            access.verify("iteration", hash, &[found], &[&text])?;
+            let iteration: Iteration = context.json("iteration", &text)?;
+            cache.truncate(number);
+            cache.push((hash, iteration.clone()));
+            iteration
         };
         episode.iterations.push(iteration);
     }

@@ -104,7 +104,9 @@ mod tests {
         #[test]
         fn a_set_is_what_was_put_into_it(bits in proptest::collection::btree_set(0_u16..4096, 0..600)) {
             let mut members = Members::new();
-            bits.iter().for_each(|bit| members.set(*bit, true));
+            for bit in &bits {
+                members.set(*bit, true);
+            }
             prop_assert_eq!(members.len(), bits.len());
             prop_assert_eq!(members.iter().collect::<BTreeSet<_>>(), bits.clone());
             let bytes = members.encode();
@@ -137,7 +139,9 @@ mod tests {
     fn sets_meet_and_differ() {
         let of = |bits: &[u16]| {
             let mut members = Members::new();
-            bits.iter().for_each(|bit| members.set(*bit, true));
+            for bit in bits {
+                members.set(*bit, true);
+            }
             members
         };
         let (mut both, mut one) = (of(&[1, 70, 4095]), of(&[1, 70, 4095]));

@@ -208,7 +208,8 @@ impl Reader {
         self.look(|access| {
             let last = access.first(journal::SELECT_LAST_EVENT, [], |row| row.get::<_, i64>(0))?.unwrap_or(0);
             let mut entries = Vec::new();
-            journal::events(access, (last - limit as i64).max(0) + 1, |entry| entries.push(entry))?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            journal::events(access, last.saturating_sub(limit).max(0) + 1, |entry| entries.push(entry))?;
             Ok(entries)
         })
     }

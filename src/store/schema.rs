@@ -119,15 +119,3 @@ pub(super) fn upgrade(context: &Context) -> Result<(), StoreError> {
     tracing::info!(kept = %kept.display(), from = found, to = CURRENT, "database brought to the current schema");
     Ok(())
 }
-
-/// Looks over the structure of the file after an unclean end.
-///
-/// # Errors
-/// What is wrong first, with the name of the file.
-pub(super) fn quick_check(connection: &Connection, context: &Context) -> Result<(), StoreError> {
-    let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    match context.sql(found)?.as_str() {
-        "ok" => Ok(()),
-        wrong => Err(context.damaged("sqlite_schema", wrong)),
-    }
-}

@@ -253,15 +253,14 @@ pub(super) fn put_teacher_calls(access: Access<'_>, calls: &[TeacherCall]) -> Re
         };
         let first = place(access, iteration, round, 0)?;
         // A call that was made again in another round stays where it was first made.
-        let (at, round) = match (known, &old) {
-            (Some(at), Some(old)) => (Place(at), old.context.round),
-            _ => {
-                let last = place(access, iteration, round, (1 << 23) - 1)?;
-                let last: Option<i64> =
-                    access.first(SELECT_LAST_CALL, (first.0, last.0), |row| row.get(0))?.flatten();
-                let next = last.map_or(0, |last| Place(last).ordinal() + 1);
-                (place(access, iteration, round, next)?, round)
-            }
+        let (at, round) = if let (Some(at), Some(old)) = (known, &old) {
+            (Place(at), old.context.round)
+        } else {
+            let last = place(access, iteration, round, (1 << 23) - 1)?;
+            let last: Option<i64> =
+                access.first(SELECT_LAST_CALL, (first.0, last.0), |row| row.get(0))?.flatten();
+            let next = last.map_or(0, |last| Place(last).ordinal() + 1);
+            (place(access, iteration, round, next)?, round)
         };
         shelf.put(at, old.as_ref(), call, round, "")?;
     }

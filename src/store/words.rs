@@ -6,23 +6,18 @@
 /// Longer words are cut, in texts and queries alike.
 const LONGEST: usize = 64;
 
-/// The distinct words of some texts, lower case, sorted.
+/// The distinct words of some texts, lower case, sorted. Marks that lower case adds are no part of a word.
 pub(super) fn words<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for text in texts {
         let runs = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty());
-        found.extend(
-            runs.map(|run| run.chars().flat_map(char::to_lowercase).filter(only).take(LONGEST).collect()),
-        );
+        found.extend(runs.map(|run| {
+            run.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).take(LONGEST).collect()
+        }));
     }
     found.sort_unstable();
     found.dedup();
     found
-}
-
-/// Lower case may add a combining mark, which is no part of a word.
-fn only(c: &char) -> bool {
-    c.is_alphanumeric()
 }
 
 /// The query that finds texts with all of these words.

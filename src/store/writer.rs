@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::access::{self, Access, Context};
+use super::check::{self, Beside};
 use super::filters::DataFilter;
 use super::listing;
 use super::{DATABASE, PhaseTiming, RunRecord, StoreError, artifacts, journal, schema, shelves, wal};
@@ -21,6 +22,8 @@ use crate::gym::teacher_call::TeacherCall;
 /// The one writer of a run's database. Whoever holds it holds the run's lock.
 #[derive(Debug)]
 pub struct Store {
+    /// Before the connection, so that this one is the last to close and leaves no log behind.
+    beside: Option<Beside>,
     connection: Connection,
     context: Context,
     folder: PathBuf,
@@ -48,14 +51,15 @@ impl Store {
         let mut connection = access::writer(&context)?;
         access::log_ahead(&connection, &context)?;
         schema::create(&mut connection, &context)?;
-        let mut store = Self { connection, context, folder: folder.to_owned(), last: None };
+        let mut store = Self { beside: None, connection, context, folder: folder.to_owned(), last: None };
         store.change(|access| {
             journal::put_record(access, record)?;
             journal::put_episode(access, 0, None, &Episode::new(record.rules.clone()))?;
             shelves::put_instances(access, instances)
         })?;
         // Closing moves everything from the write-ahead log into the file.
-        let closed = store.connection.close();
+        let Self { connection, .. } = store;
+        let closed = connection.close();
         closed.map_err(|(_, source)| StoreError::Database { path: unfinished.clone(), source })?;
         faults::point("store.create.before");
         std::fs::rename(&unfinished, &path).map_err(io)?;
@@ -83,12 +87,12 @@ impl Store {
             return Self::open(folder);
         }
         access::log_ahead(&connection, &context)?;
+        let mut beside = None;
         if left {
-            let begun = std::time::Instant::now();
-            schema::quick_check(&connection, &context)?;
-            tracing::info!(ms = begun.elapsed().as_millis() as u64, "database checked after an unclean end");
+            check::first(&connection, &context)?;
+            beside = Some(Beside::start(&context)?);
         }
-        Ok(Self { connection, context, folder: folder.to_owned(), last: None })
+        Ok(Self { beside, connection, context, folder: folder.to_owned(), last: None })
     }
 
     /// The run's folder.
@@ -169,12 +173,25 @@ impl Store {
         Ok(())
     }
 
+    /// Waits for the check that goes on after an unclean end.
+    #[cfg(test)]
+    pub(super) fn checked(&mut self) -> Result<(), StoreError> {
+        if let Some(beside) = &mut self.beside {
+            beside.wait();
+            beside.passed(&self.context)?;
+        }
+        Ok(())
+    }
+
     fn access(&self) -> Access<'_> {
         Access::new(&self.connection, &self.context)
     }
 
     /// Carries out changes together or not at all.
     fn change(&mut self, act: impl FnOnce(Access<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if let Some(beside) = &self.beside {
+            beside.passed(&self.context)?;
+        }
         let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = self.context.sql(begun)?;
         act(Access::new(&transaction, &self.context))?;

@@ -21,11 +21,14 @@ pub(super) type Take<'a> = dyn FnMut(&str, f64, &'static str, &str) + 'a;
 
 type Draw = fn(&mut CounterRng, &mut DataFilter);
 
+/// Draws a filter of some fields.
+type Make = dyn Fn(&mut CounterRng, &[(&str, Draw)]) -> DataFilter;
+
 /// Every field a list can be filtered by, with a drawn value.
 const FIELDS: [(&str, Draw); 9] = [
     ("none", |_, _| {}),
     ("iteration", |rng, filter| {
-        filter.iteration = filter.iteration.map(|last| 1 + rng.below(last.into()) as u32)
+        filter.iteration = filter.iteration.map(|last| 1 + rng.below(last.into()) as u32);
     }),
     ("round", |_, filter| filter.round = Some(0)),
     ("skill", |rng, filter| filter.skill = Some(skill(rng.below(SKILLS as u64) as usize))),
@@ -51,7 +54,7 @@ const REVIEWED: (&str, Draw) = ("reviewed", |_, filter| filter.reviewed = Some(t
 pub(super) fn measure(reader: &Reader, count: usize, take: &mut Take<'_>) -> Result<(), BenchError> {
     let last = count.div_ceil(super::ROUND) as u32;
     let fields: Vec<(&str, Draw)> = FIELDS.into_iter().chain([REVIEWED]).collect();
-    let make = |rng: &mut CounterRng, wanted: &[(&str, Draw)]| {
+    let make = move |rng: &mut CounterRng, wanted: &[(&str, Draw)]| {
         let mut filter = DataFilter::default();
         for (name, draw) in wanted {
             filter.iteration = filter.iteration.or((*name == "iteration").then_some(last));
@@ -106,7 +109,7 @@ pub(super) fn measure(reader: &Reader, count: usize, take: &mut Take<'_>) -> Res
 fn combinations(
     reader: &Reader,
     fields: &[(&'static str, Draw)],
-    make: &dyn Fn(&mut CounterRng, &[(&str, Draw)]) -> DataFilter,
+    make: &Make,
     take: &mut Take<'_>,
 ) -> Result<(), BenchError> {
     let mut rng = CounterRng::keyed(3, "combinations");
@@ -126,7 +129,7 @@ fn combinations(
 fn searches(
     reader: &Reader,
     fields: &[(&'static str, Draw)],
-    make: &dyn Fn(&mut CounterRng, &[(&str, Draw)]) -> DataFilter,
+    make: &Make,
     take: &mut Take<'_>,
 ) -> Result<(), BenchError> {
     let mut every = Times::default();

@@ -71,29 +71,30 @@ pub fn read(folder: &Path) -> Result<Vec<(String, f64)>, BenchError> {
 /// The process that is killed: takes the store, commits something, says so and waits.
 pub fn hold(folder: &Path, ready: impl FnOnce()) -> Result<(), BenchError> {
     let mut store = Store::open(folder)?;
-    commit(&mut store, Event::Opened)?;
+    commit(&mut store, &Event::Opened)?;
     ready();
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     Ok(())
 }
 
 /// The process that resumes: up to the moment in which a phase runs, or would.
-pub fn resume(folder: &Path) -> Result<(), BenchError> {
+pub fn resume(folder: &Path, running: impl FnOnce()) -> Result<(), BenchError> {
     let mut store = Store::open(folder)?;
-    commit(&mut store, Event::Opened)?;
-    let effects = commit(&mut store, Event::Commanded { command: episode::Command::Run })?;
+    commit(&mut store, &Event::Opened)?;
+    let effects = commit(&mut store, &Event::Commanded { command: episode::Command::Run })?;
     for effect in effects {
         if let Effect::Perform { work, .. } = effect {
             store.begin(work)?;
         }
     }
+    running();
     Ok(())
 }
 
-fn commit(store: &mut Store, event: Event) -> Result<Vec<Effect>, BenchError> {
+fn commit(store: &mut Store, event: &Event) -> Result<Vec<Effect>, BenchError> {
     let mut episode = store.replay()?;
     let effects = episode.handle(event.clone());
-    store.append(&event, &episode)?;
+    store.append(event, &episode)?;
     Ok(effects)
 }
 

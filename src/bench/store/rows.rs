@@ -19,108 +19,91 @@ const VOCABULARY: u64 = 20_000;
 /// Validation instances; as many test instances.
 pub(super) const INSTANCES: usize = 600;
 
-/// Makes rows.
-pub(super) struct Rows {
-    iterations: usize,
+pub(super) fn record(iterations: usize) -> RunRecord {
+    RunRecord {
+        name: "bench".into(),
+        task: "made up".into(),
+        policy: "by_error".into(),
+        engine: "procedural".into(),
+        student: "embedded".into(),
+        seed: 1,
+        version: env!("CARGO_PKG_VERSION").into(),
+        rules: EpisodeRules {
+            budget: Budget { iterations: iterations as u32, ..Budget::default() },
+            ..EpisodeRules::default()
+        },
+        created_ms: 0,
+    }
 }
 
-impl Rows {
-    pub(super) fn new(iterations: usize) -> Self {
-        Self { iterations }
-    }
+pub(super) fn all_instances() -> Vec<TaskInstance> {
+    [Split::Validation, Split::Test].into_iter().flat_map(instances).collect()
+}
 
-    pub(super) fn record(&self) -> RunRecord {
-        RunRecord {
-            name: "bench".into(),
-            task: "made up".into(),
-            policy: "by_error".into(),
-            engine: "procedural".into(),
-            student: "embedded".into(),
-            seed: 1,
-            version: env!("CARGO_PKG_VERSION").into(),
-            rules: EpisodeRules {
-                budget: Budget { iterations: self.iterations as u32, ..Budget::default() },
-                ..EpisodeRules::default()
-            },
-            created_ms: 0,
+pub(super) fn answers(iteration: u32, split: Split) -> (Vec<TaskInstance>, Vec<Prediction>) {
+    let instances = instances(split);
+    let answer = |instance: &TaskInstance| {
+        let mut rng = CounterRng::keyed(u64::from(iteration), &instance.id);
+        let response = text(&mut rng, 40);
+        Prediction {
+            instance_id: instance.id.clone(),
+            response,
+            answer: Some("7".into()),
+            correct: rng.below(100) < 60,
+            tokens: 60,
+            finish: FinishReason::Stop,
         }
-    }
+    };
+    let answers = instances.iter().map(answer).collect();
+    (instances, answers)
+}
 
-    pub(super) fn instances(&self) -> Vec<TaskInstance> {
-        [Split::Validation, Split::Test].into_iter().flat_map(instances).collect()
+pub(super) fn report(iteration: u32, split: Split, asked: &[TaskInstance], said: &[Prediction]) -> Fact {
+    let scored: Vec<_> = asked.iter().zip(said).collect();
+    match Report::new(iteration, split, &scored) {
+        Some(report) => Fact::Evaluated { report },
+        None => Fact::Trained { outcome: None },
     }
+}
 
-    pub(super) fn answers(&self, iteration: u32, split: Split) -> (Vec<TaskInstance>, Vec<Prediction>) {
-        let instances = instances(split);
-        let answer = |instance: &TaskInstance| {
-            let mut rng = CounterRng::keyed(u64::from(iteration), &instance.id);
-            let response = text(&mut rng, 40);
-            Prediction {
-                instance_id: instance.id.clone(),
-                response,
-                answer: Some("7".into()),
-                correct: rng.below(100) < 60,
-                tokens: 60,
-                finish: FinishReason::Stop,
-            }
-        };
-        let answers = instances.iter().map(answer).collect();
-        (instances, answers)
-    }
-
-    pub(super) fn report(
-        &self,
-        iteration: u32,
-        split: Split,
-        asked: &[TaskInstance],
-        said: &[Prediction],
-    ) -> Fact {
-        let scored: Vec<_> = asked.iter().zip(said).collect();
-        match Report::new(iteration, split, &scored) {
-            Some(report) => Fact::Evaluated { report },
-            None => Fact::Trained { outcome: None },
-        }
-    }
-
-    pub(super) fn plan(&self, iteration: u32, forest: &SkillForest) -> Fact {
-        let mut forest = forest.clone();
-        if forest.trees.is_empty() {
-            let names: Vec<String> = (0..SKILLS).map(skill).collect();
-            forest = SkillForest::new(names.iter().map(String::as_str));
-            for tree in &mut forest.trees {
-                let of = |n| Subskill { name: subskill(n), allocation: 10, produced: 0 };
-                tree.subskills = (0..SUBSKILLS).map(of).collect();
-            }
-        }
-        let deltas = || (0..SUBSKILLS).map(|n| (subskill(n), 1)).collect();
-        let action = |s| SkillAction { skill: skill(s), action: Action::Exploit { deltas: deltas() } };
+pub(super) fn plan(iteration: u32, forest: &SkillForest) -> Fact {
+    let mut forest = forest.clone();
+    if forest.trees.is_empty() {
+        let names: Vec<String> = (0..SKILLS).map(skill).collect();
+        forest = SkillForest::new(names.iter().map(String::as_str));
         for tree in &mut forest.trees {
-            tree.history.push(SkillExperience {
-                iteration,
-                action: Action::Exploit { deltas: deltas() },
-                accuracy_before: 0.5,
-                accuracy_after: None,
-                produced: 100,
-            });
+            let of = |n| Subskill { name: subskill(n), allocation: 10, produced: 0 };
+            tree.subskills = (0..SUBSKILLS).map(of).collect();
         }
-        let pairs = (0..SKILLS).flat_map(|s| (0..SUBSKILLS).map(move |n| (s, n)));
-        let allocation =
-            |(s, n)| Allocation { skill: skill(s), subskill: subskill(n), count: 10, shown: Vec::new() };
-        let plan = Plan {
+    }
+    let deltas = || (0..SUBSKILLS).map(|n| (subskill(n), 1)).collect();
+    let action = |s| SkillAction { skill: skill(s), action: Action::Exploit { deltas: deltas() } };
+    for tree in &mut forest.trees {
+        tree.history.push(SkillExperience {
             iteration,
-            round: 0,
-            policy: "by_error".into(),
-            actions: (0..SKILLS).map(action).collect(),
-            allocations: pairs.map(allocation).collect(),
-            edited: false,
-        };
-        Fact::Planned { plan, forest }
+            action: Action::Exploit { deltas: deltas() },
+            accuracy_before: 0.5,
+            accuracy_after: None,
+            produced: 100,
+        });
     }
+    let pairs = (0..SKILLS).flat_map(|s| (0..SUBSKILLS).map(move |n| (s, n)));
+    let allocation =
+        |(s, n)| Allocation { skill: skill(s), subskill: subskill(n), count: 10, shown: Vec::new() };
+    let plan = Plan {
+        iteration,
+        round: 0,
+        policy: "by_error".into(),
+        actions: (0..SKILLS).map(action).collect(),
+        allocations: pairs.map(allocation).collect(),
+        edited: false,
+    };
+    Fact::Planned { plan, forest }
+}
 
-    /// The data of one round, about 1,200 bytes each.
-    pub(super) fn data(&self, iteration: u32, count: usize) -> Vec<JudgedDatum> {
-        (0..count).map(|n| datum(iteration, n)).collect()
-    }
+/// The data of one round, about 1,200 bytes each.
+pub(super) fn data(iteration: u32, count: usize) -> Vec<JudgedDatum> {
+    (0..count).map(|n| datum(iteration, n)).collect()
 }
 
 pub(super) fn skill(n: usize) -> String {

@@ -104,7 +104,8 @@ fn copy(from: &Path, to: &Path) {
 /// Reads a damaged copy as a client and as a runner would.
 fn judge(folder: &Path, original: &Everything, what: &str) -> bool {
     let client = Reader::open(folder).and_then(|reader| read(&reader));
-    let runner = Store::open(folder).and_then(|store| {
+    let runner = Store::open(folder).and_then(|mut store| {
+        store.checked()?;
         let (record, episode) = (store.record()?, store.replay()?);
         let data = store.data().map_err(|e| e.message);
         let data =

@@ -164,7 +164,7 @@ proptest! {
             let data: Vec<JudgedDatum> = (0..size)
                 .map(|n| match old.get(n as usize) {
                     Some(kept) if rng.below(2) == 0 => kept.clone(),
-                    _ => drawn(&mut rng, iteration, round, n + u32::from(size % 3 == 0)),
+                    _ => drawn(&mut rng, iteration, round, n + u32::from(size.is_multiple_of(3))),
                 })
                 .collect();
             let mut seen = std::collections::BTreeSet::new();

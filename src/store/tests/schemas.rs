@@ -78,16 +78,20 @@ fn what_is_no_run_of_ours_is_refused_with_a_remedy() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(Store::open(folder.path()), Err(StoreError::Newer { found: 99, .. })));
-    refusals(folder.path()).iter().for_each(|said| assert!(said.contains("use a newer program"), "{said}"));
+    for said in refusals(folder.path()) {
+        assert!(said.contains("use a newer program"), "{said}");
+    }
     connection.pragma_update(None, "user_version", 2).unwrap();
     connection.pragma_update(None, "application_id", 7).unwrap();
-    refusals(folder.path()).iter().for_each(|said| assert!(said.contains("another program"), "{said}"));
+    for said in refusals(folder.path()) {
+        assert!(said.contains("another program"), "{said}");
+    }
     drop(connection);
     for bytes in [&b""[..], b"run.db", &[0; 8192], &[0xff; 8192]] {
         fs::write(&path, bytes).unwrap();
-        refusals(folder.path())
-            .iter()
-            .for_each(|said| assert!(said.contains("start the run again"), "{said}"));
+        for said in refusals(folder.path()) {
+            assert!(said.contains("start the run again"), "{said}");
+        }
         assert_eq!(fs::read(&path).unwrap(), bytes, "a file that is refused is not touched");
     }
 }
