@@ -1,6 +1,7 @@
 //! The command line: the only place that picks concrete types and prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what a command line is for
 
+mod bench;
 mod format;
 mod headless;
 mod launch;
@@ -64,6 +65,8 @@ enum Verb {
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
     },
+    /// Measure this program: speed and size, under the names that its claims use.
+    Bench(bench::BenchArgs),
     /// The process that owns a run.
     #[command(hide = true)]
     Runner {
@@ -144,6 +147,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Some(Verb::Worker { role, scripted }) => work::worker(role, scripted.as_deref()),
         Some(Verb::Runner { folder, go }) => serve::detached(&paths, &folder, go),
+        Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Pretrain { out }) => train::pretrain(&out),
         Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),

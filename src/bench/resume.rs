@@ -93,7 +93,11 @@ pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<(), Bench
     let conditions = format!(
         "a run of 2 iterations of 2 rounds with images; {} fail points, each at every passing; {}",
         findings.names.len(),
-        if findings.differing.is_empty() { "no run differs".to_owned() } else { findings.differing.join(", ") },
+        if findings.differing.is_empty() {
+            "no run differs".to_owned()
+        } else {
+            findings.differing.join(", ")
+        },
     );
     let mut say = |name: &str, value: f64, unit: &'static str| {
         let (figure, conditions) = (format!("resume.{name}"), conditions.clone());
@@ -110,19 +114,20 @@ pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<(), Bench
 ///
 /// # Errors
 /// When the unharmed run does not finish, or a run cannot be started at all.
-pub fn sweep_all(
-    program: &Path,
-    stride: u64,
-    random: u64,
-    threads: usize,
-) -> Result<Findings, BenchError> {
+pub fn sweep_all(program: &Path, stride: u64, random: u64, threads: usize) -> Result<Findings, BenchError> {
     let home = temporary_folder()?;
     let result = sweep(program, &home, stride, random, threads);
     std::fs::remove_dir_all(&home).map_err(io(&home))?;
     result
 }
 
-fn sweep(program: &Path, home: &Path, stride: u64, random: u64, threads: usize) -> Result<Findings, BenchError> {
+fn sweep(
+    program: &Path,
+    home: &Path,
+    stride: u64,
+    random: u64,
+    threads: usize,
+) -> Result<Findings, BenchError> {
     std::fs::write(home.join("resume.toml"), CONFIGURATION).map_err(io(home))?;
     let mut bench = Bench {
         program: program.to_owned(),

@@ -223,6 +223,7 @@ pub struct Iteration {
     /// Data rejected.
     pub rejected: u32,
     /// The training, once done. `Some(None)` when there was nothing to train on.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub training: Option<Option<TrainingOutcome>>,
     /// Tokens of all models: teacher questions and answers, student answers, tokens trained on.
     #[serde(default)]
@@ -230,6 +231,11 @@ pub struct Iteration {
     /// Milliseconds of its finished phases.
     #[serde(default)]
     pub elapsed_ms: u64,
+}
+
+/// A field that is there is `Some`, even when it holds `null`.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// The state of an episode; everything a screen or a resume needs.

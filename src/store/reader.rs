@@ -1,98 +1,56 @@
-//! The read side: pages for the screen, from a read-only connection.
+//! The read side: pages for the screen, everything for an export, from a read-only connection.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::Connection;
 
-use super::writer::{record, records};
-use super::{Context, DATABASE, RunRecord, StoreError};
-use crate::gym::datum::{JudgedDatum, Verdict};
-use crate::gym::episode::{Episode, Event};
+use super::access::{self, Access, Context, Seal};
+use super::filters::{CallFilter, DataFilter, PredictionFilter};
+use super::index::Shelf;
+use super::listing::{self, At, Count, Patience, Slice};
+use super::place::Place;
+use super::{
+    JournalEntry, Kind, PhaseTiming, RunRecord, ScoredPrediction, StoreError, journal, schema, shelves, wal,
+};
+use crate::gym::datum::JudgedDatum;
+use crate::gym::episode::Episode;
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::TrainingProgress;
 use crate::gym::prediction::Prediction;
-
-/// Which training data to show. Empty fields do not filter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DataFilter {
-    /// Only this iteration.
-    pub iteration: Option<u32>,
-    /// Only this skill.
-    pub skill: Option<String>,
-    /// Only this verdict.
-    pub verdict: Option<Verdict>,
-}
-
-/// Which predictions to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PredictionFilter {
-    /// Iteration whose student answered.
-    pub iteration: u32,
-    /// Split it answered.
-    pub split: Split,
-    /// Only correct or only wrong ones.
-    pub correct: Option<bool>,
-    /// Only this gold skill.
-    pub skill: Option<String>,
-}
-
-/// A prediction with its instance.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScoredPrediction {
-    /// The question and the truth.
-    pub instance: TaskInstance,
-    /// The student's answer.
-    pub prediction: Prediction,
-}
-
-/// How long a phase took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhaseTiming {
-    /// Iteration.
-    pub iteration: u32,
-    /// Round within the iteration.
-    pub round: u32,
-    /// Word of the phase.
-    pub phase: String,
-    /// Word of the split, empty unless it is an evaluation.
-    pub split: String,
-    /// Milliseconds since the Unix epoch.
-    pub began_ms: i64,
-    /// Milliseconds since the Unix epoch; `None` while it runs.
-    pub ended_ms: Option<i64>,
-}
-
-/// One line of the journal.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JournalEntry {
-    /// Number of the entry.
-    pub seq: i64,
-    /// Milliseconds since the Unix epoch.
-    pub at_ms: i64,
-    /// What happened.
-    pub event: Event,
-}
+use crate::gym::teacher_call::TeacherCall;
 
 /// A read-only view of a run's database. Any number may be open beside the writer.
+///
+/// Every call sees one state of the database and holds it no longer than it lasts.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
     context: Context,
     version: i64,
+    /// Iterations of the episode that were read before.
+    iterations: RefCell<journal::Cache>,
 }
 
 impl Reader {
-    /// Opens a run's database for reading.
+    /// Opens a run's database for reading. One of an older schema is first brought to the current one.
+    ///
+    /// # Errors
+    /// Names the file and what to do when it is damaged, of another program or of a newer schema.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let context = Context::new(folder);
-        if !folder.join(DATABASE).exists() {
+        if !context.path.exists() {
             return Err(StoreError::NoRun(folder.to_owned()));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = context.sql(Connection::open_with_flags(&context.path, flags))?;
-        context.sql(connection.busy_timeout(Duration::from_secs(2)))?;
-        Ok(Self { connection, context, version: -1 })
+        wal::verify(&context.path)?;
+        let connection = access::reader(&context)?;
+        if schema::version(&connection, &context)? < schema::CURRENT {
+            drop(connection);
+            schema::upgrade(&context)?;
+            return Self::open(folder);
+        }
+        Ok(Self { connection, context, version: -1, iterations: RefCell::default() })
     }
 
     /// Whether anything was committed since the last call; the first call says yes. Costs microseconds.
@@ -104,92 +62,82 @@ impl Reader {
 
     /// What was fixed when the run was created.
     pub fn record(&self) -> Result<RunRecord, StoreError> {
-        let found = record(&self.connection, &self.context, "run", "SELECT record FROM run", [])?;
-        found.ok_or_else(|| StoreError::NoRun(self.context.path.clone()))
+        self.look(journal::record)
     }
 
     /// The episode as of the last committed event.
     pub fn episode(&self) -> Result<Episode, StoreError> {
-        let sql = "SELECT episode FROM snapshot";
-        let found = record(&self.connection, &self.context, "snapshot", sql, [])?;
-        found.ok_or_else(|| StoreError::NoRun(self.context.path.clone()))
+        self.look(|access| Ok(journal::episode(access, &mut self.iterations.borrow_mut())?.1))
     }
 
     /// Number of training data that match.
-    pub fn count_data(&self, filter: &DataFilter) -> Result<usize, StoreError> {
-        self.count(
-            "SELECT count(*) FROM datum WHERE (?1 IS NULL OR iteration = ?1)
-                AND (?2 IS NULL OR skill = ?2) AND (?3 IS NULL OR verdict = ?3)",
-            params![filter.iteration, filter.skill, filter.verdict.map(Verdict::as_str)],
-        )
+    pub fn count_data(&self, filter: &DataFilter, patience: Patience<'_>) -> Result<Count, StoreError> {
+        self.look(|access| listing::count(access, &filter.selection(access)?, patience))
     }
 
-    /// A page of training data that match, newest iteration first, then by id.
+    /// A page of training data that match, newest iteration first, then in the order of their ids.
     pub fn data(
         &self,
         filter: &DataFilter,
-        offset: usize,
+        at: At,
         limit: usize,
-    ) -> Result<Vec<JudgedDatum>, StoreError> {
-        let sql = "SELECT record FROM datum WHERE (?1 IS NULL OR iteration = ?1)
-            AND (?2 IS NULL OR skill = ?2) AND (?3 IS NULL OR verdict = ?3)
-            ORDER BY iteration DESC, id LIMIT ?5 OFFSET ?4";
-        let verdict = filter.verdict.map(Verdict::as_str);
-        let arguments = params![filter.iteration, filter.skill, verdict, offset as i64, limit as i64];
-        records(&self.connection, &self.context, "datum", sql, arguments)
+        patience: Patience<'_>,
+    ) -> Result<Slice<JudgedDatum>, StoreError> {
+        self.look(|access| listing::page(access, &filter.selection(access)?, at, limit, patience))
+    }
+
+    /// Every datum that matches, in the order of the ids, one at a time and verified.
+    pub fn each_datum(&self, filter: &DataFilter, visit: impl FnMut(JudgedDatum)) -> Result<(), StoreError> {
+        self.look(|access| listing::each_datum(access, filter, visit))
     }
 
     /// Number of predictions that match.
     pub fn count_predictions(&self, filter: &PredictionFilter) -> Result<usize, StoreError> {
-        self.count(
-            "SELECT count(*) FROM prediction p JOIN instance i ON i.split = p.split AND i.id = p.instance_id
-             WHERE p.iteration = ?1 AND p.split = ?2 AND (?3 IS NULL OR p.correct = ?3)
-               AND (?4 IS NULL OR i.record ->> '$.skill' = ?4)",
-            params![filter.iteration, filter.split.as_str(), filter.correct, filter.skill],
-        )
+        let count =
+            self.look(|access| listing::count(access, &filter.selection(access)?, Patience::default()))?;
+        Ok(count.rows as usize)
     }
 
     /// A page of predictions that match, in the order of the instances.
     pub fn predictions(
         &self,
         filter: &PredictionFilter,
-        offset: usize,
+        at: At,
         limit: usize,
-    ) -> Result<Vec<ScoredPrediction>, StoreError> {
-        let sql = "SELECT i.record, p.record
-             FROM prediction p JOIN instance i ON i.split = p.split AND i.id = p.instance_id
-             WHERE p.iteration = ?1 AND p.split = ?2 AND (?3 IS NULL OR p.correct = ?3)
-               AND (?4 IS NULL OR i.record ->> '$.skill' = ?4)
-             ORDER BY i.position LIMIT ?6 OFFSET ?5";
-        let (split, offset, limit) = (filter.split.as_str(), offset as i64, limit as i64);
-        let mut statement = self.context.sql(self.connection.prepare_cached(sql))?;
-        let arguments = params![filter.iteration, split, filter.correct, filter.skill, offset, limit];
-        let mut rows = self.context.sql(statement.query(arguments))?;
-        let mut page = Vec::new();
-        while let Some(row) = self.context.sql(rows.next())? {
-            let (instance, prediction): (String, String) =
-                (self.context.sql(row.get(0))?, self.context.sql(row.get(1))?);
-            page.push(ScoredPrediction {
-                instance: self.context.json("instance", &instance)?,
-                prediction: self.context.json("prediction", &prediction)?,
-            });
-        }
-        Ok(page)
+    ) -> Result<Slice<ScoredPrediction>, StoreError> {
+        self.look(|access| {
+            let selection = filter.selection(access)?;
+            let page: Slice<Prediction> = listing::page(access, &selection, at, limit, Patience::default())?;
+            let mut rows = Vec::with_capacity(page.rows.len());
+            for (place, prediction) in page.rows {
+                let instance = instance(access, place.low())?;
+                rows.push((place, ScoredPrediction { instance, prediction }));
+            }
+            Ok(Slice { rows, reached: page.reached })
+        })
+    }
+
+    /// Every prediction of an iteration and split, in the order of the instances.
+    pub fn each_prediction(
+        &self,
+        iteration: u32,
+        split: Split,
+        mut visit: impl FnMut(Prediction),
+    ) -> Result<(), StoreError> {
+        self.look(|access| listing::each_prediction(access, iteration, split, |_, found| visit(found)))
+    }
+
+    /// Every instance of a split, in order.
+    pub fn each_instance(&self, split: Split, mut visit: impl FnMut(TaskInstance)) -> Result<(), StoreError> {
+        self.look(|access| instances(access, split, |_, found| visit(found)))
     }
 
     /// Every iteration's answer to one instance.
     pub fn answers(&self, split: Split, instance_id: &str) -> Result<Vec<(u32, Prediction)>, StoreError> {
-        let sql = "SELECT iteration, record FROM prediction WHERE split = ?1 AND instance_id = ?2
-            ORDER BY iteration";
-        let mut statement = self.context.sql(self.connection.prepare_cached(sql))?;
-        let mut rows = self.context.sql(statement.query(params![split.as_str(), instance_id]))?;
-        let mut answers = Vec::new();
-        while let Some(row) = self.context.sql(rows.next())? {
-            let (iteration, text): (u32, String) =
-                (self.context.sql(row.get(0))?, self.context.sql(row.get(1))?);
-            answers.push((iteration, self.context.json("prediction", &text)?));
-        }
-        Ok(answers)
+        self.look(|access| match shelves::instance(access, split, instance_id)? {
+            Some((low, _)) => listing::answers(access, low),
+            None => Ok(Vec::new()),
+        })
     }
 
     /// `(key, correct before, correct after)` for every instance of a split answered in both iterations.
@@ -199,62 +147,109 @@ impl Reader {
         before: u32,
         after: u32,
     ) -> Result<Vec<(String, bool, bool)>, StoreError> {
-        let sql = "SELECT i.record ->> '$.key', a.correct, b.correct FROM prediction a
-            JOIN prediction b ON b.split = a.split AND b.instance_id = a.instance_id AND b.iteration = ?3
-            JOIN instance i ON i.split = a.split AND i.id = a.instance_id
-            WHERE a.split = ?1 AND a.iteration = ?2 ORDER BY i.position";
-        let mut statement = self.context.sql(self.connection.prepare_cached(sql))?;
-        let rows = statement.query_map(params![split.as_str(), before, after], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        });
-        let rows = self.context.sql(rows)?;
-        self.context.sql(rows.collect())
+        self.look(|access| {
+            let verdicts = |iteration| {
+                let mut found: HashMap<i64, bool> = HashMap::new();
+                listing::each_prediction(access, iteration, split, |place, prediction| {
+                    found.insert(place.low(), prediction.correct);
+                })?;
+                Ok::<_, StoreError>(found)
+            };
+            let (before, after) = (verdicts(before)?, verdicts(after)?);
+            let mut pairs = Vec::new();
+            instances(access, split, |low, instance| {
+                if let (Some(before), Some(after)) = (before.get(&low), after.get(&low)) {
+                    pairs.push((instance.key, *before, *after));
+                }
+            })?;
+            Ok(pairs)
+        })
+    }
+
+    /// Number of teacher calls that match.
+    pub fn count_teacher_calls(&self, filter: &CallFilter) -> Result<usize, StoreError> {
+        let count =
+            self.look(|access| listing::count(access, &filter.selection(access)?, Patience::default()))?;
+        Ok(count.rows as usize)
+    }
+
+    /// A page of teacher calls that match, newest iteration first, then in the order in which they were made.
+    pub fn teacher_calls(
+        &self,
+        filter: &CallFilter,
+        at: At,
+        limit: usize,
+    ) -> Result<Slice<TeacherCall>, StoreError> {
+        self.look(|access| listing::page(access, &filter.selection(access)?, at, limit, Patience::default()))
+    }
+
+    /// The teacher call of an id.
+    pub fn teacher_call(&self, id: &str) -> Result<Option<TeacherCall>, StoreError> {
+        self.look(|access| listing::teacher_call(access, id))
+    }
+
+    /// The values that training data have of a kind, with the number of data: what a filter can offer.
+    pub fn data_values(&self, kind: Kind) -> Result<Vec<(String, u64)>, StoreError> {
+        self.look(|access| super::index::values(access, Shelf::Datum, kind))
     }
 
     /// The training curve of an iteration, by optimiser step.
     pub fn training_curve(&self, iteration: u32) -> Result<Vec<TrainingProgress>, StoreError> {
-        let sql = "SELECT record FROM training_progress WHERE iteration = ?1 ORDER BY step";
-        records(&self.connection, &self.context, "training_progress", sql, [iteration])
+        self.look(|access| journal::curve(access, iteration))
     }
 
     /// Every phase with its times, in the order in which they began.
     pub fn timings(&self) -> Result<Vec<PhaseTiming>, StoreError> {
-        let sql = "SELECT iteration, round, phase, split, began_ms, ended_ms FROM timing ORDER BY began_ms";
-        let mut statement = self.context.sql(self.connection.prepare_cached(sql))?;
-        let rows = statement.query_map([], |row| {
-            Ok(PhaseTiming {
-                iteration: row.get(0)?,
-                round: row.get(1)?,
-                phase: row.get(2)?,
-                split: row.get(3)?,
-                began_ms: row.get(4)?,
-                ended_ms: row.get(5)?,
-            })
-        });
-        let rows = self.context.sql(rows)?;
-        self.context.sql(rows.collect())
+        self.look(journal::timings)
     }
 
     /// The newest `limit` entries of the journal, oldest first.
     pub fn journal(&self, limit: usize) -> Result<Vec<JournalEntry>, StoreError> {
-        let sql = "SELECT seq, at_ms, event FROM journal ORDER BY seq DESC LIMIT ?1";
-        let mut statement = self.context.sql(self.connection.prepare_cached(sql))?;
-        let mut rows = self.context.sql(statement.query([limit as i64]))?;
-        let mut entries = Vec::new();
-        while let Some(row) = self.context.sql(rows.next())? {
-            let text: String = self.context.sql(row.get(2))?;
-            let event = self.context.json("journal", &text)?;
-            let (seq, at_ms) = (self.context.sql(row.get(0))?, self.context.sql(row.get(1))?);
-            entries.push(JournalEntry { seq, at_ms, event });
-        }
-        entries.reverse();
-        Ok(entries)
+        self.look(|access| {
+            let last = access.first(journal::SELECT_LAST_EVENT, [], |row| row.get::<_, i64>(0))?.unwrap_or(0);
+            let mut entries = Vec::new();
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            journal::events(access, last.saturating_sub(limit).max(0) + 1, |entry| entries.push(entry))?;
+            Ok(entries)
+        })
     }
 
-    fn count(&self, sql: &str, arguments: impl rusqlite::Params) -> Result<usize, StoreError> {
-        let mut statement = self.context.sql(self.connection.prepare_cached(sql))?;
-        let found: Option<i64> =
-            self.context.sql(statement.query_row(arguments, |row| row.get(0)).optional())?;
-        Ok(found.unwrap_or(0) as usize)
+    /// Reads within one transaction, so that a commit of the writer never falls between two statements.
+    fn look<T>(&self, read: impl FnOnce(Access<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let transaction = self.context.sql(self.connection.unchecked_transaction())?;
+        read(Access::new(&transaction, &self.context))
     }
+}
+
+pub(super) const SELECT_INSTANCES: &str =
+    "SELECT place, split, id, hash, record FROM instance WHERE place BETWEEN ?1 AND ?2 ORDER BY place";
+
+type Row = (i64, String, String, Seal, String);
+
+fn read_instance(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+}
+
+fn verified(access: Access<'_>, (place, split, id, hash, text): &Row) -> Result<TaskInstance, StoreError> {
+    access.verify("instance", *hash, &[*place], &[split, id, text])?;
+    access.context.json("instance", text)
+}
+
+fn instance(access: Access<'_>, place: i64) -> Result<TaskInstance, StoreError> {
+    let found = access.first(SELECT_INSTANCES, (place, place), read_instance)?;
+    let missing = || access.context.damaged("instance", format!("row {place} is missing"));
+    verified(access, &found.ok_or_else(missing)?)
+}
+
+fn instances(
+    access: Access<'_>,
+    split: Split,
+    mut visit: impl FnMut(i64, TaskInstance),
+) -> Result<(), StoreError> {
+    let first = Place::new(0, shelves::split_number(split), 0).map_or(0, Place::low);
+    let range = (first, first + (1 << 23) - 1);
+    access.each(SELECT_INSTANCES, range, read_instance, |row| {
+        visit(row.0, verified(access, &row)?);
+        Ok(std::ops::ControlFlow::Continue(()))
+    })
 }

@@ -1,53 +1,121 @@
 //! The tables, and how an older database becomes a newer one.
 
+mod first;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use rusqlite::Connection;
 
-use super::{Context, StoreError};
+use super::access::{self, Access, Context};
+use super::{StoreError, wal};
 
-/// One script per schema version; the number of scripts is the current version.
-const MIGRATIONS: &[&str] = &[
-    "
-    CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), record TEXT NOT NULL) STRICT;
-    CREATE TABLE snapshot (one INTEGER PRIMARY KEY CHECK (one = 1), episode TEXT NOT NULL) STRICT;
-    CREATE TABLE journal (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
-    CREATE TABLE instance (
-        split TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, record TEXT NOT NULL,
-        PRIMARY KEY (split, id)) STRICT, WITHOUT ROWID;
-    CREATE TABLE prediction (
-        iteration INTEGER NOT NULL, split TEXT NOT NULL, instance_id TEXT NOT NULL,
-        correct INTEGER NOT NULL, record TEXT NOT NULL,
-        PRIMARY KEY (iteration, split, instance_id)) STRICT, WITHOUT ROWID;
-    CREATE TABLE datum (
-        id TEXT PRIMARY KEY, iteration INTEGER NOT NULL, round INTEGER NOT NULL, skill TEXT NOT NULL,
-        subskill TEXT NOT NULL, verdict TEXT NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE INDEX datum_round ON datum (iteration, round);
-    CREATE INDEX datum_skill ON datum (skill, verdict);
-    CREATE TABLE training_progress (
-        iteration INTEGER NOT NULL, step INTEGER NOT NULL, record TEXT NOT NULL,
-        PRIMARY KEY (iteration, step)) STRICT, WITHOUT ROWID;
+/// `DEGy` in the file's header: what `file` and SQLite call the application id.
+const APPLICATION: i64 = 0x4445_4779;
+/// The schema this program writes.
+pub(super) const CURRENT: i64 = 2;
+
+/// Every record has a hash over its keys and its text ([`access::seal`]). `term` and `posting` are the index
+/// of the lists: which places a filter's value has, in blocks of 4,096 ([`super::index`]).
+const TABLES: &str = "
+    CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
+    CREATE TABLE snapshot (
+        one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, iterations INTEGER NOT NULL,
+        hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
+    CREATE TABLE iteration (number INTEGER PRIMARY KEY, hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, hash BLOB NOT NULL, event TEXT NOT NULL) STRICT;
     CREATE TABLE timing (
-        iteration INTEGER NOT NULL, round INTEGER NOT NULL, phase TEXT NOT NULL, split TEXT NOT NULL,
-        began_ms INTEGER NOT NULL, ended_ms INTEGER,
-        PRIMARY KEY (iteration, round, phase, split)) STRICT, WITHOUT ROWID;
-",
-    "
+        seq INTEGER PRIMARY KEY, iteration INTEGER NOT NULL, round INTEGER NOT NULL, phase TEXT NOT NULL,
+        split TEXT NOT NULL, began_ms INTEGER NOT NULL, ended_ms INTEGER, hash BLOB NOT NULL,
+        UNIQUE (iteration, round, phase, split)) STRICT;
+    CREATE TABLE training_progress (
+        iteration INTEGER NOT NULL, step INTEGER NOT NULL, hash BLOB NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (iteration, step)) STRICT, WITHOUT ROWID;
+    CREATE TABLE instance (
+        place INTEGER PRIMARY KEY, split TEXT NOT NULL, id TEXT NOT NULL, hash BLOB NOT NULL,
+        record TEXT NOT NULL, UNIQUE (split, id)) STRICT;
+    CREATE TABLE datum (
+        place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
+    CREATE TABLE prediction (
+        place INTEGER PRIMARY KEY, id TEXT NOT NULL, hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
     CREATE TABLE teacher_call (
-        id TEXT PRIMARY KEY, iteration INTEGER NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
-",
-];
+        place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
+    CREATE TABLE term (
+        id INTEGER PRIMARY KEY, shelf TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,
+        total INTEGER NOT NULL, seal INTEGER NOT NULL, UNIQUE (shelf, kind, value)) STRICT;
+    CREATE TABLE posting (
+        term INTEGER NOT NULL, block INTEGER NOT NULL, total INTEGER NOT NULL, seal INTEGER NOT NULL,
+        members BLOB NOT NULL, PRIMARY KEY (term, block)) STRICT, WITHOUT ROWID;
+    CREATE VIRTUAL TABLE search USING fts5 (
+        words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii');
+    INSERT INTO search (search, rank) VALUES ('hashsize', 8388608);
+";
 
-/// Brings the database to the current schema; refuses one from the future.
-pub(super) fn migrate(connection: &mut Connection, context: &Context) -> Result<(), StoreError> {
-    let found: i64 = context.sql(connection.pragma_query_value(None, "user_version", |row| row.get(0)))?;
-    let known = MIGRATIONS.len() as i64;
-    if found > known {
-        return Err(StoreError::Newer { path: context.path.clone(), found, known });
+/// Makes the tables of a new database.
+pub(super) fn create(connection: &mut Connection, context: &Context) -> Result<(), StoreError> {
+    let transaction = context.sql(connection.transaction())?;
+    context.sql(transaction.execute_batch(TABLES))?;
+    mark(&transaction, context)?;
+    context.sql(transaction.commit())
+}
+
+fn mark(connection: &Connection, context: &Context) -> Result<(), StoreError> {
+    context.sql(connection.pragma_update(None, "application_id", APPLICATION))?;
+    context.sql(connection.pragma_update(None, "user_version", CURRENT))
+}
+
+/// The schema of a run's database. Refuses one from the future and one that is no run.
+pub(super) fn version(connection: &Connection, context: &Context) -> Result<i64, StoreError> {
+    let pragma = |name| context.sql(connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)));
+    let (application, found) = (pragma("application_id")?, pragma("user_version")?);
+    let tables =
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('run', 'journal', 'datum')";
+    let tables: i64 = context.sql(connection.query_row(tables, [], |row| row.get(0)))?;
+    match (application, found) {
+        // Schema 1 did not say whose it was.
+        (0, 1) | (APPLICATION, 2..=CURRENT) if tables == 3 => Ok(found),
+        (APPLICATION, _) if found > CURRENT => {
+            Err(StoreError::Newer { path: context.path.clone(), found, known: CURRENT })
+        }
+        _ => Err(StoreError::Foreign { path: context.path.clone() }),
     }
-    for (version, script) in MIGRATIONS.iter().enumerate().skip(found as usize) {
-        let transaction = context.sql(connection.transaction())?;
-        context.sql(transaction.execute_batch(script))?;
-        context.sql(transaction.pragma_update(None, "user_version", version as i64 + 1))?;
-        context.sql(transaction.commit())?;
+}
+
+/// Brings a database to the current schema. The old file stays beside it under the name of its schema.
+///
+/// # Errors
+/// When another process has the database open: an older program may be writing it.
+pub(super) fn upgrade(context: &Context) -> Result<(), StoreError> {
+    wal::verify(&context.path)?;
+    let mut connection = access::writer(context)?;
+    let found = version(&connection, context)?;
+    if found == CURRENT {
+        return Ok(());
     }
+    context.sql(connection.busy_timeout(Duration::from_secs(1)))?;
+    // Leaving the write-ahead log needs the file for oneself alone, and puts everything into it.
+    let mode =
+        connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0));
+    if mode.as_deref() != Ok("delete") {
+        return Err(StoreError::InUse { path: context.path.clone(), found });
+    }
+    let kept = PathBuf::from(format!("{}.schema-{found}", context.path.display()));
+    fs::copy(&context.path, &kept).map_err(|source| StoreError::Io { path: kept.clone(), source })?;
+    let transaction =
+        context.sql(connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive))?;
+    let access = Access::new(&transaction, context);
+    for table in first::TABLES {
+        context.sql(transaction.execute_batch(&format!("ALTER TABLE {table} RENAME TO old_{table}")))?;
+    }
+    context.sql(transaction.execute_batch(TABLES))?;
+    first::copy(access)?;
+    for table in first::TABLES {
+        context.sql(transaction.execute_batch(&format!("DROP TABLE old_{table}")))?;
+    }
+    mark(&transaction, context)?;
+    context.sql(transaction.commit())?;
+    tracing::info!(kept = %kept.display(), from = found, to = CURRENT, "database brought to the current schema");
     Ok(())
 }

@@ -1,15 +1,21 @@
 //! The store against a real database file.
 
+mod damage;
+mod lists;
+mod plans;
+mod schemas;
+
 use std::collections::BTreeSet;
 
 use super::*;
 use crate::gym::budget::Budget;
 use crate::gym::datum::{JudgedDatum, Provenance, TrainingDatum, Verdict};
-use crate::gym::episode::{Command, Effect, Episode, Event};
+use crate::gym::episode::{Command, Effect, Episode, Event, Phase};
 use crate::gym::instance::{Content, Split, TaskInstance};
-use crate::gym::ports::{EnvironmentKind, Fact, Ledger, TrainingProgress};
+use crate::gym::ports::{ChatRequest, EnvironmentKind, Fact, Ledger, Sampling, TrainingProgress};
 use crate::gym::prediction::{FinishReason, Prediction};
 use crate::gym::report::Report;
+use crate::gym::teacher_call::{CallContext, CallOutcome, TeacherCall};
 
 fn run_record() -> RunRecord {
     RunRecord {
@@ -149,11 +155,19 @@ fn predictions_are_paged_filtered_and_paired() {
         split: Split::Validation,
         correct,
         skill: skill.map(str::to_owned),
+        changed_since: None,
     };
     assert_eq!(reader.count_predictions(&filter(Some(false), None)).unwrap(), 4);
     assert_eq!(reader.count_predictions(&filter(Some(false), Some("odd"))).unwrap(), 2);
-    let page = reader.predictions(&filter(None, None), 4, 10).unwrap();
-    assert_eq!(page.iter().map(|p| p.instance.id.as_str()).collect::<Vec<_>>(), ["v4", "v5"]);
+    let ids = |filter: &PredictionFilter, at| {
+        let page = reader.predictions(filter, at, 10).unwrap();
+        page.rows.into_iter().map(|(_, p)| p.instance.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&filter(None, None), At::Position(4)), ["v4", "v5"]);
+    let changed = PredictionFilter { iteration: 1, changed_since: Some(0), ..filter(None, None) };
+    assert_eq!(ids(&changed, At::Position(0)), ["v2", "v3"]);
+    let lost = PredictionFilter { correct: Some(false), ..changed };
+    assert_eq!(reader.count_predictions(&lost).unwrap(), 0);
     let pairs = reader.paired(Split::Validation, 0, 1).unwrap();
     assert_eq!(pairs.len(), 5);
     assert_eq!(pairs[2], ("2".to_owned(), false, true));
@@ -171,8 +185,10 @@ fn a_round_of_data_is_replaced_whole() {
     assert_eq!(store.data().unwrap(), judged);
     let reader = Reader::open(folder.path()).unwrap();
     let accepted = DataFilter { verdict: Some(Verdict::Accepted), ..DataFilter::default() };
-    assert_eq!(reader.count_data(&accepted).unwrap(), 2);
-    assert_eq!(reader.data(&DataFilter::default(), 1, 1).unwrap(), judged[1..2]);
+    let patience = Patience::default();
+    assert_eq!(reader.count_data(&accepted, patience).unwrap(), Count { rows: 2, exact: true });
+    let page = reader.data(&DataFilter::default(), At::Position(1), 1, patience).unwrap();
+    assert_eq!(page.rows[0].1, judged[1]);
 }
 
 #[test]
@@ -191,11 +207,93 @@ fn the_training_curve_is_kept_by_step() {
     assert_eq!(Reader::open(folder.path()).unwrap().training_curve(1).unwrap(), [point(1), point(2)]);
 }
 
+/// What the full-text index holds, as a fingerprint.
+fn search_index(store: &Store) -> (i64, i64) {
+    let sql = "SELECT count(*), sum(length(block)) FROM search_data";
+    let connection = rusqlite::Connection::open(store.folder().join(DATABASE)).unwrap();
+    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
 #[test]
-fn a_database_from_the_future_is_refused() {
-    let (folder, store) = fresh();
-    drop(store);
-    let connection = rusqlite::Connection::open(folder.path().join(DATABASE)).unwrap();
-    connection.pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(Store::open(folder.path()), Err(StoreError::Newer { found: 99, .. })));
+fn a_check_phase_leaves_the_words_alone() {
+    let (folder, mut store) = fresh();
+    let pending: Vec<_> = (0..50).map(|n| datum(n, Verdict::Pending)).collect();
+    store.put_data(1, 0, &pending).unwrap();
+    let before = search_index(&store);
+    let judged: Vec<_> = (0..50).map(|n| datum(n, Verdict::Accepted)).collect();
+    store.put_data(1, 0, &judged).unwrap();
+    assert_eq!(search_index(&store), before);
+    let mut reworded = judged.clone();
+    reworded[7].datum.instruction = "Where is the aardvark?".into();
+    store.put_data(1, 0, &reworded).unwrap();
+    assert_ne!(search_index(&store), before);
+    let reader = Reader::open(folder.path()).unwrap();
+    let found = |text: &str| {
+        let filter = DataFilter { text: Some(text.into()), ..DataFilter::default() };
+        reader.count_data(&filter, Patience::default()).unwrap().rows
+    };
+    assert_eq!((found("aardvark"), found("Q"), found("AARDVARK where")), (1, 49, 1));
+}
+
+fn call(n: u32, iteration: u32, malformed: bool) -> TeacherCall {
+    let outcome =
+        if malformed { CallOutcome::Malformed { reason: "no list".into() } } else { CallOutcome::Used };
+    TeacherCall {
+        id: format!("{n:04x}"),
+        model: "teacher".into(),
+        request: ChatRequest::text(format!("question {n}"), Sampling::Greedy, 16),
+        context: CallContext {
+            iteration,
+            round: 0,
+            phase: Phase::Generate,
+            prompt: format!("write@{}", n % 2),
+            allocation: None,
+        },
+        reply: "answer".into(),
+        prompt_tokens: 2,
+        reply_tokens: 1,
+        finish: FinishReason::Stop,
+        outcome,
+    }
+}
+
+#[test]
+fn teacher_calls_are_answered_from_the_store_and_listed() {
+    let (folder, mut store) = fresh();
+    let first: Vec<_> = (0..4).map(|n| call(n, 1, n == 3)).collect();
+    store.put_teacher_calls(&first).unwrap();
+    store.put_teacher_calls(&[call(4, 2, false), call(3, 1, false)]).unwrap();
+    assert_eq!(store.teacher_call("0003").unwrap(), Some(call(3, 1, false)));
+    assert_eq!(store.teacher_call("ffff").unwrap(), None);
+    let reader = Reader::open(folder.path()).unwrap();
+    let ids = |filter: CallFilter| {
+        let page = reader.teacher_calls(&filter, At::Position(0), 9).unwrap();
+        assert_eq!(page.rows.len(), reader.count_teacher_calls(&filter).unwrap());
+        page.rows.into_iter().map(|(_, call)| call.id).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ids(CallFilter::default()), "0004 0000 0001 0002 0003");
+    assert_eq!(ids(CallFilter { iteration: Some(2), ..CallFilter::default() }), "0004");
+    assert_eq!(ids(CallFilter { prompt: Some("write@1".into()), ..CallFilter::default() }), "0001 0003");
+    assert_eq!(ids(CallFilter { malformed: Some(true), ..CallFilter::default() }), "");
+}
+
+#[test]
+fn what_has_no_place_is_refused_by_name() {
+    let (folder, mut store) = fresh();
+    let said = store.put_data(20_000, 0, &[datum(0, Verdict::Pending)]).unwrap_err().to_string();
+    assert!(said.contains(DATABASE) && said.contains("16384 iterations"), "{said}");
+    let twice = [datum(1, Verdict::Pending), datum(1, Verdict::Accepted)];
+    let said = store.put_data(1, 0, &twice).unwrap_err().to_string();
+    assert!(said.contains(DATABASE) && said.contains("an id is used twice"), "{said}");
+    assert_eq!(store.data().unwrap(), []);
+    let stranger = Prediction { instance_id: "x".into(), ..prediction(0, true) };
+    let said = store.put_predictions(0, Split::Validation, &[stranger]).unwrap_err().to_string();
+    assert!(said.contains("no validation instance `x`"), "{said}");
+    assert!(matches!(Reader::open(&folder.path().join("none")), Err(StoreError::NoRun(_))));
+}
+
+#[test]
+fn the_database_engine_is_new_enough() {
+    // Versions before lose data when two connections reset the log at once.
+    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
 }

@@ -1,24 +1,34 @@
 //! The write side: the journal and the ledger of one run.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Context, DATABASE, RunRecord, StoreError, artifacts, schema};
-use crate::gym::datum::JudgedDatum;
+use super::access::{self, Access, Context};
+use super::check::{self, Beside};
+use super::filters::DataFilter;
+use super::listing;
+use super::{DATABASE, PhaseTiming, RunRecord, StoreError, artifacts, journal, schema, shelves, wal};
+use crate::faults;
+use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::episode::{Episode, Event, Work};
 use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::ports::{Ledger, PortError, TrainingProgress};
 use crate::gym::prediction::Prediction;
+use crate::gym::review::DataSelection;
 use crate::gym::teacher_call::TeacherCall;
 
 /// The one writer of a run's database. Whoever holds it holds the run's lock.
 #[derive(Debug)]
 pub struct Store {
+    /// Before the connection, so that this one is the last to close and leaves no log behind.
+    beside: Option<Beside>,
     connection: Connection,
     context: Context,
     folder: PathBuf,
+    /// The last event and the episode after it, as stored.
+    last: Option<(i64, Episode)>,
 }
 
 impl Store {
@@ -37,49 +47,52 @@ impl Store {
             // What an earlier attempt left behind; there is nothing in it that anybody was shown.
             let _ = std::fs::remove_file(format!("{}{suffix}", unfinished.display()));
         }
-        let mut store = Self::connect(folder, &unfinished)?;
-        store.fill(record, instances)?;
-        let context = store.context.clone();
+        let context = Context { path: unfinished.clone() };
+        let mut connection = access::writer(&context)?;
+        access::log_ahead(&connection, &context)?;
+        schema::create(&mut connection, &context)?;
+        let mut store = Self { beside: None, connection, context, folder: folder.to_owned(), last: None };
+        store.change(|access| {
+            journal::put_record(access, record)?;
+            journal::put_episode(access, 0, None, &Episode::new(record.rules.clone()))?;
+            shelves::put_instances(access, instances)
+        })?;
         // Closing moves everything from the write-ahead log into the file.
-        store
-            .connection
-            .close()
-            .map_err(|(_, source)| StoreError::Database { path: context.path, source })?;
+        let Self { connection, .. } = store;
+        let closed = connection.close();
+        closed.map_err(|(_, source)| StoreError::Database { path: unfinished.clone(), source })?;
+        faults::point("store.create.before");
         std::fs::rename(&unfinished, &path).map_err(io)?;
-        Self::connect(folder, &path)
+        faults::point("store.create.after");
+        Self::open(folder)
     }
 
-    fn fill(&mut self, record: &RunRecord, instances: &[TaskInstance]) -> Result<(), StoreError> {
-        let context = self.context.clone();
-        let transaction = context.sql(self.connection.transaction())?;
-        let text = context.text("run", record)?;
-        context.sql(transaction.execute("INSERT INTO run VALUES (1, ?1)", [text]))?;
-        let episode = context.text("snapshot", &Episode::new(record.rules.clone()))?;
-        context.sql(transaction.execute("INSERT INTO snapshot VALUES (1, ?1)", [episode]))?;
-        for (position, instance) in instances.iter().enumerate() {
-            let text = context.text("instance", instance)?;
-            let row = params![instance.split.as_str(), position as i64, instance.id, text];
-            context.sql(transaction.execute("INSERT INTO instance VALUES (?1, ?2, ?3, ?4)", row))?;
-        }
-        context.sql(transaction.commit())
-    }
-
-    /// Opens the database of an existing run for writing.
+    /// Opens the database of an existing run for writing. One of an older schema is brought to the current one.
+    ///
+    /// # Errors
+    /// Names the file and what to do when it is damaged, of another program or of a newer schema.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        if !folder.join(DATABASE).exists() {
+        let context = Context::new(folder);
+        if !context.path.exists() {
             return Err(StoreError::NoRun(folder.to_owned()));
         }
-        Self::connect(folder, &folder.join(DATABASE))
-    }
-
-    fn connect(folder: &Path, path: &Path) -> Result<Self, StoreError> {
-        let context = Context { path: path.to_owned() };
-        let mut connection = context.sql(Connection::open(&context.path))?;
-        context.sql(connection.busy_timeout(Duration::from_secs(10)))?;
-        context.sql(connection.pragma_update(None, "journal_mode", "WAL"))?;
-        context.sql(connection.pragma_update(None, "synchronous", "FULL"))?;
-        schema::migrate(&mut connection, &context)?;
-        Ok(Self { connection, context, folder: folder.to_owned() })
+        wal::verify(&context.path)?;
+        // A log that was not moved into the file was left by a process that did not end by itself.
+        let left =
+            std::fs::metadata(format!("{}-wal", context.path.display())).is_ok_and(|log| log.len() > 0);
+        let connection = access::writer(&context)?;
+        if schema::version(&connection, &context)? < schema::CURRENT {
+            drop(connection);
+            schema::upgrade(&context)?;
+            return Self::open(folder);
+        }
+        access::log_ahead(&connection, &context)?;
+        let mut beside = None;
+        if left {
+            check::first(&connection, &context)?;
+            beside = Some(Beside::start(&context)?);
+        }
+        Ok(Self { beside, connection, context, folder: folder.to_owned(), last: None })
     }
 
     /// The run's folder.
@@ -89,33 +102,27 @@ impl Store {
 
     /// What was fixed when the run was created.
     pub fn record(&self) -> Result<RunRecord, StoreError> {
-        let text: String =
-            self.context.sql(self.connection.query_row("SELECT record FROM run", [], |row| row.get(0)))?;
-        self.context.json("run", &text)
+        journal::record(self.access())
     }
 
-    /// Rebuilds the episode from the journal.
+    /// The episode as of the last event.
     pub fn replay(&self) -> Result<Episode, StoreError> {
+        Ok(journal::episode(self.access(), &mut Vec::new())?.1)
+    }
+
+    /// The episode folded from the whole journal: the same as [`Store::replay`], found the long way.
+    pub fn refold(&self) -> Result<Episode, StoreError> {
         let mut episode = Episode::new(self.record()?.rules);
-        let mut statement =
-            self.context.sql(self.connection.prepare("SELECT event FROM journal ORDER BY seq"))?;
-        let mut rows = self.context.sql(statement.query([]))?;
-        while let Some(row) = self.context.sql(rows.next())? {
-            let text: String = self.context.sql(row.get(0))?;
-            episode.handle(self.context.json("journal", &text)?);
-        }
+        journal::events(self.access(), 1, |entry| drop(episode.handle(entry.event)))?;
         Ok(episode)
     }
 
     /// Commits an event and the state after it, together.
     pub fn append(&mut self, event: &Event, after: &Episode) -> Result<(), StoreError> {
-        let event = self.context.text("journal", event)?;
-        let episode = self.context.text("snapshot", after)?;
-        let transaction = self.context.sql(self.connection.transaction())?;
-        let row = params![now_ms(), event];
-        self.context.sql(transaction.execute("INSERT INTO journal (at_ms, event) VALUES (?1, ?2)", row))?;
-        self.context.sql(transaction.execute("UPDATE snapshot SET episode = ?1", [episode]))?;
-        self.context.sql(transaction.commit())
+        faults::point("store.append.before");
+        self.commit_event(event, after, &[])?;
+        faults::point("store.append.after");
+        Ok(())
     }
 
     /// Commits a review: the event, the state after it and the changed data, together.
@@ -125,123 +132,131 @@ impl Store {
         after: &Episode,
         data: &[JudgedDatum],
     ) -> Result<(), StoreError> {
-        let context = self.context.clone();
-        let event = context.text("journal", event)?;
-        let episode = context.text("snapshot", after)?;
-        let transaction = context.sql(self.connection.transaction())?;
-        for judged in data {
-            let row = params![judged.datum.id, judged.verdict.as_str(), context.text("datum", judged)?];
-            let sql = "UPDATE datum SET verdict = ?2, record = ?3 WHERE id = ?1";
-            context.sql(transaction.execute(sql, row))?;
-        }
-        let row = params![now_ms(), event];
-        context.sql(transaction.execute("INSERT INTO journal (at_ms, event) VALUES (?1, ?2)", row))?;
-        context.sql(transaction.execute("UPDATE snapshot SET episode = ?1", [episode]))?;
-        context.sql(transaction.commit())
+        faults::point("store.review.before");
+        self.commit_event(event, after, data)?;
+        faults::point("store.review.after");
+        Ok(())
+    }
+
+    fn commit_event(
+        &mut self,
+        event: &Event,
+        after: &Episode,
+        data: &[JudgedDatum],
+    ) -> Result<(), StoreError> {
+        let (last, before) = match self.last.take() {
+            Some(last) => last,
+            None => journal::episode(self.access(), &mut Vec::new())?,
+        };
+        self.change(|access| {
+            shelves::change_data(access, data)?;
+            journal::put_event(access, last + 1, now_ms(), event)?;
+            journal::put_episode(access, last + 1, Some(&before), after)
+        })?;
+        self.last = Some((last + 1, after.clone()));
+        Ok(())
     }
 
     /// Notes the start of a phase; a repeated start overwrites the first.
     pub fn begin(&mut self, work: Work) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO timing VALUES (?1, ?2, ?3, ?4, ?5, NULL)";
-        let (phase, split) = (work.phase.as_str(), split_word(work));
-        let row = params![work.iteration, work.round, phase, split, now_ms()];
-        self.context.sql(self.connection.execute(sql, row)).map(drop)
+        faults::point("store.begin.before");
+        self.change(|access| journal::put_timing(access, &timing(work, None)))?;
+        faults::point("store.begin.after");
+        Ok(())
     }
 
     /// Notes the end of a phase.
     pub fn end(&mut self, work: Work) -> Result<(), StoreError> {
-        let sql = "UPDATE timing SET ended_ms = ?5
-            WHERE iteration = ?1 AND round = ?2 AND phase = ?3 AND split = ?4";
-        let (phase, split) = (work.phase.as_str(), split_word(work));
-        let row = params![work.iteration, work.round, phase, split, now_ms()];
-        self.context.sql(self.connection.execute(sql, row)).map(drop)
+        faults::point("store.end.before");
+        self.change(|access| journal::end_timing(access, &timing(work, Some(now_ms()))))?;
+        faults::point("store.end.after");
+        Ok(())
     }
 
-    fn insert_predictions(
-        &mut self,
-        iteration: u32,
-        split: Split,
-        new: &[Prediction],
-    ) -> Result<(), StoreError> {
-        let context = self.context.clone();
-        let transaction = context.sql(self.connection.transaction())?;
-        for prediction in new {
-            let text = context.text("prediction", prediction)?;
-            let (id, correct) = (&prediction.instance_id, prediction.correct);
-            let row = params![iteration, split.as_str(), id, correct, text];
-            let sql = "INSERT OR REPLACE INTO prediction VALUES (?1, ?2, ?3, ?4, ?5)";
-            context.sql(transaction.execute(sql, row))?;
+    /// Waits for the check that goes on after an unclean end.
+    #[cfg(test)]
+    pub(super) fn checked(&mut self) -> Result<(), StoreError> {
+        if let Some(beside) = &mut self.beside {
+            beside.wait();
+            beside.passed(&self.context)?;
         }
-        context.sql(transaction.commit())
+        Ok(())
     }
 
-    fn replace_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), StoreError> {
-        let context = self.context.clone();
-        let transaction = context.sql(self.connection.transaction())?;
-        let round_row = params![iteration, round];
-        let sql = "DELETE FROM datum WHERE iteration = ?1 AND round = ?2";
-        context.sql(transaction.execute(sql, round_row))?;
-        for judged in data {
-            let (datum, verdict) = (&judged.datum, judged.verdict.as_str());
-            let text = context.text("datum", judged)?;
-            let row = params![datum.id, iteration, round, datum.skill, datum.subskill, verdict, text];
-            let sql = "INSERT INTO datum VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-            context.sql(transaction.execute(sql, row))?;
+    fn access(&self) -> Access<'_> {
+        Access::new(&self.connection, &self.context)
+    }
+
+    /// Carries out changes together or not at all.
+    fn change(&mut self, act: impl FnOnce(Access<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if let Some(beside) = &self.beside {
+            beside.passed(&self.context)?;
         }
-        context.sql(transaction.commit())
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = self.context.sql(begun)?;
+        act(Access::new(&transaction, &self.context))?;
+        self.context.sql(transaction.commit())
     }
 
-    fn insert_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), StoreError> {
-        let context = self.context.clone();
-        let transaction = context.sql(self.connection.transaction())?;
-        for call in calls {
-            let row = params![call.id, call.context.iteration, context.text("teacher_call", call)?];
-            let sql = "INSERT OR REPLACE INTO teacher_call VALUES (?1, ?2, ?3)";
-            context.sql(transaction.execute(sql, row))?;
-        }
-        context.sql(transaction.commit())
-    }
-
-    fn records<T: serde::de::DeserializeOwned>(
-        &self,
-        table: &'static str,
-        sql: &str,
-        arguments: impl rusqlite::Params,
-    ) -> Result<Vec<T>, StoreError> {
-        records(&self.connection, &self.context, table, sql, arguments)
+    fn every(&self, filter: &DataFilter) -> Result<Vec<JudgedDatum>, StoreError> {
+        let mut found = Vec::new();
+        listing::each_datum(self.access(), filter, |judged| found.push(judged))?;
+        Ok(found)
     }
 }
 
 impl Ledger for Store {
     fn predictions(&self, iteration: u32, split: Split) -> Result<Vec<Prediction>, PortError> {
-        let sql = "SELECT record FROM prediction WHERE iteration = ?1 AND split = ?2";
-        Ok(self.records("prediction", sql, params![iteration, split.as_str()])?)
+        let mut found = Vec::new();
+        listing::each_prediction(self.access(), iteration, split, |_, prediction| found.push(prediction))?;
+        Ok(found)
     }
 
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {
-        Ok(self.insert_predictions(iteration, split, new)?)
+        faults::point("store.predictions.before");
+        self.change(|access| shelves::put_predictions(access, iteration, split, new))?;
+        faults::point("store.predictions.after");
+        Ok(())
     }
 
     fn data(&self) -> Result<Vec<JudgedDatum>, PortError> {
-        Ok(self.records("datum", "SELECT record FROM datum ORDER BY id", [])?)
+        Ok(self.every(&DataFilter::default())?)
+    }
+
+    fn each_datum(
+        &self,
+        verdict: Option<Verdict>,
+        visit: &mut dyn FnMut(JudgedDatum),
+    ) -> Result<(), PortError> {
+        let filter = DataFilter { verdict, ..DataFilter::default() };
+        Ok(listing::each_datum(self.access(), &filter, visit)?)
     }
 
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
-        Ok(self.replace_data(iteration, round, data)?)
+        faults::point("store.data.before");
+        self.change(|access| shelves::put_data(access, iteration, round, data))?;
+        faults::point("store.data.after");
+        Ok(())
     }
 
     fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError> {
-        let sql = "SELECT record FROM datum WHERE iteration = ?1 AND round = ?2 ORDER BY id";
-        Ok(self.records("datum", sql, params![iteration, round])?)
+        let filter = DataFilter { iteration: Some(iteration), round: Some(round), ..DataFilter::default() };
+        Ok(self.every(&filter)?)
     }
 
     fn teacher_call(&self, id: &str) -> Result<Option<TeacherCall>, PortError> {
-        let sql = "SELECT record FROM teacher_call WHERE id = ?1";
-        Ok(record(&self.connection, &self.context, "teacher_call", sql, [id])?)
+        Ok(listing::teacher_call(self.access(), id)?)
     }
 
     fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError> {
-        Ok(self.insert_teacher_calls(calls)?)
+        faults::point("store.calls.before");
+        self.change(|access| shelves::put_teacher_calls(access, calls))?;
+        faults::point("store.calls.after");
+        Ok(())
+    }
+
+    fn selected(&self, selection: &DataSelection) -> Result<Vec<JudgedDatum>, PortError> {
+        Ok(listing::selected(self.access(), selection)?)
     }
 
     fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError> {
@@ -249,46 +264,22 @@ impl Ledger for Store {
     }
 
     fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {
-        let text = self.context.text("training_progress", &progress)?;
-        let sql = "INSERT OR REPLACE INTO training_progress VALUES (?1, ?2, ?3)";
-        self.context.sql(self.connection.execute(sql, params![iteration, progress.step, text]))?;
+        faults::point("store.progress.before");
+        self.change(|access| journal::put_progress(access, iteration, progress))?;
+        faults::point("store.progress.after");
         Ok(())
     }
 }
 
-/// Reads one JSON column of every row.
-pub(super) fn records<T: serde::de::DeserializeOwned>(
-    connection: &Connection,
-    context: &Context,
-    table: &'static str,
-    sql: &str,
-    arguments: impl rusqlite::Params,
-) -> Result<Vec<T>, StoreError> {
-    let mut statement = context.sql(connection.prepare_cached(sql))?;
-    let mut rows = context.sql(statement.query(arguments))?;
-    let mut records = Vec::new();
-    while let Some(row) = context.sql(rows.next())? {
-        let text: String = context.sql(row.get(0))?;
-        records.push(context.json(table, &text)?);
+fn timing(work: Work, ended_ms: Option<i64>) -> PhaseTiming {
+    PhaseTiming {
+        iteration: work.iteration,
+        round: work.round,
+        phase: work.phase.as_str().to_owned(),
+        split: work.split.map_or("", Split::as_str).to_owned(),
+        began_ms: now_ms(),
+        ended_ms,
     }
-    Ok(records)
-}
-
-/// Reads one JSON column of at most one row.
-pub(super) fn record<T: serde::de::DeserializeOwned>(
-    connection: &Connection,
-    context: &Context,
-    table: &'static str,
-    sql: &str,
-    arguments: impl rusqlite::Params,
-) -> Result<Option<T>, StoreError> {
-    let text: Option<String> =
-        context.sql(connection.query_row(sql, arguments, |row| row.get(0)).optional())?;
-    text.map(|text| context.json(table, &text)).transpose()
-}
-
-fn split_word(work: Work) -> &'static str {
-    work.split.map_or("", Split::as_str)
 }
 
 fn now_ms() -> i64 {

@@ -233,12 +233,14 @@ impl App {
                 iteration: self.iteration,
                 skill,
                 verdict: self.samples.verdict,
+                ..DataFilter::default()
             }),
             List::Predictions => Listing::Predictions(PredictionFilter {
                 iteration: self.predicted_iteration(),
                 split: self.samples.split,
                 correct: self.samples.correct,
                 skill,
+                changed_since: None,
             }),
         }
     }

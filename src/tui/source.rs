@@ -9,7 +9,7 @@ use super::update::Message;
 use crate::gym::episode::{Episode, Phase};
 use crate::gym::instance::Split;
 use crate::gym::statistics::{Estimate, paired_gain};
-use crate::store::{Reader, StoreError};
+use crate::store::{At, Patience, Reader, StoreError};
 
 /// Time between two looks at the database, which cost microseconds each.
 const LOOK: Duration = Duration::from_millis(150);
@@ -129,12 +129,14 @@ fn load(reader: &Reader, query: &Query) -> Result<Page, StoreError> {
     let (offset, limit) = (query.offset, query.limit);
     let (total, samples) = match &query.listing {
         Listing::Training(filter) => {
-            let data = reader.data(filter, offset, limit)?;
-            (reader.count_data(filter)?, data.into_iter().map(|d| Sample::Datum(Box::new(d))).collect())
+            let patience = Patience::default();
+            let data = reader.data(filter, At::Position(offset), limit, patience)?;
+            let samples = data.rows.into_iter().map(|(_, d)| Sample::Datum(Box::new(d))).collect();
+            (reader.count_data(filter, patience)?.rows as usize, samples)
         }
         Listing::Predictions(filter) => {
-            let scored = reader.predictions(filter, offset, limit)?;
-            let samples = scored.into_iter().map(|p| Sample::Prediction(Box::new(p))).collect();
+            let scored = reader.predictions(filter, At::Position(offset), limit)?;
+            let samples = scored.rows.into_iter().map(|(_, p)| Sample::Prediction(Box::new(p))).collect();
             (reader.count_predictions(filter)?, samples)
         }
     };

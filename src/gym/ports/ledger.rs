@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{PortError, TrainingOutcome, TrainingProgress};
-use crate::gym::datum::JudgedDatum;
+use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::instance::{ImageRef, Split};
 use crate::gym::plan::Plan;
 use crate::gym::prediction::Prediction;
@@ -20,6 +20,17 @@ pub trait Ledger {
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError>;
     /// Every datum of the run, in the order of their ids.
     fn data(&self) -> Result<Vec<JudgedDatum>, PortError>;
+    /// Visits every datum of a verdict, or of any, in the order of their ids: for runs too large for
+    /// [`Ledger::data`].
+    fn each_datum(
+        &self,
+        verdict: Option<Verdict>,
+        visit: &mut dyn FnMut(JudgedDatum),
+    ) -> Result<(), PortError> {
+        let wanted = |judged: &JudgedDatum| verdict.is_none_or(|verdict| judged.verdict == verdict);
+        self.data()?.into_iter().filter(wanted).for_each(visit);
+        Ok(())
+    }
     /// Replaces the data of one round.
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError>;
     /// Every datum of one round, in the order of their ids.

@@ -1,0 +1,90 @@
+//! `dataenvgym bench`: measures and prints figures. It does not judge.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use color_eyre::eyre::{Result, eyre};
+
+use crate::bench::{Figure, resume, store};
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Name {
+    /// Kills a scripted run at every fail point and at random instants, and compares what it comes to.
+    Resume,
+    /// Insertion, pages, search and resume of a large run database.
+    Store,
+}
+
+/// A process of a bench beside the one that was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Part {
+    /// Reads a store until its input ends.
+    Read,
+    /// Holds a store until it is killed.
+    Hold,
+    /// Resumes a run.
+    Resume,
+}
+
+/// What a bench can be given.
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// What to measure.
+    #[arg(value_enum)]
+    name: Name,
+    /// One JSON object per line: figure, value, unit, peer, ratio, conditions.
+    #[arg(long)]
+    json: bool,
+    /// Training data in the store.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: usize,
+    /// Kills at random instants.
+    #[arg(long, default_value_t = 100)]
+    random: u64,
+    #[arg(long, hide = true, requires = "folder")]
+    part: Option<Part>,
+    #[arg(long, hide = true)]
+    folder: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
+    if let (Some(part), Some(folder)) = (args.part, &args.folder) {
+        match part {
+            Part::Read => println!("{}", serde_json::to_string(&store::read(folder)?)?),
+            Part::Hold => store::hold(folder, || say("held"))?,
+            Part::Resume => store::resume(folder, || say("running"))?,
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.rows == 0 {
+        return Err(eyre!("--rows 0: a store without rows has nothing to measure; give a larger number"));
+    }
+    let program = std::env::current_exe()?;
+    let mut broken = None;
+    let mut sink = |figure: Figure| {
+        let line = if args.json { serde_json::to_string(&figure) } else { Ok(row(&figure)) };
+        match line {
+            Ok(line) => say(&line),
+            Err(error) => broken = Some(error),
+        }
+    };
+    match args.name {
+        Name::Resume => resume::run(&program, args.random, &mut sink)?,
+        Name::Store => store::run(args.rows, &program, &mut sink)?,
+    }
+    broken.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+}
+
+fn row(figure: &Figure) -> String {
+    let Figure { figure, value, unit, conditions, .. } = figure;
+    format!("{figure:<52} {value:>14.3} {unit:<8} {conditions}")
+}
+
+/// A line that is there when a reader behind a pipe looks for it.
+fn say(line: &str) {
+    println!("{line}");
+    let _ = std::io::stdout().flush();
+}

@@ -1,0 +1,42 @@
+//! Words of a text, the same for what is stored and for what is searched.
+//!
+//! Splitting here and not in the database means that any text a person types is a legal query, and that a
+//! word of a query is never more than one word of the index.
+
+/// Longer words are cut, in texts and queries alike.
+const LONGEST: usize = 64;
+
+/// The distinct words of some texts, lower case, sorted. Marks that lower case adds are no part of a word.
+pub(super) fn words<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for text in texts {
+        let runs = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty());
+        found.extend(runs.map(|run| {
+            run.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).take(LONGEST).collect()
+        }));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The query that finds texts with all of these words.
+pub(super) fn query(words: &[String]) -> String {
+    // The words hold letters and digits only, so that nothing in them can end the quotation.
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_and_digits_in_lower_case_once() {
+        let found = words(["Ann's 12 apples, 12 pears; Äpfel\u{130}", "x^2 * NEAR(\"a\") OR -b"]);
+        let expected = ["12", "2", "a", "ann", "apples", "b", "near", "or", "pears", "s", "x", "äpfeli"];
+        assert_eq!(found, expected);
+        assert_eq!(query(&found[..2]), "\"12\" \"2\"");
+        assert!(words(["+ - * / \" ' ( ) \u{0}"]).is_empty());
+        assert_eq!(words(["a".repeat(100).as_str()]), ["a".repeat(64)]);
+    }
+}
