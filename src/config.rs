@@ -15,6 +15,7 @@ mod paths;
 mod ready;
 mod schema;
 mod shape;
+mod sources;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -33,13 +34,14 @@ use crate::gym::instance::Domain;
 use crate::gym::ports::{EnvironmentKind, TrainingMethod, TrainingSettings};
 
 pub use files::{PROJECT_FILE, project_file};
-pub use layers::{Flag, Layer, Resolved, Sources, check, read, resolve};
+pub use layers::{Resolved, check, read, resolve};
 pub use mistake::{ConfigError, Mistake, Mistakes};
 pub use origin::Origin;
 pub use paths::{Paths, PathsError, socket};
 pub use ready::{READY, ready};
 pub use schema::text as schema;
 use schema::{DEVICE, DEVICE_RULE, NAME, NAME_RULE};
+pub use sources::{Flag, Layer, Sources};
 
 /// Everything a run is made from. `configs/quickstart.toml` shows every key of the embedded world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

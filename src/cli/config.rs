@@ -152,7 +152,8 @@ fn value_text(value: &Value) -> String {
             format!("[{}]", items.iter().map(value_text).collect::<Vec<_>>().join(", "))
         }
         Value::Table(table) => {
-            let entry = |(key, value): (&String, &Value)| format!("{} = {}", key_text(key), value_text(value));
+            let entry =
+                |(key, value): (&String, &Value)| format!("{} = {}", key_text(key), value_text(value));
             format!("{{ {} }}", table.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),

@@ -19,6 +19,7 @@ const QUOTED: usize = 60;
 pub(super) fn layer(node: &Node, shape: &Shape, below: &Node) -> Vec<Mistake> {
     let mut walk = Walk { root: shape, complete: false, found: Vec::new() };
     walk.node(node, shape, Some(below), "");
+    walk.found.sort_by_key(|mistake| mistake.origin.position());
     walk.found
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 
-use super::mistake::Mistake;
+use super::mistake::{ConfigError, Mistake, Mistakes};
 use super::origin::Origin;
 
 /// A value or a table with the place of its key.
@@ -114,18 +114,19 @@ impl Node {
 }
 
 /// Reads a text; `name` says which one in origins and mistakes.
-pub(super) fn parse(text: &str, name: &Arc<str>) -> Result<Node, Vec<Mistake>> {
-    let mut reader = Reader { lines: line_starts(text), text, name, mistakes: Vec::new() };
+pub(super) fn parse(text: &str, name: &str) -> Result<Node, ConfigError> {
+    let mut reader = Reader { lines: line_starts(text), text, name: &Arc::from(name), mistakes: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let start = error.span().map_or(0, |span| span.start);
         reader.mistakes.push(Mistake::new(&reader.place(start), error.message(), ""));
     }
+    reader.mistakes.sort_by_key(|mistake| mistake.origin.position());
     if !reader.mistakes.is_empty() {
-        return Err(reader.mistakes);
+        return Err(ConfigError::Invalid(Mistakes(reader.mistakes)));
     }
     let node = reader.table(table.get_ref(), reader.place(0));
-    if reader.mistakes.is_empty() { Ok(node) } else { Err(reader.mistakes) }
+    if reader.mistakes.is_empty() { Ok(node) } else { Err(ConfigError::Invalid(Mistakes(reader.mistakes))) }
 }
 
 /// Reads one value as it would stand behind `=`.
@@ -170,13 +171,13 @@ impl Reader<'_> {
     fn value(&mut self, value: &DeValue<'_>, origin: &Origin) -> Value {
         match value {
             DeValue::String(text) => Value::String(text.to_string()),
-            DeValue::Integer(number) => {
-                i64::from_str_radix(number.as_str(), number.radix()).map(Value::Integer).unwrap_or_else(|_| {
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map(Value::Integer)
+                .unwrap_or_else(|_| {
                     let message = format!("the whole number {number} is too large");
                     self.mistakes.push(Mistake::new(origin, message, "write one that fits 64 bits"));
                     Value::Integer(0)
-                })
-            }
+                }),
             DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(flag) => Value::Boolean(*flag),
             DeValue::Datetime(moment) => Value::Datetime(*moment),

@@ -83,7 +83,8 @@ pub(super) fn value_for(text: &str, shapes: &[&Shape]) -> Value {
 fn path(variable: &str) -> Vec<String> {
     let rest = variable.strip_prefix(PREFIX).unwrap_or(variable);
     // A lower-case letter is no part of such a name; the dot is no part of any key.
-    let key = |word: &str| if word.chars().any(char::is_lowercase) { ".".to_owned() } else { word.to_lowercase() };
+    let key =
+        |word: &str| if word.chars().any(char::is_lowercase) { ".".to_owned() } else { word.to_lowercase() };
     rest.split(BETWEEN).map(key).collect()
 }
 
@@ -92,6 +93,8 @@ fn meant(variable: &str, shape: &Shape) -> String {
     let names: Vec<String> = shape.paths().iter().map(name).collect();
     match nearest(&variable.to_uppercase(), names.iter().map(String::as_str)) {
         Some(name) => format!("did you mean {name}?"),
-        None => format!("keys are set as {PREFIX}<SECTION>{BETWEEN}<KEY>, such as {PREFIX}TRAINER{BETWEEN}EPOCHS"),
+        None => {
+            format!("keys are set as {PREFIX}<SECTION>{BETWEEN}<KEY>, such as {PREFIX}TRAINER{BETWEEN}EPOCHS")
+        }
     }
 }

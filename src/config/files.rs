@@ -3,12 +3,11 @@
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use toml::Value;
 
 use super::document::{self, Node};
-use super::mistake::{ConfigError, Mistakes};
+use super::mistake::ConfigError;
 use super::{READY, suggest};
 
 /// Name of a project's file.
@@ -44,9 +43,7 @@ pub fn project_file(folder: &Path, home: Option<&Path>) -> Option<PathBuf> {
 
 /// Reads a file as a layer. A relative path in it starts at the file's folder.
 pub(super) fn layer(path: &Path) -> Result<Node, ConfigError> {
-    let name: Arc<str> = path.display().to_string().into();
-    let text = text(path)?;
-    let mut node = document::parse(&text, &name).map_err(|found| ConfigError::Invalid(Mistakes(found)))?;
+    let mut node = document::parse(&text(path)?, &path.display().to_string())?;
     anchor(&mut node, path.parent().unwrap_or(Path::new(".")));
     Ok(node)
 }

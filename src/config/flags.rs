@@ -7,10 +7,10 @@ use toml::de::DeTable;
 
 use super::document::Node;
 use super::environment::value_for;
-use super::layers::Flag;
 use super::mistake::Mistake;
 use super::origin::Origin;
 use super::shape::Shape;
+use super::sources::Flag;
 use super::suggest::nearest;
 
 /// The layer of all flags: `--set` in their order, then those with a name of their own.

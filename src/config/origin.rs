@@ -24,6 +24,14 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Line and column, for sorting what is found in one text.
+    pub(super) fn position(&self) -> (usize, usize) {
+        match self {
+            Self::Text { line, column, .. } => (*line, *column),
+            _ => (0, 0),
+        }
+    }
+
     /// The place without its column.
     pub fn short(&self) -> String {
         match self {

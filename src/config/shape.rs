@@ -184,7 +184,8 @@ fn fields(object: &Map<String, Value>, without: Option<&str>) -> Fields {
     };
     let properties = object.get("properties").and_then(Value::as_object).into_iter().flatten();
     let others = properties.filter(|(key, _)| Some(key.as_str()) != without);
-    let field = |(key, value)| (String::clone(key), Field { shape: Shape::read(value), required: required(key) });
+    let field =
+        |(key, value)| (String::clone(key), Field { shape: Shape::read(value), required: required(key) });
     others.map(field).collect()
 }
 
