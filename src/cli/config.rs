@@ -166,7 +166,7 @@ fn text(word: &str) -> String {
     for c in word.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            c if unsafe_to_print(c) => out.push_str(&format!("\\U{:08X}", c as u32)),
+            c if unsafe_to_print(c) => out.extend(format!("\\U{:08X}", c as u32).chars()),
             c => out.push(c),
         }
     }

@@ -1,6 +1,6 @@
 //! Checking a layer against the shape of a configuration: every mistake, not only the first.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use regex::Regex;
 use toml::Value;
@@ -58,16 +58,13 @@ impl Walk<'_> {
                     self.word(&own.value(), known(), own.origin(), &join(path, tag));
                     return;
                 }
-                match kinds::kind(node, tag, below) {
-                    Some(kind) => {
-                        let fields = kinds.get(kind).unwrap_or(const { &Fields::new() });
-                        let place = Place { tag, kind, kinds };
-                        self.table(node, fields, Some(&place), kinds::filed(below, kind), path);
-                    }
-                    None => {
-                        let hint = format!("it can be {}", list(known()));
-                        self.say(origin, format!("`{path}` needs the key `{tag}`"), hint);
-                    }
+                if let Some(kind) = kinds::kind(node, tag, below) {
+                    let fields = kinds.get(kind).unwrap_or(const { &Fields::new() });
+                    let place = Place { tag, kind, kinds };
+                    self.table(node, fields, Some(&place), kinds::filed(below, kind), path);
+                } else {
+                    let hint = format!("it can be {}", list(known()));
+                    self.say(origin, format!("`{path}` needs the key `{tag}`"), hint);
                 }
             }
             (Shape::Table(_) | Shape::Map(_) | Shape::Kinds { .. }, Node::Leaf { value, origin }) => {
@@ -179,7 +176,7 @@ impl Walk<'_> {
 struct Place<'a> {
     tag: &'a str,
     kind: &'a str,
-    kinds: &'a std::collections::BTreeMap<String, Fields>,
+    kinds: &'a BTreeMap<String, Fields>,
 }
 
 /// Whether a value that is neither a list nor a table is one of the shape.
@@ -192,8 +189,7 @@ pub(super) fn fits(value: &Value, shape: &Shape) -> bool {
             // A pattern of ours that is none is found by a test.
             Some(Err(_)) | None => true,
         },
-        (Shape::Integer(range), Value::Integer(number)) => range.holds(*number as f64),
-        (Shape::Number(range), Value::Integer(number)) => range.holds(*number as f64),
+        (Shape::Integer(range) | Shape::Number(range), Value::Integer(number)) => range.holds(*number as f64),
         (Shape::Number(range), Value::Float(number)) => range.holds(*number),
         _ => false,
     }

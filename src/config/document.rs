@@ -171,13 +171,14 @@ impl Reader<'_> {
     fn value(&mut self, value: &DeValue<'_>, origin: &Origin) -> Value {
         match value {
             DeValue::String(text) => Value::String(text.to_string()),
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .map(Value::Integer)
-                .unwrap_or_else(|_| {
+            DeValue::Integer(number) => {
+                let Ok(number) = i64::from_str_radix(number.as_str(), number.radix()) else {
                     let message = format!("the whole number {number} is too large");
                     self.mistakes.push(Mistake::new(origin, message, "write one that fits 64 bits"));
-                    Value::Integer(0)
-                }),
+                    return Value::Integer(0);
+                };
+                Value::Integer(number)
+            }
             DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(flag) => Value::Boolean(*flag),
             DeValue::Datetime(moment) => Value::Datetime(*moment),

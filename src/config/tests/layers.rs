@@ -63,9 +63,8 @@ impl Desk {
 
 fn origin(resolved: &Resolved, key: &str) -> String {
     let values = resolved.values().unwrap();
-    let found = values.into_iter().find(|(path, ..)| path.join(".") == key);
-    let name = |text: String| text.rsplit('/').next().unwrap().to_owned();
-    found.map(|(_, _, origin)| name(origin.short())).unwrap_or_else(|| panic!("no `{key}`"))
+    let (.., origin) = values.into_iter().find(|(path, ..)| path.join(".") == key).unwrap();
+    origin.short().rsplit('/').next().unwrap().to_owned()
 }
 
 const TASK: &str = "task = { kind = \"arithmetic\" }\n";

@@ -80,7 +80,7 @@ fn every_mistake_names_its_place_its_key_and_a_remedy() {
 
 #[test]
 fn many_mistakes_are_counted_and_outside_text_is_shortened_and_escaped() {
-    let text: String = (0..100).map(|n| format!("key_{n} = 1\n")).collect();
+    let text = (0..100).fold(String::new(), |text, n| text + &format!("key_{n} = 1\n"));
     let said = checked(&text).unwrap_err().to_string();
     assert!(said.starts_with("100 mistakes in the configuration\n  my.toml, line 1"), "{said}");
     assert!(said.ends_with("and 60 more"), "{said}");

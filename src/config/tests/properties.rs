@@ -28,7 +28,7 @@ fn path((section, key): (usize, usize)) -> Vec<String> {
 
 fn node(values: &BTreeMap<(usize, usize), (i64, Origin)>) -> Node {
     let leaves = values.iter().map(|(at, (n, origin))| Node::single(&path(*at), Value::Integer(*n), origin));
-    leaves.fold(Node::empty(Origin::BuiltIn), |all, leaf| all.below(leaf))
+    leaves.fold(Node::empty(Origin::BuiltIn), Node::below)
 }
 
 /// A layer of a task with a kind of its own, or none, and keys that fit the kind in effect.
@@ -50,7 +50,7 @@ proptest! {
         let layers = [layers.0, layers.1, layers.2];
         let united = layers.iter().map(node).fold(Node::empty(Origin::BuiltIn), Node::below);
         let mut expected = BTreeMap::new();
-        layers.iter().for_each(|layer| expected.extend(layer.clone()));
+        expected.extend(layers.into_iter().flatten());
         for (at, (n, origin)) in expected {
             let keys = path(at);
             let found = united.at(keys.iter().map(String::as_str)).unwrap();

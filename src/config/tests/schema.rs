@@ -55,11 +55,14 @@ fn the_shape_understands_every_part_of_the_schema() {
         match shape {
             Shape::Any => panic!("`{path}` is not understood"),
             Shape::Table(fields) => {
-                fields.iter().for_each(|(key, f)| check(&f.shape, &format!("{path}.{key}")))
+                for (key, field) in fields {
+                    check(&field.shape, &format!("{path}.{key}"));
+                }
             }
             Shape::Kinds { kinds, .. } => {
-                let all = kinds.values().flatten();
-                all.for_each(|(key, field)| check(&field.shape, &format!("{path}.{key}")));
+                for (key, field) in kinds.values().flatten() {
+                    check(&field.shape, &format!("{path}.{key}"));
+                }
             }
             Shape::Map(item) | Shape::Array { item, .. } => check(item, path),
             Shape::Text { pattern: Some(pattern), .. } => {
@@ -119,7 +122,7 @@ const VALID: &[&str] = &[
     "[task]\nkind = \"scripted\"\ndomain = \"programming\"\n",
     "[task]\nkind = \"jsonl\"\nfile = \"f\"\nresponse = \"r\"\ncolumns = { question = [], answer = \"a\" }\nrename_skills = { a = \"b\" }\n",
     "[student]\ndevice = \"cuda:12\"\nscript = { skill = 0, ceiling = 1 }\n",
-    "[trainer]\nwarmup = 0.0\nlearning_rate = 1\n",
+    "[trainer]\nwarmup = 0.0\nlearning_rate = 1\nepochs = 1_000\nmax_length = 0xff\nclip = 1_0.2_5e0_1\n",
     "[checks]\nfilter = []\n",
     "[episode]\ngates = [\"plan\", \"plan\"]\nplateau = { patience = 1 }\n",
     "[environment]\nkind = \"open_ended\"\nstate = \"none\"\n",
