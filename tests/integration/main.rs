@@ -7,12 +7,9 @@
 // The helpers of tests may fail the way tests fail.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-<<<<<<< HEAD
+mod config;
 mod domains;
 mod example;
-=======
-mod config;
->>>>>>> e05820d (config show, path, check and schema; tests; documents)
 mod faults;
 mod home;
 mod peer_greedy;
