@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what a command line is for
 
 mod bench;
+mod config;
 mod format;
 mod headless;
 mod launch;
@@ -51,6 +52,9 @@ enum Verb {
     },
     /// List the runs.
     Runs,
+    /// Show and check what a run would be configured with.
+    #[command(subcommand)]
+    Config(config::Verb),
     /// Ask a run to stop after the running phase. It can be resumed.
     Stop {
         /// Name of the run.
@@ -91,18 +95,8 @@ enum Verb {
 /// What a run can be given on the command line.
 #[derive(Debug, Default, Args)]
 pub(crate) struct RunArgs {
-    /// A configuration file, or the name of a built-in one.
-    #[arg(long, value_name = "FILE", default_value = "quickstart")]
-    config: String,
-    /// Name of the run; an existing one is resumed [default: the configuration's name].
-    #[arg(long)]
-    name: Option<String>,
-    /// Seed of everything random [default: the configuration's].
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Iterations after iteration 0 [default: the configuration's].
-    #[arg(long)]
-    iterations: Option<u32>,
+    #[command(flatten)]
+    layers: config::LayerArgs,
     /// Stay in the foreground, print the table of iterations, exit at the end.
     #[arg(long)]
     headless: bool,
@@ -149,6 +143,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Runner { folder, go }) => serve::detached(&paths, &folder, go),
         Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Pretrain { out }) => train::pretrain(&out),
+        Some(Verb::Config(verb)) => config::run(&paths, &verb),
         Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),
         Some(Verb::Attach { name }) => screen::attach(&paths, name.as_deref()),

@@ -2,13 +2,28 @@
 //!
 //! Owns the keys, their defaults and their error messages. Never starts anything.
 
-mod load;
+mod check;
+mod document;
+mod environment;
+mod files;
+mod flags;
+mod kinds;
+mod layers;
+mod mistake;
+mod origin;
 mod paths;
+mod ready;
+mod schema;
+mod shape;
+mod sources;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agents::engines::EngineChoice;
@@ -18,14 +33,22 @@ use crate::gym::episode::{EpisodeRules, Phase};
 use crate::gym::instance::Domain;
 use crate::gym::ports::{EnvironmentKind, TrainingMethod, TrainingSettings};
 
-pub use load::{BUILT_IN, ConfigError, built_in, parse, read};
+pub use files::{PROJECT_FILE, project_file};
+pub use layers::{Resolved, check, read, resolve};
+pub use mistake::{ConfigError, Mistake, Mistakes};
+pub use origin::Origin;
 pub use paths::{Paths, PathsError, socket};
+pub use ready::{READY, ready};
+pub use schema::text as schema;
+use schema::{DEVICE, DEVICE_RULE, NAME, NAME_RULE};
+pub use sources::{Flag, Layer, Sources};
 
 /// Everything a run is made from. `configs/quickstart.toml` shows every key of the embedded world.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Name of the run, unless the command line gives one.
+    #[schemars(regex(pattern = NAME), extend("patternErrorMessage" = NAME_RULE))]
     pub name: String,
     /// Seed of everything random.
     #[serde(default = "one")]
@@ -59,7 +82,7 @@ pub struct Config {
 }
 
 /// What the student is tested on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TaskConfig {
     /// The embedded world of arithmetic problems in 12 skills.
@@ -103,7 +126,7 @@ pub enum TaskConfig {
 }
 
 /// Columns of a JSON-lines task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Columns {
     /// Unique name of an item; its line number when missing.
@@ -119,14 +142,17 @@ pub struct Columns {
 }
 
 /// Shares of items per split; they need not sum to 1.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shares {
     /// Items an engine may select.
+    #[schemars(range(min = 0))]
     pub pool: f64,
     /// Items that steer the agent.
+    #[schemars(range(min = 0))]
     pub validation: f64,
     /// Items that are measured at the end.
+    #[schemars(range(min = 0))]
     pub test: f64,
 }
 
@@ -137,18 +163,21 @@ impl Default for Shares {
 }
 
 /// The model that learns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudentConfig {
     /// `embedded`, `scripted`, or a Hugging Face model folder.
     pub model: String,
     /// `cpu`, `cuda:0`, `metal`.
+    #[schemars(regex(pattern = DEVICE), extend("patternErrorMessage" = DEVICE_RULE))]
     pub device: String,
     /// Worker processes; 0 means one per core.
     pub workers: u32,
     /// Requests in flight per worker. Above 1 the worker proves first that batches change nothing.
+    #[schemars(range(min = 1))]
     pub in_flight: u32,
     /// Upper limit of an answer in tokens.
+    #[schemars(range(min = 1))]
     pub max_tokens: u32,
     /// What a `scripted` student does; other models ignore it.
     pub script: ScriptConfig,
@@ -168,20 +197,25 @@ impl Default for StudentConfig {
 }
 
 /// The learning curve of a scripted student: right answers rise from `skill` towards `ceiling`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScriptConfig {
     /// Share of right answers before training, in `0..=1`.
+    #[schemars(range(min = 0, max = 1))]
     pub skill: f64,
     /// Share that training can reach.
+    #[schemars(range(min = 0, max = 1))]
     pub ceiling: f64,
     /// Examples after which about two thirds of the way are gone.
+    #[schemars(range(min = 0))]
     pub examples: f64,
     /// Milliseconds per answer and per optimiser step.
     pub latency_ms: u64,
     /// Share of answers that no scorer understands.
+    #[schemars(range(min = 0, max = 1))]
     pub malformed: f64,
     /// Share of first attempts at a prompt that fail; the second succeeds.
+    #[schemars(range(min = 0, max = 1))]
     pub failing: f64,
 }
 
@@ -192,7 +226,7 @@ impl Default for ScriptConfig {
 }
 
 /// Which weights a training starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Update {
     /// The base student, as in the paper's published runs.
@@ -202,7 +236,7 @@ pub enum Update {
 }
 
 /// Which parameters are trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// Every parameter.
@@ -212,7 +246,7 @@ pub enum Method {
 }
 
 /// How the student learns. Every training uses all accepted data of the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainerConfig {
     /// `full` or `lora`.
@@ -220,22 +254,31 @@ pub struct TrainerConfig {
     /// `retrain` or `continue`.
     pub update: Update,
     /// Rank of the low-rank update.
+    #[schemars(range(min = 1))]
     pub rank: u32,
     /// Scale numerator of the low-rank update.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub alpha: f64,
     /// Peak learning rate.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
     /// Passes over the data.
+    #[schemars(range(min = 1))]
     pub epochs: u32,
     /// Examples per optimiser step.
+    #[schemars(range(min = 1))]
     pub batch_size: u32,
     /// Share of steps with rising learning rate.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub warmup: f64,
     /// Decoupled weight decay of matrices.
+    #[schemars(range(min = 0))]
     pub weight_decay: f64,
     /// Largest gradient norm.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub clip: f64,
     /// Longest example in tokens.
+    #[schemars(range(min = 1))]
     pub max_length: u32,
 }
 
@@ -277,7 +320,7 @@ impl TrainerConfig {
 }
 
 /// What the agent sees and does.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnvironmentConfig {
     /// `open_ended`, `skill_list` or `skill_tree`.
@@ -288,7 +331,7 @@ pub struct EnvironmentConfig {
 }
 
 /// Whether the agent sees the student's results.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateConfig {
     /// It does.
@@ -299,16 +342,18 @@ pub enum StateConfig {
 }
 
 /// Whom the engine asks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeacherConfig {
     /// `none`, `scripted`, or a Hugging Face model folder.
     pub model: String,
     /// `cpu`, `cuda:0`, `metal`.
+    #[schemars(regex(pattern = DEVICE), extend("patternErrorMessage" = DEVICE_RULE))]
     pub device: String,
     /// Worker processes; 0 means one per core.
     pub workers: u32,
     /// Requests in flight per worker. Above 1 the worker proves first that batches change nothing.
+    #[schemars(range(min = 1))]
     pub in_flight: u32,
     /// What a `scripted` teacher does; other models ignore it.
     pub script: TeacherScript,
@@ -327,26 +372,31 @@ impl Default for TeacherConfig {
 }
 
 /// What a scripted teacher does. Shares are of its answers, drawn from the run's seed and the question.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeacherScript {
     /// Milliseconds per answer.
     pub latency_ms: u64,
     /// Share of answers that break off.
+    #[schemars(range(min = 0, max = 1))]
     pub truncated: f64,
     /// Share of answers that are no JSON.
+    #[schemars(range(min = 0, max = 1))]
     pub malformed: f64,
     /// Share of entries that repeat an earlier one.
+    #[schemars(range(min = 0, max = 1))]
     pub repeated: f64,
     /// Share of calls that fail and succeed when made again.
+    #[schemars(range(min = 0, max = 1))]
     pub failing: f64,
 }
 
 /// Which checks reject data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChecksConfig {
     /// Names of the checks that reject; the others only grade. `leakage`, `duplicate`, `answer`.
+    #[schemars(schema_with = "schema::check_names")]
     pub filter: BTreeSet<String>,
 }
 
@@ -357,7 +407,7 @@ impl Default for ChecksConfig {
 }
 
 /// When to end and where to wait.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EpisodeConfig {
     /// Iterations after iteration 0.
@@ -368,11 +418,13 @@ pub struct EpisodeConfig {
     /// trained on; 0 means no limit.
     pub tokens: u64,
     /// Minutes of finished phases after which the run ends; 0 means no limit.
+    #[schemars(range(min = 0))]
     pub minutes: f64,
     /// Ends the run when validation accuracy stops rising.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau: Option<Plateau>,
     /// Plan-generate-check rounds before each training.
+    #[schemars(range(min = 1))]
     pub rounds: u32,
     /// Measure the test split in every iteration.
     pub test_every_iteration: bool,

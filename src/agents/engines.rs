@@ -6,6 +6,7 @@ mod taught;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use procedural::Procedural;
@@ -17,8 +18,8 @@ use crate::gym::plan::Allocation;
 use crate::gym::ports::{Engine, EngineAids, EngineJob, Task};
 
 /// An engine with its parameters, as a configuration names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EngineChoice {
     /// The embedded world's own generator: always right.
     Procedural {},

@@ -13,6 +13,7 @@ mod threshold;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use alternating::Alternating;
@@ -29,7 +30,7 @@ use crate::gym::ports::{Decision, EnvironmentKind, Policy, PortError, SkillState
 use crate::gym::skill_forest::Subskill;
 
 /// A policy with its parameters, as a configuration names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PolicyChoice {
     /// Data in proportion to error.
@@ -67,7 +68,7 @@ impl PolicyChoice {
 }
 
 /// An explore action as policies are configured with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Explore {
     /// Subskills to add.

@@ -20,39 +20,36 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// The folder of the run that the arguments mean; it is made when there is none.
 pub(super) fn prepare(paths: &Paths, args: &RunArgs) -> Result<PathBuf> {
-    if let Some(name) = &args.name
+    if let Some(name) = &args.layers.name
         && paths.run(name).join(DATABASE).exists()
     {
-        if args.seed.is_some() || args.iterations.is_some() {
-            bail!(
-                "run `{name}` exists: its seed and iterations are fixed; choose another --name for a new run"
-            );
+        if args.layers.sets_keys() {
+            bail!("run `{name}` exists: its configuration is fixed; choose another --name for a new run");
         }
         return Ok(paths.run(name));
     }
-    let mut config = match config::built_in(&args.config) {
-        Some(config) => config?,
-        None => config::read(Path::new(&args.config))?,
-    };
-    config.seed = args.seed.unwrap_or(config.seed);
-    config.episode.iterations = args.iterations.unwrap_or(config.episode.iterations);
-    config.name = match &args.name {
-        Some(name) => name.clone(),
-        None => runs::fresh_name(paths, &config.name),
-    };
-    // The name from the command line must be as plain as one from a file.
-    let config =
-        config::parse(&toml::to_string(&config)?, "the configuration with the command line's values")?;
+    let mut config = config::resolve(&args.layers.sources(paths)?)?.config;
+    if args.layers.name.is_none() {
+        config.name = runs::fresh_name(paths, &config.name);
+    }
     create(paths, &config)
 }
 
-/// The quick start: the newest unfinished run of it, or a fresh one.
+/// What runs when nothing is said, the quick start or a project: the newest unfinished run of its name, or
+/// a fresh one.
 pub(super) fn quick_start(paths: &Paths) -> Result<PathBuf> {
-    let args = RunArgs { config: "quickstart".to_owned(), ..RunArgs::default() };
-    match runs::newest(paths, |run| run.record.name.starts_with("quickstart") && !run.episode.finished()) {
+    let args = RunArgs::default();
+    let config = config::resolve(&args.layers.sources(paths)?)?.config;
+    let numbered = |rest: &str| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number);
+    let of_it = |name: &str| name.strip_prefix(&config.name).is_some_and(numbered);
+    match runs::newest(paths, |run| of_it(&run.record.name) && !run.episode.finished()) {
         Some(run) => Ok(run.folder),
         None => prepare(paths, &args),
     }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {

@@ -1,13 +1,11 @@
 //! From a configuration to the parts of a run: the one place that knows every implementor.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use color_eyre::eyre::{Result, bail};
 
 use crate::agents::engines::EngineChoice;
-use crate::checks;
 use crate::config::{Config, Paths, StateConfig, TaskConfig, Update};
 use crate::environments::{Scene, TeacherSource};
 use crate::gym::instance::Split;
@@ -29,7 +27,7 @@ pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Sce
         engine: engine(config, &task)?,
         teacher: teacher(paths, config)?,
         hidden: config.environment.state == StateConfig::None,
-        filters: filters(config)?,
+        filters: config.checks.filter.clone(),
         base: Checkpoint::Full { folder: base(paths, config)? },
         training: config.trainer.settings(),
         continues: config.trainer.update == Update::Continue,
@@ -105,14 +103,6 @@ fn teacher(paths: &Paths, config: &Config) -> Result<Option<TeacherSource>> {
     let model = &config.teacher.model;
     let checkpoint = Checkpoint::Full { folder: weights(paths, model)? };
     Ok(Some(TeacherSource { name: model.clone(), checkpoint }))
-}
-
-fn filters(config: &Config) -> Result<BTreeSet<String>> {
-    let filters = &config.checks.filter;
-    match filters.iter().find(|name| !checks::NAMES.contains(&name.as_str())) {
-        Some(name) => bail!("`checks.filter` names `{name}`; it can be `{}`", checks::NAMES.join("`, `")),
-        None => Ok(filters.clone()),
-    }
 }
 
 fn proposal(config: &Config, task: &dyn Task) -> Arc<dyn SubskillProposal> {

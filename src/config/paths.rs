@@ -3,7 +3,7 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use directories::ProjectDirs;
+use directories::{BaseDirs, ProjectDirs};
 use sha2::{Digest, Sha256};
 
 /// Folders of this program on this machine.
@@ -13,6 +13,10 @@ pub struct Paths {
     pub runs: PathBuf,
     /// What can be made again: unpacked models.
     pub cache: PathBuf,
+    /// The user's configuration, whether it is there or not.
+    pub user_config: PathBuf,
+    /// The home folder, above which no project is looked for.
+    pub home: PathBuf,
 }
 
 /// Why a folder cannot be used.
@@ -39,7 +43,12 @@ impl Paths {
     pub fn find(runs: Option<&Path>) -> Result<Self, PathsError> {
         let dirs = ProjectDirs::from("", "", "dataenvgym").ok_or(PathsError::NoHome)?;
         let runs = runs.map_or_else(|| dirs.data_dir().join("runs"), Path::to_owned);
-        Ok(Self { runs: std::path::absolute(&runs).unwrap_or(runs), cache: dirs.cache_dir().to_owned() })
+        Ok(Self {
+            runs: std::path::absolute(&runs).unwrap_or(runs),
+            cache: dirs.cache_dir().to_owned(),
+            user_config: dirs.config_dir().join("config.toml"),
+            home: BaseDirs::new().ok_or(PathsError::NoHome)?.home_dir().to_owned(),
+        })
     }
 
     /// Folder of a run.

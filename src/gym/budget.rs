@@ -1,15 +1,18 @@
 //! Budgets: what a run may spend, and the splitting of a number of data over weights.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When validation accuracy counts as no longer rising.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plateau {
     /// Iterations in a row without a gain before the run ends; at least 1.
+    #[schemars(range(min = 1))]
     pub patience: u32,
     /// Smallest rise of the best validation accuracy that counts as a gain, as a share in `0..=1`.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
     pub gain: f64,
 }
 

@@ -8,6 +8,7 @@ pub(super) mod tests;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::answer::{Specification, read};
@@ -19,16 +20,20 @@ use crate::gym::rng::CounterRng;
 use crate::gym::teacher_call::TeacherCall;
 
 /// How the teacher is asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaughtSettings {
     /// Data per question; an allocation of more is asked for in several questions.
+    #[schemars(range(min = 1))]
     pub data_per_question: u32,
     /// Divides the logits of the teacher; above 0.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub temperature: f64,
     /// Keeps the smallest set of tokens with at least this probability; in `(0, 1]`.
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub top_p: f64,
     /// Upper limit of an answer in tokens.
+    #[schemars(range(min = 1))]
     pub max_tokens: u32,
 }
 

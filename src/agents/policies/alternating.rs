@@ -1,5 +1,6 @@
 //! The reference's alternating policy: explore, then spend nothing, then explore again.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Explore, SKILL_TREE, exploit_to, per_skill};
@@ -8,7 +9,7 @@ use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortErro
 
 /// Per skill: no history, explore; at the cap, exploit to zero; else the opposite of the last action,
 /// where exploit means that every allocation becomes 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Alternating {
     /// The explore action.

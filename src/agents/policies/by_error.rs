@@ -1,5 +1,6 @@
 //! Data in proportion to error: the skills the student fails at get the most.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{exploit_to, misplaced};
@@ -12,7 +13,7 @@ use crate::gym::ports::{
 /// Weight of a skill is its error in percent plus one, so that a solved skill keeps a floor of replay.
 /// In the skill tree the first plan explores every subskill a skill has; later plans shift the allocations
 /// by exploit. In the skill list every skill gets its share and its errors are shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ByError {
     /// Data asked for in each plan, over all skills.

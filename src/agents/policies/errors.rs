@@ -1,5 +1,6 @@
 //! The open-ended policy: each question to the engine shows a few errors.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::misplaced;
@@ -9,7 +10,7 @@ use crate::gym::rng::CounterRng;
 
 /// Asks for a fixed number of data, some per question; every question shows errors drawn at random. A
 /// student without errors is asked nothing more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Errors {
     /// Data asked for in each plan.

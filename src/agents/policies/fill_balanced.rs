@@ -1,5 +1,6 @@
 //! The reference's growth-and-fill policy.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Explore, SKILL_TREE, exploit_to, per_skill};
@@ -9,7 +10,7 @@ use crate::gym::skill_forest::Subskill;
 
 /// Explores, alternating with calls that ask for nothing, until a skill has enough subskills; then fills
 /// each of them up, a bounded number of data per call. The limit of subskills may be overshot by one explore.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FillBalanced {
     /// The explore action.

@@ -1,12 +1,13 @@
 //! The same action for ever: a baseline.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Explore, SKILL_TREE, per_skill};
 use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, State};
 
 /// Explores every skill in every call, whatever came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fixed {
     /// The explore action.

@@ -1,5 +1,6 @@
 //! The skill-list policy: for every skill with errors, hypotheses of what is weak, each with data.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::misplaced;
@@ -8,7 +9,7 @@ use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortErro
 use crate::gym::rng::CounterRng;
 
 /// Asks for `hypotheses * specifications` data for every skill with at least one error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hypotheses {
     /// Guesses of what is weak, per skill.

@@ -1,5 +1,6 @@
 //! Explore or exploit by fair coin: the paper's skill-tree agent without the state.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SKILL_TREE, exploit_to, per_skill};
@@ -8,7 +9,7 @@ use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortErro
 use crate::gym::rng::CounterRng;
 
 /// The reference's random policy. It looks at the tree, never at the student.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Random {
     /// Most data an exploit action gives to a subskill.

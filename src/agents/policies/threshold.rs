@@ -1,5 +1,6 @@
 //! The reference's configurable policy: exploit after a gain, explore otherwise.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Explore, SKILL_TREE, exploit_to, per_skill};
@@ -7,10 +8,11 @@ use crate::gym::plan::Action;
 use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, SkillState, State};
 
 /// After a reward above the threshold every subskill gets more data; otherwise new subskills are explored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Threshold {
     /// Rise of a skill's validation accuracy that counts as a gain, as a share in `0..=1`.
+    #[schemars(range(min = 0, max = 1))]
     pub gain: f64,
     /// Data more for every subskill after a gain.
     pub increase: u32,

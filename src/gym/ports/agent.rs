@@ -1,5 +1,6 @@
 //! Ports of the agent: policies, proposals of subskills, data generation engines.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ChatRequest, PortError};
@@ -11,7 +12,7 @@ use crate::gym::skill_forest::SkillTree;
 use crate::gym::teacher_call::TeacherCall;
 
 /// The three environments of the paper.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnvironmentKind {
     /// The state is a list of errors.
