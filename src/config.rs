@@ -4,6 +4,7 @@
 
 mod load;
 mod paths;
+mod socket;
 mod suggest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,8 @@ use crate::gym::instance::Domain;
 use crate::gym::ports::{EnvironmentKind, TrainingMethod, TrainingSettings};
 
 pub use load::{BUILT_IN, ConfigError, built_in, parse, read};
-pub use paths::{Paths, PathsError, socket};
+pub use paths::{Paths, PathsError, run_key};
+pub use socket::{private_folder, socket};
 
 /// Everything a run is made from. `configs/quickstart.toml` shows every key of the embedded world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

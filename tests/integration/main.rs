@@ -7,6 +7,10 @@
 // The helpers of tests may fail the way tests fail.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod clients;
+mod control;
+mod disk;
+mod disorder;
 mod domains;
 mod example;
 mod faults;
@@ -14,7 +18,9 @@ mod home;
 mod peer_greedy;
 #[cfg(feature = "mistralrs")]
 mod real;
+mod residence;
 mod runs;
 mod screen;
+mod signals;
 mod walls;
 mod workers;
