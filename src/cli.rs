@@ -3,20 +3,27 @@
 
 mod bench;
 mod config;
+mod delete;
+mod doctor;
 mod format;
 mod headless;
+mod hints;
 mod launch;
 mod logs;
+mod outcome;
 mod runs;
 mod scene;
 mod screen;
 mod serve;
+mod table;
+mod text;
 mod train;
 mod work;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use color_eyre::eyre::Result;
@@ -46,9 +53,15 @@ enum Verb {
     /// Start a run, or resume the one named by --name.
     Run(RunArgs),
     /// Open the terminal interface on a run; it goes on when the terminal closes.
+    ///
+    /// Without a terminal, or with --text, prints the table of iterations and progress instead, until the run
+    /// stands still or Ctrl-C; the exit code is then that of `wait`.
     Attach {
         /// Name of the run [default: the newest].
         name: Option<String>,
+        /// Print lines instead of opening the terminal interface.
+        #[arg(long)]
+        text: bool,
     },
     /// List the runs.
     Runs,
@@ -63,6 +76,45 @@ enum Verb {
         #[arg(long)]
         now: bool,
     },
+    /// Wait until a run does not go on by itself.
+    ///
+    /// Exit code 0: finished. 75: paused or stopped, it can be resumed. 1: failed. 124: the time was over first.
+    Wait {
+        /// Name of the run [default: the newest].
+        name: Option<String>,
+        /// Seconds to wait at most.
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+    },
+    /// Print a run's log.
+    Logs {
+        /// Name of the run [default: the newest].
+        name: Option<String>,
+        /// Go on printing until the run's process ends.
+        #[arg(long, short)]
+        follow: bool,
+        /// The log of a worker, such as `student@cpu#0`, instead of the run's own.
+        #[arg(long, value_name = "NAME")]
+        worker: Option<String>,
+        /// Lines to begin with, also from logs that were put aside.
+        #[arg(long, short = 'n', default_value_t = 100)]
+        lines: usize,
+    },
+    /// Delete runs with everything they made. One that is in use is refused.
+    Delete {
+        /// Names of the runs.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Check this machine: terminal, folders, runs, GPUs, limits. Exit code 1 when something must be mended.
+    Doctor {
+        /// Print one JSON object per check.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make the embedded student from its recipe with our own trainer.
     Pretrain {
         /// Folder to create.
@@ -76,9 +128,9 @@ enum Verb {
     Runner {
         /// The run's folder.
         folder: PathBuf,
-        /// Start to work without waiting for a command.
-        #[arg(long)]
-        go: bool,
+        /// Start to work without waiting for a command; the name is that of the client who asks for it.
+        #[arg(long, value_name = "CLIENT")]
+        go: Option<String>,
     },
     /// The process that hosts one model or trainer.
     #[command(hide = true)]
@@ -125,9 +177,16 @@ pub fn main() -> ExitCode {
                     said.push_str(&cause);
                 }
             }
+            if let Some(remedy) = hints::remedy(&said) {
+                eprintln!("  {remedy}");
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+fn has_terminal() -> bool {
+    std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
 }
 
 fn is_broken_pipe(error: &color_eyre::Report) -> bool {
@@ -146,10 +205,19 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Config(verb)) => config::run(&paths, &verb),
         Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),
-        Some(Verb::Attach { name }) => screen::attach(&paths, name.as_deref()),
+        Some(Verb::Attach { name, text }) if text || !has_terminal() => text::attach(&paths, name.as_deref()),
+        Some(Verb::Attach { name, .. }) => screen::attach(&paths, name.as_deref()),
+        Some(Verb::Wait { name, timeout }) => {
+            text::wait(&paths, name.as_deref(), timeout.map(Duration::from_secs))
+        }
+        Some(Verb::Logs { name, follow, worker, lines }) => {
+            logs::show(&paths, name.as_deref(), worker.as_deref(), lines, follow)
+        }
+        Some(Verb::Delete { names, yes }) => delete::delete(&paths, &names, yes),
+        Some(Verb::Doctor { json }) => doctor::doctor(&paths, json),
         Some(Verb::Run(args)) if args.headless => headless::run(&paths, &launch::prepare(&paths, &args)?),
         Some(Verb::Run(args)) => launch::run(&paths, &args),
-        None if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() => screen::open(&paths),
+        None if has_terminal() => screen::open(&paths),
         None => headless::run(&paths, &launch::quick_start(&paths)?),
     }
 }

@@ -15,6 +15,7 @@ mod paths;
 mod ready;
 mod schema;
 mod shape;
+mod socket;
 mod sources;
 mod suggest;
 #[cfg(test)]
@@ -37,10 +38,11 @@ pub use files::{PROJECT_FILE, project_file};
 pub use layers::{Resolved, check, read, resolve};
 pub use mistake::{ConfigError, Mistake, Mistakes};
 pub use origin::Origin;
-pub use paths::{Paths, PathsError, socket};
+pub use paths::{Paths, PathsError, run_key};
 pub use ready::{READY, ready};
 pub use schema::text as schema;
 use schema::{DEVICE, DEVICE_RULE, NAME, NAME_RULE};
+pub use socket::{private_folder, socket};
 pub use sources::{Flag, Layer, Sources};
 
 /// Everything a run is made from. `configs/quickstart.toml` shows every key of the embedded world.

@@ -19,6 +19,8 @@ pub const POINTS: &[&str] = &[
     "artifact.rename.before",
     "checkpoint.rename.after",
     "checkpoint.rename.before",
+    "copies.rename.after",
+    "copies.rename.before",
     "store.append.after",
     "store.append.before",
     "store.begin.after",

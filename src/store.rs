@@ -6,13 +6,16 @@
 mod access;
 mod artifacts;
 mod check;
+pub mod copies;
 mod filters;
+mod full;
 mod index;
 mod journal;
 mod listing;
 mod members;
 mod place;
 mod reader;
+mod requests;
 mod schema;
 mod shelves;
 mod wal;
@@ -34,6 +37,7 @@ pub use index::Kind;
 pub use listing::{At, Count, Patience, Slice};
 pub use place::Place;
 pub use reader::Reader;
+pub use requests::Requests;
 pub use writer::Store;
 
 #[cfg(test)]
@@ -41,6 +45,11 @@ mod tests;
 
 /// Name of the database file in a run folder.
 pub const DATABASE: &str = "run.db";
+
+/// Version of the database engine.
+pub fn engine_version() -> &'static str {
+    rusqlite::version()
+}
 
 /// What is fixed when a run is created.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

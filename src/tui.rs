@@ -12,7 +12,7 @@ mod action;
 mod app;
 mod canvas;
 mod desk;
-mod escape;
+pub(crate) mod escape;
 mod facts;
 mod input;
 mod layout;

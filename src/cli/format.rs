@@ -1,6 +1,9 @@
 //! Texts and numbers as the command line prints them.
 
+use std::borrow::Cow;
+
 use crate::gym::statistics::Estimate;
+use crate::tui::escape::{Breaks, escape};
 
 /// An accuracy with its interval in percent: `60.7 % [58.1, 63.2]`.
 pub(super) fn accuracy(estimate: &Estimate) -> String {
@@ -24,10 +27,24 @@ pub(super) fn duration(ms: u64) -> String {
     }
 }
 
-/// A text from outside without control characters, so that it cannot drive the terminal.
-pub(super) fn escaped(text: &str) -> String {
-    let plain = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
-    text.chars().map(plain).collect()
+/// A text from outside with everything that could drive the terminal made visible; lines stay lines.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+    escape(text, Breaks::Keep)
+}
+
+/// The same on one line.
+pub(super) fn on_one_line(text: &str) -> Cow<'_, str> {
+    escape(text, Breaks::Show)
+}
+
+/// A number of bytes in the largest fitting unit: `1.5 GiB`, `12 MiB`, `900 B`.
+pub(super) fn bytes(n: u64) -> String {
+    match n {
+        0..1024 => format!("{n} B"),
+        1024..0x10_0000 => format!("{} KiB", n >> 10),
+        0x10_0000..0x4000_0000 => format!("{} MiB", n >> 20),
+        _ => format!("{:.1} GiB", n as f64 / f64::from(1 << 30)),
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +57,8 @@ mod tests {
         assert_eq!(accuracy(&e), "60.7 % [58.1, 63.2]");
         assert_eq!(gain(&Estimate { mean: -0.01, low: -0.02, ..e }), "-1.0 points [-2.0, +63.2]");
         assert_eq!([3_400, 252_000, 3_900_000].map(duration), ["3.4 s", "4 min 12 s", "1 h 05 min"]);
-        assert_eq!(escaped("a\u{1b}[2Jb\n"), "a\u{fffd}[2Jb\n");
+        assert_eq!(escaped("a\u{1b}[2Jb\n"), "a\u{241b}[2Jb\n");
+        assert!(!on_one_line("a\nb").contains('\n'));
+        assert_eq!([900, 4096, 12 << 20, 3 << 29].map(bytes), ["900 B", "4 KiB", "12 MiB", "1.5 GiB"]);
     }
 }

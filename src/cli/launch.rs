@@ -1,20 +1,31 @@
 //! Making a run and starting the process that owns it.
 
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use color_eyre::eyre::{Result, WrapErr, bail};
 
-use super::{RunArgs, logs, runs, scene};
+use super::outcome::Standing;
+use super::{RunArgs, format, logs, runs, scene, serve};
 use crate::config::{self, Config, Paths};
+use crate::gym::episode;
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::Task;
+use crate::runner::client;
+use crate::runner::filesystem::SystemProbe;
 use crate::runner::lock::RunLock;
+use crate::runner::log_file;
+use crate::runner::residence::{Residence, live_of, roots};
 use crate::store::{DATABASE, Reader, RunRecord, Store};
 
 /// Name of the resolved configuration in a run folder.
 const CONFIG: &str = "config.toml";
+/// Name of the file with what a detached runner prints.
+const OUTPUT: &str = "runner-output.log";
 /// How long a fresh runner may take until it listens.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -56,7 +67,9 @@ fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
     let folder = paths.run(&config.name);
     // Everything that can be wrong is found before the folder exists.
     let scene = scene::scene(paths, config, &folder)?;
-    std::fs::create_dir_all(&folder).wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+    std::fs::create_dir_all(&paths.runs)
+        .and_then(|()| private(&folder))
+        .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
     let temporary = folder.join(format!("{CONFIG}.new"));
     std::fs::write(&temporary, toml::to_string(config)?)
         .and_then(|()| std::fs::rename(&temporary, folder.join(CONFIG)))
@@ -73,8 +86,18 @@ fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
         rules: config.rules(),
         created_ms: created,
     };
-    Store::create(&folder, &record, &instances(scene.task.as_ref()))?;
+    let residence = Residence::settle(&folder, &SystemProbe::from_environment(), &roots())?;
+    drop(Store::create(residence.live(), &record, &instances(scene.task.as_ref()))?);
+    residence.leave()?;
     Ok(folder)
+}
+
+/// What a model was asked and answered is nobody else's business. A folder that is there stays as it is.
+fn private(folder: &Path) -> std::io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn instances(task: &dyn Task) -> Vec<TaskInstance> {
@@ -90,44 +113,86 @@ pub(super) fn config_of(folder: &Path) -> Result<Config> {
 /// `dataenvgym run` without `--headless`.
 pub(super) fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
     let folder = prepare(paths, args)?;
-    let name = Reader::open(&folder)?.record()?.name;
-    if RunLock::is_held(&folder) {
-        println!("run `{name}` is running already");
-    } else {
-        start(paths, &folder, true)?;
-        println!("run `{name}` works in the background");
+    let reader = Reader::open(&live_of(&folder))?;
+    let name = reader.record()?.name;
+    let held = RunLock::is_held(&live_of(&folder));
+    match Standing::of(&reader.episode()?, held) {
+        Standing::Running => println!("run `{name}` is running already"),
+        Standing::Finished if held => println!("run `{name}` is finished"),
+        _ if held => {
+            // Its process waits for a person: at a gate, after a failure, for room on the disk.
+            runs::order(&folder, &name, episode::Command::Run)?;
+            println!("run `{name}` goes on in the background");
+        }
+        _ => {
+            start(paths, &folder, true)?;
+            println!("run `{name}` works in the background");
+        }
     }
     println!("  watch it:   dataenvgym attach {name}");
     println!("  stop it:    dataenvgym stop {name}");
     println!("  its folder: {}", folder.display());
+    println!("  its log:    {}", logs::runner_log(&folder).display());
+    let live = live_of(&folder);
+    if live != folder {
+        println!("  works in:   {}", live.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Starts a detached runner and waits until it listens.
 pub(super) fn start(paths: &Paths, folder: &Path, go: bool) -> Result<()> {
-    let log = logs::runner_log(folder)?;
+    // What it says before its log is open, and what libraries print later.
+    let output = logs::made_folder(folder)?.join(OUTPUT);
+    let file = File::create(&output).wrap_err_with(|| format!("cannot write {}", output.display()))?;
     let mut command = Command::new(std::env::current_exe().wrap_err("cannot find this program's own file")?);
-    command.arg("--runs-dir").arg(&paths.runs).arg("runner").arg(folder).args(go.then_some("--go"));
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.arg("--runs-dir").arg(&paths.runs).arg("runner").arg(folder);
+    let client = client::fresh_name();
+    if go {
+        command.arg("--go").arg(&client);
+    }
+    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
     let mut child = command.spawn().wrap_err("cannot start the process that owns the run")?;
-    wait_until_it_listens(folder, &mut child)
+    wait_until_it_listens(folder, go.then_some(client.as_str()), &output, &mut child)
 }
 
-fn wait_until_it_listens(folder: &Path, child: &mut Child) -> Result<()> {
-    let socket = config::socket(folder)?;
+/// Waits until the process listens and, where it was told to go, has taken note of that: whoever looks next
+/// finds the run running.
+fn wait_until_it_listens(folder: &Path, go: Option<&str>, output: &Path, child: &mut Child) -> Result<()> {
     let began = Instant::now();
-    let log = || logs::folder(folder).join("runner.log");
     while began.elapsed() < START_LIMIT {
-        if RunLock::is_held(folder) && std::os::unix::net::UnixStream::connect(&socket).is_ok() {
-            return Ok(());
+        let live = live_of(folder);
+        if RunLock::is_held(&live) && client::stream(&live).is_some() {
+            let told = |name| {
+                let client = client::Client::connect(&client::socket_of(&live), None, name);
+                client.and_then(|mut client| client.command(serve::GO, episode::Command::Run))
+            };
+            // The answer of one that ends meanwhile is missing; what follows says why it ended.
+            if go.is_none_or(|name| told(name).is_ok()) {
+                return Ok(());
+            }
         }
         if let Some(status) = child.try_wait()? {
-            let text = std::fs::read_to_string(log()).unwrap_or_default();
-            let last = text.lines().rev().take(5).collect::<Vec<_>>();
-            let last = last.into_iter().rev().collect::<Vec<_>>().join("\n  ");
-            bail!("the run's process ended at once ({status}); {} says:\n  {last}", log().display());
+            // One that ended because it had nothing to do did nothing wrong.
+            if status.success() {
+                return Ok(());
+            }
+            bail!("the run's process ended at once ({status}):\n  {}", last_words(folder, output));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    bail!("the run's process does not answer after {START_LIMIT:?}; see {}", log().display())
+    let log = logs::runner_log(folder);
+    bail!("the run's process does not answer after {START_LIMIT:?}; see {}", log.display())
+}
+
+/// What a process that ended said last: on its standard error, or in its log.
+fn last_words(folder: &Path, output: &Path) -> String {
+    for path in [output.to_owned(), logs::runner_log(folder)] {
+        let lines = log_file::Follower::begin(&path, 6, 0).read().unwrap_or_default();
+        if !lines.is_empty() {
+            let lines: Vec<_> = lines.iter().map(|line| format::on_one_line(line)).collect();
+            return format!("{}\n  ({})", lines.join("\n  "), path.display());
+        }
+    }
+    "it said nothing".to_owned()
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use color_eyre::eyre::{Result, WrapErr, bail};
 
-use super::{logs, scene};
+use super::scene;
 use crate::config::{Config, Paths, ScriptConfig};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Device, PortError, Student, Trainer};
@@ -18,6 +18,7 @@ use crate::models::scripted::{
 };
 use crate::protocol::worker::Role;
 use crate::runner::driver::Hands;
+use crate::runner::log_file;
 use crate::runner::pool::{Roster, TrainerProcess, WorkerCommand, WorkerPool};
 use crate::worker::{Hosts, StudentHost, runner_stream, serve};
 
@@ -81,7 +82,7 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
         Ok(WorkerCommand {
             program: std::env::current_exe().wrap_err("cannot find this program's own file")?,
             arguments,
-            log_folder: logs::folder(folder),
+            log_folder: log_file::folder(folder),
             cache_folder: paths.cache.join("hub"),
             nice: Some(5),
         })

@@ -1,6 +1,5 @@
-//! Where runs, caches and sockets lie.
+//! Where runs and caches lie.
 
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
@@ -26,8 +25,19 @@ pub enum PathsError {
     #[error("no home folder found; set HOME, or give --runs-dir and XDG_CACHE_HOME")]
     NoHome,
     /// The socket folder belongs to somebody else or is open to others.
-    #[error("{0} is not a private folder of this user; remove it or set XDG_RUNTIME_DIR")]
-    NotPrivate(PathBuf),
+    #[error(
+        "{path} must be a folder that this user alone can enter, but {why}; remove it, or `chmod 700` it, \
+             or set XDG_RUNTIME_DIR to another folder"
+    )]
+    NotPrivate {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// No folder is short enough for a socket.
+    #[error("{0} is too long for a socket (100 bytes at most); set XDG_RUNTIME_DIR to a short path")]
+    TooLong(PathBuf),
     /// The system said no.
     #[error("{path}: {source}")]
     Io {
@@ -57,30 +67,10 @@ impl Paths {
     }
 }
 
-/// The control socket of a run: a short name in a folder that only this user can enter, because a socket
-/// path may have 108 bytes at most.
-pub fn socket(run_folder: &Path) -> Result<PathBuf, PathsError> {
+/// A short name for a run folder that is the same for every process of this machine.
+pub fn run_key(run_folder: &Path) -> String {
     let canonical = run_folder.canonicalize().unwrap_or_else(|_| run_folder.to_owned());
     let digest = Sha256::digest(canonical.as_os_str().as_encoded_bytes());
-    let name = digest.iter().take(8).fold(0_u64, |n, b| n << 8 | u64::from(*b));
-    Ok(socket_folder()?.join(format!("{name:016x}.sock")))
-}
-
-fn socket_folder() -> Result<PathBuf, PathsError> {
-    let user = rustix::process::getuid().as_raw();
-    let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|p| p.is_absolute());
-    let folder = base.map_or_else(
-        || std::env::temp_dir().join(format!("dataenvgym-{user}")),
-        |base| base.join("dataenvgym"),
-    );
-    let io = |source| PathsError::Io { path: folder.clone(), source };
-    match std::fs::DirBuilder::new().mode(0o700).recursive(false).create(&folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(io(e)),
-        _ => {}
-    }
-    let found = std::fs::symlink_metadata(&folder).map_err(io)?;
-    if !found.is_dir() || found.uid() != user || found.mode() & 0o077 != 0 {
-        return Err(PathsError::NotPrivate(folder));
-    }
-    Ok(folder)
+    let number = digest.iter().take(8).fold(0_u64, |n, b| n << 8 | u64::from(*b));
+    format!("{number:016x}")
 }

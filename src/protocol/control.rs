@@ -6,7 +6,7 @@ use crate::gym::episode::{Command, Work};
 use crate::gym::ports::TrainingProgress;
 
 /// Version of these messages; both sides refuse another one.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What a client sends. The first frame is `Hello`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,13 @@ pub enum ClientFrame {
         protocol: u32,
         /// Version of its program.
         version: String,
+        /// Name of the run it means, when it knows one.
+        #[serde(default)]
+        run: Option<String>,
+        /// Who it is among all clients of the run. With the id of a command it names a request, which is
+        /// carried out once however often it is sent.
+        #[serde(default)]
+        client: String,
     },
     /// Do something.
     Command {
@@ -26,6 +33,14 @@ pub enum ClientFrame {
         /// What to do.
         command: Command,
     },
+}
+
+impl ClientFrame {
+    /// The first frame of a client of this program.
+    pub fn hello(run: Option<&str>, client: &str) -> Self {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self::Hello { protocol: PROTOCOL, version, run: run.map(str::to_owned), client: client.to_owned() }
+    }
 }
 
 /// What a runner sends. The first frame is `Hello` or `Refused`.
@@ -40,6 +55,9 @@ pub enum RunnerFrame {
         version: String,
         /// Its process id.
         pid: u32,
+        /// Name of its run.
+        #[serde(default)]
+        run: String,
     },
     /// The connection is refused.
     Refused {

@@ -1,6 +1,7 @@
 //! The durable driver: feeds the episode with commands and finished work, and journals every event.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,8 +14,13 @@ use crate::gym::ports::{Fact, Ledger, PortError, Student, TextToImage, Trainer, 
 use crate::gym::prediction::Prediction;
 use crate::gym::teacher_call::TeacherCall;
 use crate::protocol::control::WorkerStatus;
+use crate::runner::custody::Custody;
+use crate::runner::disk;
 use crate::runner::live::LiveBoard;
-use crate::store::{Store, StoreError};
+use crate::store::{Requests, Store, StoreError};
+
+/// How long the work in hand may take to commit what it has when the process is to end.
+const DRAIN: Duration = Duration::from_secs(15);
 
 /// What arrives at the driver.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub enum Mail {
     Command {
         /// The command.
         command: Command,
+        /// Who asked and by which id, where it can be asked for twice.
+        request: Option<Request>,
         /// Told when it is journalled, or why it is not.
         journalled: Option<Sender<Result<(), String>>>,
     },
@@ -35,6 +43,15 @@ pub enum Mail {
         /// Its fact, or why there is none.
         result: Result<Fact, PortError>,
     },
+}
+
+/// A command as one client asked for it, once however often it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Unique among all requests of the run.
+    pub id: String,
+    /// Who asked, in words.
+    pub origin: String,
 }
 
 /// The models of a run and how to end what they are doing.
@@ -113,75 +130,116 @@ impl Ledger for SharedStore {
     }
 }
 
+/// What the driver is put in charge of.
+pub struct Charge<'a> {
+    /// The run's database.
+    pub store: Store,
+    /// The parts of the run.
+    pub scene: &'a Scene,
+    /// Its models.
+    pub hands: Hands,
+    /// Its room and its copies.
+    pub custody: &'a mut Custody,
+}
+
 /// Drives the run until it is told to exit or has a reason to leave, and returns the last state.
+///
+/// # Errors
+/// When the journal cannot be written, also not after room was made.
 pub fn drive(
-    store: Store,
-    scene: &Scene,
-    hands: Hands,
+    charge: Charge<'_>,
     (sender, mail): (Sender<Mail>, Receiver<Mail>),
     board: &LiveBoard,
     leave: Leave,
     observer: &mut Observer<'_>,
 ) -> Result<Episode, StoreError> {
+    let Charge { store, scene, hands, custody } = charge;
     let mut episode = store.replay()?;
+    let mut requests = Requests::open(store.folder())?;
     let store = SharedStore(Arc::new(Mutex::new(store)));
     let Hands { cancel, workers, .. } = &hands;
     let (cancel, workers) = (Arc::clone(cancel), Arc::clone(workers));
-    let jobs = start_performer(&store, scene, hands, sender, board);
+    let mut performer = Performer::start(&store, scene, hands, sender, board);
     let mut next = Some(Event::Opened);
     loop {
-        let (mut journalled, mut changed) = (None, Vec::new());
+        let (mut asked, mut changed) = (None, Vec::new());
         let event = match next.take() {
             Some(event) => event,
             None => match mail.recv() {
-                Ok(Mail::Command { command, journalled: told }) => {
-                    journalled = told;
+                Ok(Mail::Command { command, request, journalled }) => {
+                    let known = request.as_ref().map(|r| requests.is_journalled(&r.id)).transpose()?;
+                    if known == Some(true) {
+                        tracing::info!(?request, ?command, "a repeated request");
+                        answer(journalled, Ok(()));
+                        continue;
+                    }
                     match commanded(&episode, &store, command) {
                         Ok((event, data)) => {
                             changed = data;
+                            asked = Some((request, journalled));
                             event
                         }
                         Err(message) => {
                             tracing::info!(message, "a command was refused");
-                            // A client that has gone away needs no answer.
-                            let _ = journalled.map(|told| told.send(Err(message)));
+                            answer(journalled, Err(message));
                             continue;
                         }
                     }
                 }
                 Ok(Mail::Ended { work, elapsed, result }) => {
+                    performer.ended();
                     // Work that was abandoned has no say any more.
                     if !episode.running || episode.work != Some(work) {
                         continue;
                     }
-                    ended(&store, work, elapsed, result)?
+                    ended(&store, work, elapsed, result)
                 }
                 Err(_) => return Ok(episode),
             },
         };
-        tracing::info!(event = event.word(), work = ?episode.work, "journal");
+        let event = without_room_it_pauses(event);
+        let origin = asked.as_ref().and_then(|(request, _)| Some(request.as_ref()?.origin.as_str()));
+        tracing::info!(event = event.word(), work = ?episode.work, origin, "journal");
         if let Event::Failed { message, .. } = &event {
             tracing::warn!(message, "a phase failed");
         }
         let effects = episode.handle(event.clone());
-        match &event {
-            Event::Reviewed { .. } => store.lock().append_review(&event, &episode, &changed)?,
-            _ => store.lock().append(&event, &episode)?,
+        let request = asked.as_ref().and_then(|(request, _)| request.as_ref());
+        let mut journal = || -> Result<(), StoreError> {
+            if let Some(Request { id, origin }) = request {
+                requests.note(id, origin)?;
+            }
+            match &event {
+                Event::Reviewed { .. } => store.lock().append_review(&event, &episode, &changed),
+                _ => store.lock().append(&event, &episode),
+            }
+        };
+        match journal() {
+            Err(error) if error.is_disk_full() => {
+                custody.make_room();
+                journal()?;
+            }
+            journalled => journalled?,
         }
-        if let Some(told) = journalled {
-            // A client that has gone away needs no answer.
-            let _ = told.send(Ok(()));
+        if let Some((_, journalled)) = asked {
+            answer(journalled, Ok(()));
+        }
+        if matches!(event, Event::Completed { .. }) {
+            custody.after();
         }
         observer(&event, &episode);
         for effect in effects {
             match effect {
-                Effect::Perform { work, delay_ms } => {
-                    // The performer lives as long as the driver.
-                    let _ = jobs.send((work, episode.clone(), Duration::from_millis(delay_ms)));
-                }
+                Effect::Perform { work, delay_ms } => match custody.before() {
+                    Ok(()) => performer.perform(work, &episode, Duration::from_millis(delay_ms)),
+                    Err(PortError { message, transient, .. }) => {
+                        next = Some(Event::Failed { message, transient });
+                    }
+                },
                 Effect::Cancel => cancel(),
                 Effect::Exit => {
                     cancel();
+                    performer.drain(&mail);
                     return Ok(episode);
                 }
             }
@@ -193,6 +251,13 @@ pub fn drive(
                 return Ok(episode);
             }
         }
+    }
+}
+
+fn answer(journalled: Option<Sender<Result<(), String>>>, outcome: Result<(), String>) {
+    if let Some(told) = journalled {
+        // A client that has gone away needs no answer.
+        let _ = told.send(outcome);
     }
 }
 
@@ -209,57 +274,119 @@ fn commanded(
     }
 }
 
-fn ended(
-    store: &SharedStore,
-    work: Work,
-    elapsed: Duration,
-    result: Result<Fact, PortError>,
-) -> Result<Event, StoreError> {
-    match result {
-        Ok(fact) => {
-            store.lock().end(work)?;
-            Ok(Event::Completed { fact, elapsed_ms: elapsed.as_millis() as u64 })
+/// The event after work ended, with its end noted.
+fn ended(store: &SharedStore, work: Work, elapsed: Duration, result: Result<Fact, PortError>) -> Event {
+    let noted = result.and_then(|fact| {
+        store.lock().end(work)?;
+        Ok(fact)
+    });
+    match noted {
+        Ok(fact) => Event::Completed { fact, elapsed_ms: elapsed.as_millis() as u64 },
+        Err(error) => Event::Failed { message: error.message, transient: error.transient },
+    }
+}
+
+/// A full disk is never tried again at once: only a person can make room.
+fn without_room_it_pauses(event: Event) -> Event {
+    match event {
+        Event::Failed { message, .. } if disk::speaks_of_full_disk(&message) => {
+            Event::Failed { message: disk::explained(&message), transient: false }
         }
-        Err(error) => Ok(Event::Failed { message: error.message, transient: error.transient }),
+        other => other,
     }
 }
 
 type Job = (Work, Episode, Duration);
 
 /// The thread that does the work, one at a time.
-fn start_performer(
-    store: &SharedStore,
-    scene: &Scene,
-    hands: Hands,
-    mail: Sender<Mail>,
-    board: &LiveBoard,
-) -> Sender<Job> {
-    let (jobs, inbox) = channel::<Job>();
-    let (mut store, scene, board) = (store.clone(), scene.clone(), board.clone());
-    let Hands { mut student, mut trainer, mut teacher, mut painter, workers, .. } = hands;
-    std::thread::spawn(move || {
-        while let Ok((work, episode, delay)) = inbox.recv() {
-            std::thread::sleep(delay);
-            board.begin(work);
-            let began = Instant::now();
-            let begun = store.lock().begin(work);
-            let mut models = Models {
-                student: student.as_mut(),
-                trainer: trainer.as_mut(),
-                teacher: teacher.as_mut().map(|teacher| &mut **teacher as &mut dyn Student),
-                painter: painter.as_mut().map(|painter| &mut **painter as &mut dyn TextToImage),
-            };
-            let mut watch = |_: Work, moment: Moment| board.note(moment, workers());
-            let result = match begun {
-                Ok(()) => perform(work, &episode, &scene, &mut models, &mut store, &mut watch),
-                Err(error) => Err(error.into()),
-            };
-            if mail.send(Mail::Ended { work, elapsed: began.elapsed(), result }).is_err() {
-                return;
+struct Performer {
+    jobs: Sender<Job>,
+    /// Jobs whose end was not heard yet.
+    open: usize,
+    leaving: Arc<AtomicBool>,
+}
+
+impl Performer {
+    fn start(
+        store: &SharedStore,
+        scene: &Scene,
+        hands: Hands,
+        mail: Sender<Mail>,
+        board: &LiveBoard,
+    ) -> Self {
+        let (jobs, inbox) = channel::<Job>();
+        let (mut store, scene, board) = (store.clone(), scene.clone(), board.clone());
+        let Hands { mut student, mut trainer, mut teacher, mut painter, workers, .. } = hands;
+        let leaving = Arc::new(AtomicBool::new(false));
+        let left = Arc::clone(&leaving);
+        std::thread::spawn(move || {
+            while let Ok((work, episode, delay)) = inbox.recv() {
+                let mut began = Instant::now();
+                let result = if slept(delay, &left) {
+                    board.begin(work);
+                    began = Instant::now();
+                    let begun = store.lock().begin(work);
+                    let mut models = Models {
+                        student: student.as_mut(),
+                        trainer: trainer.as_mut(),
+                        teacher: teacher.as_mut().map(|teacher| &mut **teacher as &mut dyn Student),
+                        painter: painter.as_mut().map(|painter| &mut **painter as &mut dyn TextToImage),
+                    };
+                    let mut watch = |_: Work, moment: Moment| board.note(moment, workers());
+                    match begun {
+                        Ok(()) => perform(work, &episode, &scene, &mut models, &mut store, &mut watch),
+                        Err(error) => Err(error.into()),
+                    }
+                } else {
+                    Err(PortError::cancelled())
+                };
+                if mail.send(Mail::Ended { work, elapsed: began.elapsed(), result }).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { jobs, open: 0, leaving }
+    }
+
+    fn perform(&mut self, work: Work, episode: &Episode, delay: Duration) {
+        // The thread lives as long as the driver.
+        if self.jobs.send((work, episode.clone(), delay)).is_ok() {
+            self.open += 1;
+        }
+    }
+
+    fn ended(&mut self) {
+        self.open = self.open.saturating_sub(1);
+    }
+
+    /// After a cancellation: waits until the work in hand has committed what it has, but not for ever.
+    fn drain(&mut self, mail: &Receiver<Mail>) {
+        self.leaving.store(true, Ordering::Relaxed);
+        let until = Instant::now() + DRAIN;
+        while self.open > 0 {
+            match mail.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Mail::Ended { .. }) => self.ended(),
+                Ok(Mail::Command { .. }) => {}
+                Err(_) => {
+                    tracing::warn!("the phase in hand did not end in time; it is repeated on resume");
+                    return;
+                }
             }
         }
-    });
-    jobs
+    }
+}
+
+/// Waits, and says whether the wait was over before the end of the process was asked for.
+fn slept(delay: Duration, leaving: &AtomicBool) -> bool {
+    let until = Instant::now() + delay;
+    while !leaving.load(Ordering::Relaxed) {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
+    false
 }
 
 /// Folder of a run's checkpoints.

@@ -1,49 +1,110 @@
 //! The run's lock: one runner at a time.
+//!
+//! The lock is the kernel's (`flock`) and ends with the process that holds it, in whatever way that ends. What
+//! the file says is for people and for clients that look for the socket; it is never what decides.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Name of the lock file in a run folder. It holds the runner's process id and stays behind.
+use serde::{Deserialize, Serialize};
+
+use super::machine;
+
+/// Name of the lock file. It stays behind.
 pub const LOCK: &str = "run.lock";
+
+/// Who holds the run, as written into the lock file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// Name of its machine.
+    pub host: String,
+    /// Identity of that machine's start; changes when it restarts.
+    pub boot: String,
+    /// When it took the run, in milliseconds since the Unix epoch.
+    pub since_ms: i64,
+    /// Its control socket, once it listens.
+    #[serde(default)]
+    pub socket: Option<PathBuf>,
+}
+
+impl Holder {
+    /// This process.
+    pub fn this_process() -> Self {
+        Self {
+            pid: std::process::id(),
+            host: machine::host(),
+            boot: machine::boot(),
+            since_ms: machine::now_ms(),
+            socket: None,
+        }
+    }
+}
 
 /// Held while a process owns the run; released when it ends, in whatever way.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 /// Why the run cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("{} has a runner already{}", .0.display(), .1.as_ref().map(|p| format!(" (process {p})")).unwrap_or_default())]
-    Held(PathBuf, Option<String>),
+    #[error("{} has a runner already{}; `dataenvgym attach` shows it, `dataenvgym stop` ends it", .0.display(), named(.1.as_ref()))]
+    Held(PathBuf, Option<Holder>),
     /// The file cannot be made.
-    #[error("{path}: {source}")]
+    #[error(
+        "{path}: {source}; a run can only be worked on where this user can write: check the folder's \
+             permissions, or copy the run to another folder and give that with --runs-dir"
+    )]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
+fn named(holder: Option<&Holder>) -> String {
+    holder.map(|holder| format!(" (process {} on {})", holder.pid, holder.host)).unwrap_or_default()
+}
+
 impl RunLock {
-    /// Takes the lock without waiting.
+    /// Takes the lock in `folder`, where the run's database lies, without waiting.
+    ///
+    /// # Errors
+    /// When another process has it, or the file cannot be written.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
         let path = folder.join(LOCK);
         let io = |source| LockError::Io { path: path.clone(), source };
         let options = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let mut file = options.map_err(io)?;
+        let file = options.map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(folder.to_owned(), holder(folder))),
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
-        file.set_len(0).map_err(io)?;
-        write!(file, "{}", std::process::id()).map_err(io)?;
-        Ok(Self { _file: file })
+        let mut lock = Self { file, path };
+        lock.announce(&Holder::this_process())?;
+        Ok(lock)
+    }
+
+    /// Writes who holds it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn announce(&mut self, holder: &Holder) -> Result<(), LockError> {
+        let write = |file: &mut File| {
+            let text = serde_json::to_vec(holder)?;
+            file.set_len(0)?;
+            io::Seek::rewind(file)?;
+            file.write_all(&text)
+        };
+        write(&mut self.file).map_err(|source| LockError::Io { path: self.path.clone(), source })
     }
 
     /// Whether a runner has the run now.
@@ -53,8 +114,9 @@ impl RunLock {
     }
 }
 
-fn holder(folder: &Path) -> Option<String> {
-    std::fs::read_to_string(folder.join(LOCK)).ok().filter(|pid| !pid.is_empty())
+/// Who holds the run, or held it last; `None` when that cannot be said.
+pub fn holder(folder: &Path) -> Option<Holder> {
+    serde_json::from_slice(&std::fs::read(folder.join(LOCK)).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -65,12 +127,25 @@ mod tests {
     fn one_holder_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         assert!(!RunLock::is_held(folder.path()));
-        let lock = RunLock::take(folder.path()).unwrap();
+        let mut lock = RunLock::take(folder.path()).unwrap();
         assert!(RunLock::is_held(folder.path()));
         let said = RunLock::take(folder.path()).unwrap_err().to_string();
-        assert!(said.contains(&std::process::id().to_string()), "{said}");
+        assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+        let socket = Some(PathBuf::from("/somewhere/s.sock"));
+        lock.announce(&Holder { socket: socket.clone(), ..Holder::this_process() }).unwrap();
+        assert_eq!(holder(folder.path()).unwrap().socket, socket);
         drop(lock);
         assert!(!RunLock::is_held(folder.path()));
         RunLock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_stale_or_strange_file_locks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["", "4711", "\u{0}\u{1}", "{\"pid\":1}"] {
+            std::fs::write(folder.path().join(LOCK), text).unwrap();
+            assert!(!RunLock::is_held(folder.path()) && holder(folder.path()).is_none());
+            RunLock::take(folder.path()).unwrap();
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! Worker processes behind the ports: several as one student, one as the trainer.
 //!
 //! Owns their start, their share of the work, their end and the words about it. A worker that dies fails
-//! the call with what it left in its log; the next call starts another one. Nothing is retried here.
+//! the call with what it left in its log; the next call starts another one, after a wait that grows, until too
+//! many have died. No call is retried here.
 
 mod launch;
 mod log;
 mod process;
 mod roster;
 mod seat;
+mod supervision;
 mod trainer;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -108,7 +110,7 @@ impl WorkerPool {
     ) -> Result<(), PortError> {
         self.call += 1;
         self.roster.check()?;
-        // Whoever died since the last call is replaced without a word.
+        // Whoever died since the last call is replaced; only the log and the supervision hear of it.
         while let Ok((id, event)) = self.events.try_recv() {
             if let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) {
                 seat.told(event, (self.call, self.edition), &self.roster)?;

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::update::{LinkEvent, Message};
 use super::{Connect, Resume};
@@ -169,8 +169,7 @@ enum Greeting {
 fn greet(mut stream: UnixStream) -> Result<(UnixStream, u32), Greeting> {
     let timed = stream.set_write_timeout(Some(PATIENCE)).and(stream.set_read_timeout(Some(PATIENCE)));
     timed.map_err(|_| Greeting::Failed)?;
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let hello = ClientFrame::Hello { protocol: PROTOCOL, version };
+    let hello = ClientFrame::hello(None, &client_name());
     frame::write(&mut stream, &hello).map_err(|_| Greeting::Failed)?;
     match frame::read::<RunnerFrame>(&mut stream, CONTROL_LIMIT) {
         Ok(Some(RunnerFrame::Hello { protocol: PROTOCOL, pid, .. })) => {
@@ -183,6 +182,12 @@ fn greet(mut stream: UnixStream) -> Result<(UnixStream, u32), Greeting> {
         Ok(Some(RunnerFrame::Refused { message })) => Err(Greeting::Refused(message)),
         _ => Err(Greeting::Failed),
     }
+}
+
+/// A name that no other connection has: ids of commands count from the start in every one of them.
+fn client_name() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    format!("screen-{}-{since}", std::process::id())
 }
 
 /// The channel of orders.

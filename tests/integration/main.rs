@@ -7,7 +7,11 @@
 // The helpers of tests may fail the way tests fail.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod clients;
 mod config;
+mod control;
+mod disk;
+mod disorder;
 mod domains;
 mod example;
 mod faults;
@@ -15,7 +19,9 @@ mod home;
 mod peer_greedy;
 #[cfg(feature = "mistralrs")]
 mod real;
+mod residence;
 mod runs;
 mod screen;
+mod signals;
 mod walls;
 mod workers;

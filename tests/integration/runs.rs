@@ -1,7 +1,7 @@
 //! Runs as a user starts them, with the scripted student.
 
 use dataenvgym::gym::episode::{Command, Halt};
-use dataenvgym::runner::lock::RunLock;
+use dataenvgym::runner::lock::{self, RunLock};
 
 use crate::home::{Home, episode, outcome, text, wait_for};
 
@@ -27,7 +27,7 @@ fn without_a_terminal_the_program_runs_the_quick_start_headless() {
     // A terminal-less start must not wait for anything; the real quick start is timed elsewhere.
     let mut child = home.command(&[]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let folder = home.run_folder("quickstart");
-    wait_for("the quick start", || RunLock::is_held(&folder).then_some(()));
+    wait_for("the quick start", || lock::holder(&folder)?.socket);
     child.kill().unwrap();
     let out = text(&child.wait_with_output().unwrap().stdout);
     assert!(out.contains("run quickstart in"), "{out}");

@@ -229,6 +229,26 @@ fn workers_that_cannot_start_are_told() {
     assert!(error.transient && error.message.contains("exit status"), "{error}");
 }
 
+#[test]
+fn workers_that_die_again_and_again_are_given_up_with_the_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = vec!["--scripted".into(), "{nonsense".into()];
+    let command = WorkerCommand { arguments, ..command(folder.path(), 0) };
+    let mut pool = WorkerPool::new(command, Role::Student, &[Device::Cpu], (1, 1), Roster::new());
+    pool.refresh(&Checkpoint::Full { folder: folder.path().to_owned() }).unwrap();
+    let began = Instant::now();
+    let errors: Vec<PortError> = (0..6).map(|_| collect(&mut pool, &requests(1)).1.unwrap_err()).collect();
+    // 0.25 + 0.5 + 1 + 2 s between the five starts.
+    assert!(began.elapsed() >= Duration::from_millis(3750), "{:?}", began.elapsed());
+    let (tries, given_up) = errors.split_at(5);
+    assert!(tries.iter().all(|error| error.transient));
+    let message = &given_up[0].message;
+    assert!(!given_up[0].transient && message.contains("ended 5 times"), "{message}");
+    assert!(message.contains("exit status 1") && message.contains("--scripted"), "{message}");
+    // A person has looked: it is tried again.
+    assert!(collect(&mut pool, &requests(1)).1.unwrap_err().transient);
+}
+
 fn order(folder: &Path, output: &str) -> TrainingOrder {
     TrainingOrder {
         start: Checkpoint::Full { folder: folder.to_owned() },

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::runner::log_file;
+
 /// Most lines and bytes quoted from a log.
 const LINES: usize = 8;
 const BYTES: u64 = 4096;
@@ -19,7 +21,11 @@ impl Log {
     /// Opens `NAME.log` in a folder for appending; creates both.
     pub(super) fn open(folder: &Path, name: &str) -> io::Result<(Self, File)> {
         fs::create_dir_all(folder)?;
-        let path = folder.join(format!("{}.log", name.replace([':', '/'], "-")));
+        let path = log_file::path(folder, name);
+        // A worker writes to the file itself, so its log is put aside between two workers only.
+        if fs::metadata(&path).is_ok_and(|found| found.len() > log_file::LIMIT) {
+            log_file::rotate(&path, log_file::KEEP)?;
+        }
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         let begin = file.metadata()?.len();
         Ok((Self { path, begin }, file))

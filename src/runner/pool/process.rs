@@ -6,6 +6,9 @@ use std::process::ExitStatus;
 use std::sync::mpsc::Sender;
 use std::thread;
 
+use signal_hook::consts::SIGKILL;
+use signal_hook::low_level::signal_name;
+
 use super::launch::WorkerCommand;
 use super::log::Log;
 use super::roster::Roster;
@@ -26,6 +29,7 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct WorkerProcess {
     id: u64,
+    role: Role,
     name: String,
     roster: Roster,
     stream: UnixStream,
@@ -41,7 +45,7 @@ impl WorkerProcess {
         roster: &Roster,
         events: &Sender<(u64, Event)>,
     ) -> Result<Self, PortError> {
-        roster.check()?;
+        roster.admit(role.as_str())?;
         let failed = |error: std::io::Error| {
             let program = command.program.display();
             PortError::transient(format!("{name}: the worker could not be started from {program}: {error}"))
@@ -52,7 +56,7 @@ impl WorkerProcess {
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let child = command.spawn(role, device, threads, theirs, &file).map_err(failed)?;
         let id = roster.enter(name, child)?;
-        let process = Self { id, name: name.to_owned(), roster: roster.clone(), stream: ours, log };
+        let process = Self { id, role, name: name.to_owned(), roster: roster.clone(), stream: ours, log };
         let mut stream = process.stream.try_clone().map_err(failed)?;
         let events = events.clone();
         thread::Builder::new()
@@ -124,6 +128,7 @@ impl WorkerProcess {
             _ => format!("It left nothing in {log}"),
         };
         let message = format!("{}: the worker ended: {}{why}. {words}", self.name, ending(status));
+        self.roster.ended(self.role.as_str(), message.clone());
         PortError::transient(message)
     }
 }
@@ -136,9 +141,15 @@ impl Drop for WorkerProcess {
 
 fn ending(status: Option<ExitStatus>) -> String {
     let Some(status) = status else { return "it cannot be said how".to_owned() };
+    let named = |signal| match signal_name(signal) {
+        Some(name) => format!("{name}, signal {signal}"),
+        None => format!("signal {signal}"),
+    };
     match (status.signal(), status.code()) {
-        (Some(9), _) => "killed (signal 9; often the system being out of memory)".to_owned(),
-        (Some(signal), _) => format!("killed by signal {signal}"),
+        (Some(SIGKILL), _) => {
+            format!("killed by {}; as a rule the system was out of memory", named(SIGKILL))
+        }
+        (Some(signal), _) => format!("killed by {}", named(signal)),
         (None, Some(code)) => format!("exit status {code}"),
         (None, None) => status.to_string(),
     }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use super::supervision::Supervision;
 use crate::gym::ports::PortError;
 use crate::protocol::control::WorkerStatus;
 
@@ -21,6 +24,8 @@ struct Inner {
     cancelled: bool,
     next: u64,
     entries: BTreeMap<u64, Entry>,
+    /// By the role's word.
+    supervision: BTreeMap<String, Supervision>,
 }
 
 #[derive(Debug)]
@@ -64,6 +69,29 @@ impl Roster {
     /// An error when calls are cancelled.
     pub(super) fn check(&self) -> Result<(), PortError> {
         if self.is_cancelled() { Err(PortError::cancelled()) } else { Ok(()) }
+    }
+
+    /// Waits until another worker of a role may be started.
+    ///
+    /// # Errors
+    /// When too many of them ended, or the wait was cancelled.
+    pub(super) fn admit(&self, role: &str) -> Result<(), PortError> {
+        loop {
+            self.check()?;
+            let wait = match self.lock().supervision.get_mut(role) {
+                Some(supervision) => supervision.admit(role, Instant::now())?,
+                None => Duration::ZERO,
+            };
+            if wait.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(wait.min(Duration::from_millis(50)));
+        }
+    }
+
+    /// Notes that a worker of a role ended without having been asked to.
+    pub(super) fn ended(&self, role: &str, cause: String) {
+        self.lock().supervision.entry(role.to_owned()).or_default().ended(Instant::now(), cause);
     }
 
     /// Takes a child in; returns its number here, which is never given twice.

@@ -72,7 +72,8 @@ impl Seat {
     /// Makes room when the worker's process has ended.
     pub(super) fn vacate_if_dead(&mut self, roster: &Roster) {
         if self.process.as_ref().is_some_and(|process| !roster.lives(process.id())) {
-            self.vacate();
+            let error = self.ended(None);
+            tracing::warn!(%error, "a worker ended between two calls");
         }
     }
 

@@ -64,7 +64,7 @@ fn say(stream: &mut UnixStream, frame: &RunnerFrame) {
 }
 
 fn hello(protocol: u32) -> RunnerFrame {
-    RunnerFrame::Hello { protocol, version: "0".into(), pid: 7 }
+    RunnerFrame::Hello { protocol, version: "0".into(), pid: 7, run: String::new() }
 }
 
 fn hear(stream: &mut UnixStream) -> ClientFrame {

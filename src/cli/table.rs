@@ -1,0 +1,120 @@
+//! A run as lines of text: header, rows of iterations, progress, result.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use color_eyre::eyre::Result;
+
+use super::{format, logs};
+use crate::gym::episode::{Episode, Halt};
+use crate::gym::instance::Split;
+use crate::gym::statistics::paired_gain;
+use crate::protocol::control::Live;
+use crate::runner::disk::DISK_FULL;
+use crate::store::{PhaseTiming, Reader, RunRecord};
+
+pub(super) fn print_header(record: &RunRecord, folder: &Path) {
+    println!("run {} in {}", record.name, folder.display());
+    println!(
+        "task {}, student {}, policy {}, engine {}, seed {}",
+        format::on_one_line(&record.task),
+        format::on_one_line(&record.student),
+        record.policy,
+        record.engine,
+        record.seed
+    );
+    println!();
+    println!(
+        "{:>9}  {:<22}  {:>8}  {:>8}  {:>12}",
+        "iteration", "validation (95 %)", "accepted", "rejected", "time"
+    );
+}
+
+/// Prints the rows of evaluated iterations from `from` on; returns the next one to print.
+pub(super) fn print_rows(reader: &Reader, episode: &Episode, from: usize) -> usize {
+    let timings = reader.timings().unwrap_or_default();
+    let mut next = from;
+    while let Some(report) = episode.iterations.get(next).and_then(|i| i.validation.as_ref()) {
+        let iteration = &episode.iterations[next];
+        let (accepted, rejected) = (iteration.accepted, iteration.rejected);
+        let time = format::duration(spent(&timings, next as u32));
+        let score = format::accuracy(&report.overall);
+        eprint!("{}", if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" });
+        println!("{next:>9}  {score:<22}  {accepted:>8}  {rejected:>8}  {time:>12}");
+        next += 1;
+    }
+    // A reader behind a pipe sees a row when it is there.
+    let _ = std::io::stdout().flush();
+    next
+}
+
+/// Milliseconds spent in an iteration's phases up to its validation score. A clock that was set back makes a
+/// phase look short, never negative.
+fn spent(timings: &[PhaseTiming], iteration: u32) -> u64 {
+    let of_iteration = timings.iter().filter(|t| t.iteration == iteration && t.split != Split::Test.as_str());
+    of_iteration.filter_map(|t| Some((t.ended_ms? - t.began_ms).max(0) as u64)).sum()
+}
+
+/// Why the run does not go on, and how to make it.
+pub(super) fn print_end(reader: &Reader, record: &RunRecord, episode: &Episode, folder: &Path) -> Result<()> {
+    println!();
+    let resume = || println!("resume with: dataenvgym run --name {}", record.name);
+    match &episode.halt {
+        Some(Halt::Finished) => return print_result(reader, episode),
+        Some(Halt::Failure { message }) if message.starts_with(DISK_FULL) => {
+            println!("paused: {}", format::escaped(message));
+            resume();
+        }
+        Some(Halt::Failure { message }) => {
+            println!("paused by a failure: {}", format::escaped(message));
+            resume();
+        }
+        Some(Halt::Gate { phase }) => {
+            println!("waits at the gate before {}", phase.as_str());
+            println!("go on with: dataenvgym run --name {}", record.name);
+        }
+        _ => println!("stopped; resume with: dataenvgym run --name {}", record.name),
+    }
+    println!("log: {}", logs::runner_log(folder).display());
+    Ok(())
+}
+
+fn print_result(reader: &Reader, episode: &Episode) -> Result<()> {
+    let selected = episode.selected.unwrap_or(0);
+    println!("selected by validation: iteration {selected}");
+    for n in [0, selected].into_iter().take(if selected == 0 { 1 } else { 2 }) {
+        if let Some(report) = &episode.iterations[n as usize].test {
+            println!(
+                "test, iteration {n}: {} of {} questions",
+                format::accuracy(&report.overall),
+                report.overall.n
+            );
+        }
+    }
+    let pairs = reader.paired(Split::Test, 0, selected)?;
+    match paired_gain(pairs.iter().map(|(key, before, after)| (key.as_str(), *before, *after))) {
+        Some(gain) if selected > 0 => println!("paired gain on the test split: {}", format::gain(&gain)),
+        _ => println!("no iteration beats the untrained student on the validation split"),
+    }
+    Ok(())
+}
+
+/// What is going on, on one line; empty when nothing is.
+pub(super) fn progress_line(live: &Live) -> String {
+    let Some(work) = live.work else { return String::new() };
+    let split = work.split.map_or(String::new(), |s| format!(" ({})", s.as_str()));
+    let rate = if live.tokens_per_second > 0.0 {
+        format!(", {:.0} tokens/s", live.tokens_per_second)
+    } else {
+        String::new()
+    };
+    let loss = live.training.map_or(String::new(), |t| format!(", loss {:.3}", t.loss));
+    format!(
+        "iteration {}: {}{split} {} of {}{rate}{loss}, {}",
+        work.iteration,
+        work.phase.as_str(),
+        live.done,
+        live.total,
+        format::duration(live.elapsed_ms)
+    )
+}
