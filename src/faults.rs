@@ -4,6 +4,9 @@
 //! resume` dies at each of them in turn and compares what the resumed run comes to. Without the variable
 //! a point costs the look at a constant.
 //!
+//! The clock can be shifted too: `DATAENVGYM_FAULT_CLOCK=n:ms` adds so many milliseconds to the
+//! first n readings.
+//!
 //! `DATAENVGYM_FAULT=name:n` kills this process with SIGKILL when the point is passed for the n-th time;
 //! `DATAENVGYM_FAULT_LOG=file` appends the name of every point passed.
 
@@ -11,6 +14,7 @@ use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Every fail point. A test holds the sources to this list.
@@ -76,6 +80,23 @@ pub fn point(name: &'static str) {
     }
     if switch.fatal.as_ref().is_some_and(|(fatal, n)| fatal == name && *n == *count) {
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
+/// The reading of the clock, shifted as a test asks for it.
+pub fn clock(ms: i64) -> i64 {
+    static SHIFT: OnceLock<Option<(u64, i64)>> = OnceLock::new();
+    static READINGS: AtomicU64 = AtomicU64::new(0);
+    let asked = || {
+        let text = std::env::var("DATAENVGYM_FAULT_CLOCK").ok()?;
+        let (first, shift) = text.split_once(':')?;
+        Some((first.parse().ok()?, shift.parse().ok()?))
+    };
+    match SHIFT.get_or_init(asked) {
+        Some((first, shift)) if READINGS.fetch_add(1, Ordering::Relaxed) < *first => {
+            ms.saturating_add(*shift)
+        }
+        _ => ms,
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod budget;
 pub mod datum;
 pub mod episode;
+pub mod hex;
 pub mod instance;
 pub mod plan;
 pub mod ports;

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{BenchError, Figure, Sink};
 use crate::faults;
 use crate::gym::episode::Episode;
+use crate::gym::hex::hex;
 use crate::gym::instance::Split;
 use crate::gym::ports::Ledger;
 use crate::gym::rng::CounterRng;
@@ -287,7 +288,7 @@ pub fn end_state(folder: &Path) -> Result<String, BenchError> {
         }
         hash.update(text(&judged)?);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(hash.finalize()))
 }
 
 /// A new folder among the temporary ones.

@@ -12,6 +12,7 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 use super::outcome::Standing;
 use super::{RunArgs, format, logs, runs, scene, serve};
 use crate::config::{self, Config, Paths};
+use crate::faults;
 use crate::gym::episode;
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::Task;
@@ -74,7 +75,8 @@ fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
     std::fs::write(&temporary, toml::to_string(config)?)
         .and_then(|()| std::fs::rename(&temporary, folder.join(CONFIG)))
         .wrap_err_with(|| format!("cannot write the configuration into {}", folder.display()))?;
-    let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+    let created =
+        faults::clock(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64));
     let record = RunRecord {
         name: config.name.clone(),
         task: scene.task.name().to_owned(),

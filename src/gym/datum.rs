@@ -147,6 +147,7 @@ impl JudgedDatum {
     }
 
     /// With the verdict that follows: a person's before the checks', and only a filtering check rejects.
+    #[must_use]
     pub fn settled(mut self) -> Self {
         let by_checks = match self.checks.as_slice() {
             [] => Verdict::Pending,

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::hex::hex;
+
 /// Which part of a task an instance belongs to. The parts are disjoint by leakage key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,8 +43,7 @@ pub struct ImageRef {
 impl ImageRef {
     /// The reference of an encoded file.
     pub fn of(bytes: &[u8], media_type: &str, size: (u32, u32)) -> Self {
-        let digest = Sha256::digest(bytes);
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(Sha256::digest(bytes));
         Self { sha256, media_type: media_type.to_owned(), size }
     }
 }

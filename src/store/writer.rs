@@ -283,5 +283,5 @@ fn timing(work: Work, ended_ms: Option<i64>) -> PhaseTiming {
 }
 
 fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+    faults::clock(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64))
 }

@@ -39,7 +39,7 @@ impl ScriptedTask {
             .map(|(hash, question)| (hash, question.to_owned()))
             .collect();
         let name = format!("scripted-{}", domain.as_str());
-        Ok(Self { name, domain, skills, max_tokens, images, splits })
+        Ok(Self { name, domain, skills, splits, max_tokens, images })
     }
 }
 

@@ -222,7 +222,7 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
 
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     if let Some(Overlay::Leaving { choice }) = app.overlay {
-        return commands::answer_leaving(app, action, choice);
+        return commands::answer_leaving(app, &action, choice);
     }
     if movement::in_overlay(app, &action) {
         return Vec::new();

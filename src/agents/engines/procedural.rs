@@ -33,7 +33,7 @@ impl Engine for Procedural {
 
 impl Procedural {
     fn draw(
-        &self,
+        self,
         job: &EngineJob<'_>,
         allocation: usize,
         draw: u64,

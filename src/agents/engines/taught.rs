@@ -89,8 +89,8 @@ impl Taught {
             "taught/{}/{}/{}/{}/{attempt}",
             job.iteration, job.round, portion.allocation, portion.first
         );
-        let written = portion.written.iter().map(|(s, _)| s.question.as_str());
-        let prompt = self.recipe.prompt(allocation, missing, written.collect(), aids)?;
+        let written: Vec<&str> = portion.written.iter().map(|(s, _)| s.question.as_str()).collect();
+        let prompt = self.recipe.prompt(allocation, missing, &written, aids)?;
         let sampling = Sampling::Sampled {
             temperature: self.settings.temperature,
             top_p: self.settings.top_p,

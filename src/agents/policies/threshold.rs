@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Explore, SKILL_TREE, exploit_to, per_skill};
 use crate::gym::plan::Action;
 use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, SkillState, State};
+use crate::gym::skill_forest::SkillExperience;
 
 /// After a reward above the threshold every subskill gets more data; otherwise new subskills are explored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +38,12 @@ impl Policy for Threshold {
 
     fn plan(&self, state: &State<'_>, _context: PlanContext) -> Result<Decision, PortError> {
         let gained = |skill: &SkillState<'_>| {
-            skill.tree.history.last().and_then(|e| e.reward()).is_some_and(|reward| reward > self.gain)
+            skill
+                .tree
+                .history
+                .last()
+                .and_then(SkillExperience::reward)
+                .is_some_and(|reward| reward > self.gain)
         };
         let action = |skill: &SkillState<'_>| -> Action {
             if gained(skill) {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Stage;
 use crate::environments::{Models, Moment, Scene, Watch};
 use crate::gym::episode::Work;
+use crate::gym::hex::hex;
 use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::plan::Plan;
 use crate::gym::ports::{ChatReply, ChatRequest, EngineAids, Example, Ledger, PortError, Question};
@@ -136,7 +137,7 @@ fn shown<'a>(
 fn call_id(model: &str, request: &ChatRequest) -> Result<String, PortError> {
     let request = serde_json::to_string(request).map_err(|e| PortError::fatal(e.to_string()))?;
     let digest = Sha256::new().chain_update(model).chain_update([0]).chain_update(request).finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(digest))
 }
 
 impl EngineAids for Aids<'_, '_, '_> {

@@ -20,9 +20,10 @@ impl Stage<'_, '_, '_> {
             let (plan, forest) = skill_tree::plan(self.episode, report, policy, proposal, context)?;
             return Ok(Fact::Planned { plan, forest });
         }
-        let predictions = match scene.hidden {
-            true => Vec::new(),
-            false => self.ledger.predictions(report.iteration, Split::Validation)?,
+        let predictions = if scene.hidden {
+            Vec::new()
+        } else {
+            self.ledger.predictions(report.iteration, Split::Validation)?
         };
         let sources = (scene.task.as_ref(), predictions.as_slice());
         let plan = lists::plan(kind, scene.hidden, sources, report, policy, context)?;

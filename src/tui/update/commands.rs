@@ -66,13 +66,13 @@ pub(super) fn quit(app: &mut App) -> Vec<Effect> {
 }
 
 /// A key while the question is asked.
-pub(super) fn answer_leaving(app: &mut App, action: Action, choice: usize) -> Vec<Effect> {
+pub(super) fn answer_leaving(app: &mut App, action: &Action, choice: usize) -> Vec<Effect> {
     let last = ANSWERS.len() - 1;
     match action {
         Action::Up => app.overlay = Some(Overlay::Leaving { choice: choice.checked_sub(1).unwrap_or(last) }),
         Action::Down => app.overlay = Some(Overlay::Leaving { choice: (choice + 1) % ANSWERS.len() }),
         Action::Open => return leave(app, choice),
-        Action::Choose(chosen) => return leave(app, chosen),
+        Action::Choose(chosen) => return leave(app, *chosen),
         _ => {}
     }
     Vec::new()

@@ -87,7 +87,7 @@ mod tests {
             let cut: String = text.chars().take(cut).collect();
             let (found, fault) = read(&cut);
             prop_assert_eq!(found.len(), cut.matches(one).count());
-            prop_assert_eq!(fault.is_none(), cut.contains("]"));
+            prop_assert_eq!(fault.is_none(), cut.contains(']'));
         }
     }
 }

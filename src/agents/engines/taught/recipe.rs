@@ -40,7 +40,7 @@ impl Recipe {
         &self,
         allocation: &Allocation,
         count: u32,
-        written: Vec<&str>,
+        written: &[&str],
         aids: &dyn EngineAids,
     ) -> Result<String, PortError> {
         let shown: Vec<Value> = allocation
