@@ -5,9 +5,11 @@ mod bench;
 mod config;
 mod delete;
 mod doctor;
+mod export;
 mod format;
 mod headless;
 mod hints;
+mod import;
 mod launch;
 mod logs;
 mod outcome;
@@ -115,6 +117,15 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Write training data or everything a run holds into files for other programs.
+    ///
+    /// The same run gives the same bytes: no times, no host, no name of the run. A folder appears whole or
+    /// not at all.
+    Export(export::ExportArgs),
+    /// Make a run from files: an export, a data set, or an experiment of the reference implementation.
+    ///
+    /// The run can be looked at, exported and compared. It cannot be resumed: it has no configuration.
+    Import(import::ImportArgs),
     /// Make the embedded student from its recipe with our own trainer.
     Pretrain {
         /// Folder to create.
@@ -203,6 +214,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Pretrain { out }) => train::pretrain(&out),
         Some(Verb::Config(verb)) => config::run(&paths, &verb),
+        Some(Verb::Export(args)) => export::run(&paths, args),
+        Some(Verb::Import(args)) => import::run(&paths, &args),
         Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),
         Some(Verb::Attach { name, text }) if text || !has_terminal() => text::attach(&paths, name.as_deref()),

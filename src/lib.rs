@@ -9,6 +9,7 @@ pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod environments;
+pub mod exchange;
 pub mod faults;
 pub mod gym;
 pub mod models;

@@ -38,6 +38,12 @@ pub(super) fn prepare(paths: &Paths, args: &RunArgs) -> Result<PathBuf> {
         if args.layers.sets_keys() {
             bail!("run `{name}` exists: its configuration is fixed; choose another --name for a new run");
         }
+        if !paths.run(name).join(CONFIG).exists() {
+            bail!(
+                "run `{name}` has no {CONFIG}: it was imported, and can be looked at and exported but not resumed; \
+                 choose another --name for a new run"
+            );
+        }
         return Ok(paths.run(name));
     }
     let mut config = config::resolve(&args.layers.sources(paths)?)?.config;

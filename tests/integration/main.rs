@@ -14,6 +14,7 @@ mod disk;
 mod disorder;
 mod domains;
 mod example;
+mod exchange;
 mod faults;
 mod home;
 mod peer_greedy;

@@ -41,6 +41,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("protocol", Imports::Only(&["gym"])),
     ("config", Imports::Only(&["gym", "agents", "checks"])),
     ("store", Imports::Only(&["gym", "faults"])),
+    ("exchange", Imports::Only(&["gym", "store"])),
     ("worker", Imports::Only(&["gym", "protocol", "models", "training", "sandbox", "tasks"])),
     (
         "runner",
@@ -76,6 +77,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
     ("rusqlite", &["store"]),
+    ("parquet", &["exchange"]),
+    ("base64", &["exchange"]),
     ("clap", &["cli", "main"]),
     ("color_eyre", &["cli", "main"]),
 ];

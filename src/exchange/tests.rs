@@ -1,0 +1,4 @@
+mod damaged;
+mod reference;
+mod round_trip;
+mod support;
