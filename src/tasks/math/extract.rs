@@ -1,12 +1,16 @@
 //! Finds the answer in a response: after the phrase that announces it, in a box, in the last formula, or as
 //! the last number, in this order.
 
+use super::lexer::{Token, tokens};
+use super::parser::parse;
+
 /// The answer as it stands in the response; `None` when there is nothing like one.
 pub(super) fn extract(response: &str) -> Option<String> {
     let response = before_marker(response);
     announced(response)
         .or_else(|| boxed(response))
         .or_else(|| said(response))
+        .or_else(|| bare(response))
         .or_else(|| formula_or_number(response))
         .or_else(|| short(response))
         .map(|answer| answer.trim().to_owned())
@@ -227,9 +231,19 @@ fn last_number(text: &str) -> Option<String> {
             i += 1;
             continue;
         }
-        while digit(i)
-            || characters.get(i).is_some_and(|(_, c)| matches!(c, '.' | ',' | '/')) && digit(i + 1)
-        {
+        let mut group = i;
+        loop {
+            let here = characters.get(i).map(|(_, c)| *c);
+            // Thousands set apart by spaces.
+            let spaced = here == Some(' ')
+                && i - group <= 3
+                && (1..=3).all(|k| digit(i + k))
+                && !digit(i + 4);
+            if spaced {
+                group = i + 1;
+            } else if !digit(i) && !(matches!(here, Some('.' | ',' | '/')) && digit(i + 1)) {
+                break;
+            }
             i += 1;
         }
         let before = |back: usize| start.checked_sub(back).map(|at| characters[at].1);
@@ -254,6 +268,13 @@ fn last_number(text: &str) -> Option<String> {
         }
     }
     found
+}
+
+/// A response that is nothing but a formula, without marks and words.
+fn bare(response: &str) -> Option<String> {
+    let text = short(response)?;
+    let wordless = !tokens(&text)?.iter().any(|token| matches!(token, Token::Word(_)));
+    (wordless && !text.contains('$') && parse(&text).is_some()).then_some(text)
 }
 
 /// A response that is nothing but its answer.

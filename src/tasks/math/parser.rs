@@ -176,5 +176,5 @@ impl Parser {
     }
 }
 
-#[cfg(test)]
-mod tests;
+
+

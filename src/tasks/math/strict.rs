@@ -67,23 +67,36 @@ fn spelled(tokens: &[Token]) -> Option<(String, bool)> {
                 words = false;
                 text.push_str(digits);
             }
-            Token::Sign(sign @ ('(' | ')' | ':' | '-' | '\'' | '!')) => text.push(*sign),
+            Token::Sign(sign @ ('(' | ')' | ':' | '-' | '\'' | '!' | ',')) => text.push(*sign),
             Token::Sign('{' | '}') => continue,
             _ => return None,
         }
         text.push(' ');
     }
-    let mut text: String = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-    for (open, close) in [("( ", " )"), ("(", ")")] {
-        if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
-            && inner.chars().count() == 1
-        {
-            text = inner.to_owned();
-        }
+    let mut text = closed_up(&text);
+    if let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'))
+        && inner.chars().count() == 1
+    {
+        text = inner.to_owned();
     }
     words &= text.chars().filter(char::is_ascii_alphabetic).count() > 1
         && text.chars().all(|c| c.is_ascii_alphabetic() || c == ' ' || c == '-' || c == '\'');
     (!text.is_empty()).then_some((text, words))
+}
+
+/// Spaces only between two letters or two digits, where they matter.
+fn closed_up(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_ascii_whitespace() {
+        let apart = out.chars().last().zip(word.chars().next()).is_some_and(|(a, b)| {
+            a.is_alphabetic() && b.is_alphabetic() || a.is_ascii_digit() && b.is_ascii_digit()
+        });
+        if apart {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
 }
 
 /// Equal letter by letter; a capital at the start of a word says nothing.

@@ -1,9 +1,9 @@
 //! Sets of real numbers: intervals, their unions, and the inequalities that describe them.
 
 use super::Comparison;
-use crate::tasks::math::canonical::{Convention, canonical};
-use crate::tasks::math::expression::{Constant, Expression, Sign};
-use crate::tasks::math::number::negative;
+use crate::tasks::math::canonical::{Atom, Convention, canonical};
+use crate::tasks::math::expression::{Constant, Expression, REALS, Sign};
+use crate::tasks::math::number::{negative, whole};
 use crate::tasks::math::numeric;
 
 /// Pieces of one set.
@@ -70,7 +70,7 @@ fn pieces<'a>(expression: &'a Expression, name: &mut Option<&'a Expression>) -> 
             .map(|item| Interval::new(item.clone(), item.clone(), (true, true)))
             .collect::<Option<_>>()?,
         Expression::Relation(sides, signs) => solved(sides, signs, name)?,
-        Expression::Symbol(reals) if &**reals == "\\mathbb{R}" => {
+        Expression::Symbol(reals) if &**reals == REALS => {
             vec![Interval::new(infinity().negated(), infinity(), (false, false))?]
         }
         _ => return None,
@@ -136,11 +136,11 @@ fn linear(left: &Expression, right: &Expression) -> Option<(std::rc::Rc<str>, Ex
         return None;
     }
     let form = canonical(&left.difference(right), Convention::Real)?;
-    let (mut slope, mut offset) = (None, crate::tasks::math::number::whole(0));
+    let (mut slope, mut offset) = (None, whole(0));
     for (monomial, coefficient) in &form.polynomial_part()?.0 {
         match monomial.as_slice() {
             [] => offset = coefficient.clone(),
-            [(crate::tasks::math::canonical::Atom::Symbol(name), power)] if *power == crate::tasks::math::number::whole(1) => {
+            [(Atom::Symbol(name), power)] if *power == whole(1) => {
                 if slope.replace((name.clone(), coefficient.clone())).is_some() {
                     return None;
                 }

@@ -41,6 +41,15 @@ impl Comparison {
         if self.values(value, other) {
             return true;
         }
+        // `500 cm` against `5 m`: a unit of one letter looks like a variable.
+        if let Expression::Product(factors) = other
+            && let [number, Expression::Symbol(letter)] = factors.as_slice()
+            && number.is_constant()
+            && crate::tasks::math::units::unit(letter).is_some()
+        {
+            let other = Expression::Quantity(Box::new(number.clone()), letter.clone());
+            return self.quantities(&Expression::Quantity(Box::new(value.clone()), unit.into()), &other);
+        }
         let factor = match unit {
             _ if is_percent(unit) => Expression::Number(whole(100).recip()),
             "°" => Expression::Product(vec![

@@ -236,7 +236,7 @@ impl Reader {
             '|' => {
                 self.bars += 1;
                 let inner = self.sum();
-                self.bars -= 1;
+                self.bars = self.bars.saturating_sub(1);
                 let inner = inner?;
                 return self.eat('|').then(|| Expression::Apply(Function::Abs, vec![inner]));
             }
@@ -322,7 +322,7 @@ impl Reader {
             } else {
                 break;
             };
-            let value = if self.is('{') { self.braces()? } else { self.deeper(Self::plain)? };
+            let value = if self.is('{') { self.braces()? } else { self.shared()? };
             *slot = Some(value);
         }
         let argument = self.argument()?;
@@ -342,6 +342,26 @@ impl Reader {
             Some(above) if !inverse => Expression::Power(Box::new(value), Box::new(above)),
             _ => value,
         })
+    }
+
+    /// The atom behind `_` or `^` of a function. With nothing behind it that could be the argument, the last digit
+    /// is: `\log_28` is the logarithm of 8, because the normalisation took the space away.
+    fn shared(&mut self) -> Option<Expression> {
+        if let Some(Token::Number(digits)) = self.peek()
+            && digits.len() > 1
+            && !digits.contains('.')
+        {
+            let (base, last) = digits.split_at(digits.len() - 1);
+            let (base, last) = (base.to_owned(), last.to_owned());
+            self.at += 1;
+            let more = self.starts(false) || self.is('_') || self.is('^');
+            self.at -= 1;
+            if !more {
+                self.tokens[self.at] = Token::Number(last);
+                return number(&base);
+            }
+        }
+        self.deeper(Self::plain)
     }
 
     fn argument(&mut self) -> Option<Expression> {

@@ -2,7 +2,7 @@
 
 use super::scalar::counting;
 use super::{Parser, single_or};
-use crate::tasks::math::expression::{Constant, Expression, Function};
+use crate::tasks::math::expression::{Constant, Expression, Function, REALS};
 use crate::tasks::math::lexer::Token;
 use crate::tasks::math::number::{decimal, power, whole};
 
@@ -16,7 +16,6 @@ const FONTS: [&str; 12] = [
     "mathbf", "mathit", "mathcal", "mathsf", "mathbb", "boldsymbol", "vec", "hat", "overline", "overrightarrow",
     "bar", "widehat",
 ];
-const REALS: &str = "\\mathbb{R}";
 
 /// Whether a command begins a value; the others are signs, marks or nothing we know.
 pub(super) fn starts_value(name: &str) -> bool {
@@ -355,7 +354,7 @@ impl Parser {
             '|' => {
                 self.bars += 1;
                 let inner = self.additive();
-                self.bars -= 1;
+                self.bars = self.bars.saturating_sub(1);
                 let inner = inner?;
                 self.eat('|').then(|| Expression::Apply(Function::Abs, vec![inner]))
             }
