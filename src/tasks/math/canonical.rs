@@ -189,10 +189,9 @@ impl Form {
                 let value = self.of(value)?;
                 let factor = match &**unit {
                     "%" => Polynomial::constant(whole(100).recip()),
-                    "°" => Polynomial(BTreeMap::from([(
-                        vec![(Atom::Pi, Rational::one())],
-                        whole(180).recip(),
-                    )])),
+                    "°" => {
+                        Polynomial(BTreeMap::from([(vec![(Atom::Pi, Rational::one())], whole(180).recip())]))
+                    }
                     _ => return Some(value),
                 };
                 self.multiplied(&value, &Fraction::polynomial(factor))?

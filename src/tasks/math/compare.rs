@@ -26,21 +26,33 @@ impl Default for Rules {
 const MOST_ITEMS: usize = 32;
 /// Comparisons of scalars for one pair of answers.
 const MOST_COMPARISONS: u32 = 400;
+/// Comparisons of parts for one pair of answers.
+const MOST_STEPS: u32 = 4000;
 
 /// Whether two answers are the same.
 pub(super) fn equal(expected: &Expression, given: &Expression, rules: Rules) -> bool {
-    Comparison { rules, left: MOST_COMPARISONS }.same(expected, given)
+    Comparison { rules, left: MOST_COMPARISONS, steps: MOST_STEPS }.same(expected, given)
 }
 
 struct Comparison {
     rules: Rules,
-    /// Comparisons that may still be made.
+    /// Comparisons of scalars that may still be made.
     left: u32,
+    /// Comparisons of anything that may still be made.
+    steps: u32,
 }
 
 impl Comparison {
     fn same(&mut self, a: &Expression, b: &Expression) -> bool {
-        use Expression::{Based, List, Matrix, Number, Relation, Set, Text, Tuple, Union};
+        if self.steps == 0 {
+            return false;
+        }
+        self.steps -= 1;
+        self.matches(a, b)
+    }
+
+    fn matches(&mut self, a: &Expression, b: &Expression) -> bool {
+        use Expression::{Based, List, Matrix, Number, Relation, Set, Text, Tuple, Union, Without};
         let (a, b) = (settled(a), settled(b));
         match (&a, &b) {
             (Text(a), Text(b)) => a.eq_ignore_ascii_case(b),
@@ -56,28 +68,25 @@ impl Comparison {
             (Based(digits, _), Number(value)) | (Number(value), Based(digits, _)) => {
                 super::number::decimal(digits).as_ref() == Some(value)
             }
-            (Matrix(a), Matrix(b)) => {
-                a.len() == b.len()
-                    && a.iter().zip(b).all(|(a, b)| self.in_order(a, b))
-            }
+            (Matrix(a), Matrix(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.in_order(a, b)),
             (Tuple(a, opens, closes), Tuple(b, also_opens, also_closes)) => {
                 opens == also_opens && closes == also_closes && self.in_order(a, b)
             }
-            (Union(_), _) | (_, Union(_)) => self.intervals(&a, &b),
+            (Union(_) | Without(..), _) | (_, Union(_) | Without(..)) => self.intervals(&a, &b),
             (Expression::Symbol(reals), Tuple(..)) | (Tuple(..), Expression::Symbol(reals))
                 if &**reals == REALS =>
             {
                 self.intervals(&a, &b)
             }
-            (List(items), List(others)) => {
-                self.without_order(items, others) || self.intervals(&a, &b)
-            }
+            (List(items), List(others)) => self.without_order(items, others) || self.intervals(&a, &b),
             (List(items) | Set(items), List(others) | Set(others)) => self.without_order(items, others),
             // Coordinates without their brackets.
             (List(a), Tuple(b, ..)) | (Tuple(a, ..), List(b)) => self.in_order(a, b),
             (List(items) | Set(items), other) | (other, List(items) | Set(items)) => {
                 // Two spellings of one value, or one value in braces.
-                !items.is_empty() && items.len() <= MOST_ITEMS && items.iter().all(|item| self.same(item, other))
+                !items.is_empty()
+                    && items.len() <= MOST_ITEMS
+                    && items.iter().all(|item| self.same(item, other))
             }
             (a, b) if a.is_scalar() && b.is_scalar() => self.quantities(a, b),
             _ => false,
@@ -103,9 +112,7 @@ impl Comparison {
 /// Both signs of `±` written out, sums and products of matrices carried out, lists in lists opened.
 fn settled(expression: &Expression) -> Expression {
     match expression {
-        Expression::List(items) => {
-            Expression::List(items.iter().flat_map(branches).collect())
-        }
+        Expression::List(items) => Expression::List(items.iter().flat_map(branches).collect()),
         Expression::Set(items) => Expression::Set(items.iter().flat_map(branches).collect()),
         Expression::Relation(..) => expression.clone(),
         _ => match branches(expression).as_slice() {
@@ -152,9 +159,19 @@ fn signed(expression: &Expression, upper: bool) -> Expression {
         Expression::Unknown(name, items) => Expression::Unknown(name.clone(), all(items)),
         Expression::Quantity(a, unit) => Expression::Quantity(Box::new(signed(a, upper)), unit.clone()),
         Expression::Tuple(items, opens, closes) => Expression::Tuple(all(items), *opens, *closes),
-        other => other.clone(),
+        Expression::Set(items) => Expression::Set(all(items)),
+        Expression::List(items) => Expression::List(all(items)),
+        Expression::Union(items) => Expression::Union(all(items)),
+        Expression::Relation(items, signs) => Expression::Relation(all(items), signs.clone()),
+        Expression::Without(a, b) => {
+            Expression::Without(Box::new(signed(a, upper)), Box::new(signed(b, upper)))
+        }
+        Expression::Matrix(rows) => Expression::Matrix(rows.iter().map(|row| all(row)).collect()),
+        Expression::Number(_)
+        | Expression::Decimal { .. }
+        | Expression::Symbol(_)
+        | Expression::Constant(_)
+        | Expression::Based(..)
+        | Expression::Text(_) => expression.clone(),
     }
 }
-
-
-

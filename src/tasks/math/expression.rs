@@ -35,6 +35,8 @@ pub(super) enum Expression {
     /// Values side by side without brackets.
     List(Vec<Expression>),
     Union(Vec<Expression>),
+    /// The first set without the second.
+    Without(Box<Expression>, Box<Expression>),
     Matrix(Vec<Vec<Expression>>),
     /// A chain `a < b <= c`: one more side than signs.
     Relation(Vec<Expression>, Vec<Sign>),
@@ -185,7 +187,7 @@ impl Expression {
             | Self::Constant(_)
             | Self::Based(..)
             | Self::Text(_) => Vec::new(),
-            Self::Power(a, b) | Self::PlusMinus(a, b, _) => vec![a, b],
+            Self::Power(a, b) | Self::PlusMinus(a, b, _) | Self::Without(a, b) => vec![a, b],
             Self::Quantity(a, _) => vec![a],
             Self::Matrix(rows) => rows.iter().flatten().collect(),
             Self::Sum(items)
@@ -219,6 +221,7 @@ impl Expression {
                 | Self::Set(_)
                 | Self::List(_)
                 | Self::Union(_)
+                | Self::Without(..)
                 | Self::Matrix(_)
                 | Self::Relation(..)
                 | Self::Based(..)

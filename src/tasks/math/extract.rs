@@ -43,7 +43,11 @@ fn before_marker(response: &str) -> &str {
 /// The text behind the last of the phrases.
 fn behind<'a>(text: &'a str, phrases: &[&str]) -> Option<&'a str> {
     let lower = text.to_ascii_lowercase();
-    phrases.iter().filter_map(|phrase| lower.rfind(phrase).map(|at| at + phrase.len())).max().map(|at| &text[at..])
+    phrases
+        .iter()
+        .filter_map(|phrase| lower.rfind(phrase).map(|at| at + phrase.len()))
+        .max()
+        .map(|at| &text[at..])
 }
 
 fn announced(response: &str) -> Option<String> {
@@ -79,7 +83,8 @@ fn answer_of(rest: &str) -> Option<String> {
 fn boxed(text: &str) -> Option<String> {
     let mut boxes: Vec<(usize, usize, &str)> = Vec::new();
     let mut from = 0;
-    while let Some(found) = text[from..].find("\\boxed").into_iter().chain(text[from..].find("\\fbox")).min() {
+    while let Some(found) = text[from..].find("\\boxed").into_iter().chain(text[from..].find("\\fbox")).min()
+    {
         let start = from + found;
         let name = if text[start..].starts_with("\\boxed") { 6 } else { 5 };
         let rest = &text[start + name..];
@@ -133,7 +138,9 @@ fn closed(inner: &str) -> Option<&str> {
 /// Whether a text between two answers only joins them.
 fn connects(between: &str) -> bool {
     let mut rest = between.to_owned();
-    for word in ["\\quad", "\\text", "\\textbf", "\\qquad", "and", "or", "\\(", "\\)", "\\[", "\\]", "\\,", "\\ "] {
+    for word in
+        ["\\quad", "\\text", "\\textbf", "\\qquad", "and", "or", "\\(", "\\)", "\\[", "\\]", "\\,", "\\ "]
+    {
         rest = rest.replace(word, " ");
     }
     rest.chars().all(|c| c.is_whitespace() || matches!(c, ',' | '$' | '{' | '}' | '"' | '\\' | '&'))
@@ -193,7 +200,11 @@ fn unescaped(text: &str, mark: &str) -> Option<usize> {
 /// Whether the text between two dollars is a sentence between two prices.
 fn prose(content: &str) -> bool {
     !content.contains('\\')
-        && content.split_whitespace().filter(|word| word.len() > 3 && word.bytes().all(|b| b.is_ascii_lowercase())).count() > 1
+        && content
+            .split_whitespace()
+            .filter(|word| word.len() > 3 && word.bytes().all(|b| b.is_ascii_lowercase()))
+            .count()
+            > 1
 }
 
 /// The last formula, with those before it that it is joined to.
@@ -235,10 +246,8 @@ fn last_number(text: &str) -> Option<String> {
         loop {
             let here = characters.get(i).map(|(_, c)| *c);
             // Thousands set apart by spaces.
-            let spaced = here == Some(' ')
-                && i - group <= 3
-                && (1..=3).all(|k| digit(i + k))
-                && !digit(i + 4);
+            let spaced =
+                here == Some(' ') && i - group <= 3 && (1..=3).all(|k| digit(i + k)) && !digit(i + 4);
             if spaced {
                 group = i + 1;
             } else if !digit(i) && !(matches!(here, Some('.' | ',' | '/')) && digit(i + 1)) {

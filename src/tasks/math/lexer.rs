@@ -246,8 +246,8 @@ impl Lexer<'_> {
             self.at += 1;
         }
         match name.as_str() {
-            "text" | "textbf" | "textit" | "textrm" | "textnormal" | "texttt" | "mbox" | "hbox" | "mathrm"
-            | "rm" | "operatorname" => {
+            "text" | "textbf" | "textit" | "textrm" | "textnormal" | "texttt" | "mbox" | "hbox"
+            | "mathrm" | "rm" | "operatorname" => {
                 let text = self.braced()?;
                 let name = text.trim();
                 let function = Function::named(name).is_some();
@@ -265,8 +265,8 @@ impl Lexer<'_> {
                 }
             }
             "left" | "right" | "big" | "Big" | "bigg" | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr"
-            | "biggl" | "biggr" | "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "thinspace"
-            | "hline" | "phantom" | "boxed" | "fbox" | "space" => {}
+            | "biggl" | "biggr" | "quad" | "qquad" | "displaystyle" | "textstyle" | "limits"
+            | "thinspace" | "hline" | "phantom" | "boxed" | "fbox" | "space" => {}
             _ => self.out.push(Token::Command(name)),
         }
         Some(())
@@ -345,7 +345,9 @@ mod tests {
 
     #[test]
     fn digits_are_grouped_as_people_write_them() {
-        for text in ["1000000", "1,000,000", "1{,}000{,}000", "1,\\!000,\\! 000", "1 000 000", "1\\,000\\,000"] {
+        for text in
+            ["1000000", "1,000,000", "1{,}000{,}000", "1,\\!000,\\! 000", "1 000 000", "1\\,000\\,000"]
+        {
             assert_eq!(number(text).as_deref(), Some("1000000"), "{text}");
         }
         for text in ["32, 349", "1,22", "1,2,3", "0,111", "(1,234)", "1 0000"] {
@@ -367,10 +369,7 @@ mod tests {
         ];
         assert_eq!(tokens("\\left\\frac94\\pi\\text{ cm}²"), Some(expected));
         assert_eq!(tokens("\\\\frac"), Some(vec![Token::Command("frac".into())]));
-        assert_eq!(
-            tokens("0.\\overline{36}"),
-            Some(vec![Token::Number("0".into(), Some("36".into()))])
-        );
+        assert_eq!(tokens("0.\\overline{36}"), Some(vec![Token::Number("0".into(), Some("36".into()))]));
         assert_eq!(tokens("\u{7}"), None);
     }
 }

@@ -35,10 +35,7 @@ impl Complex {
     }
 
     fn times(self, other: Self) -> Self {
-        Self {
-            re: self.re * other.re - self.im * other.im,
-            im: self.re * other.im + self.im * other.re,
-        }
+        Self { re: self.re * other.re - self.im * other.im, im: self.re * other.im + self.im * other.re }
     }
 
     fn over(self, other: Self) -> Self {
@@ -108,7 +105,9 @@ pub(super) fn real(expression: &Expression) -> Option<f64> {
     if !expression.is_constant() {
         return None;
     }
-    constant(expression, Convention::Real).filter(|v| v.im.abs() <= TOLERANCE * v.re.abs().max(1.0)).map(|v| v.re)
+    constant(expression, Convention::Real)
+        .filter(|v| v.im.abs() <= TOLERANCE * v.re.abs().max(1.0))
+        .map(|v| v.re)
 }
 
 /// 1 for `∞` and -1 for `-∞`.
@@ -116,7 +115,9 @@ pub(super) fn infinite(expression: &Expression) -> Option<f64> {
     match expression {
         Expression::Constant(Constant::Infinity) => Some(1.0),
         Expression::Product(factors) => match factors.as_slice() {
-            [Expression::Number(sign), Expression::Constant(Constant::Infinity)] => Some(double(sign).signum()),
+            [Expression::Number(sign), Expression::Constant(Constant::Infinity)] => {
+                Some(double(sign).signum())
+            }
             _ => None,
         },
         Expression::Sum(terms) if terms.len() == 1 => infinite(&terms[0]),
@@ -170,7 +171,9 @@ pub(super) fn factor(a: &Expression, b: &Expression) -> Option<f64> {
 impl Point {
     /// A variable's value: fixed by its name and the point, of either sign, away from nought.
     fn variable(&self, name: &str) -> Complex {
-        let draw = |salt: u64| (mix(hash_text(name) ^ mix(self.index * 16 + salt)) >> 11) as f64 / (1_u64 << 53) as f64;
+        let draw = |salt: u64| {
+            (mix(hash_text(name) ^ mix(self.index * 16 + salt)) >> 11) as f64 / (1_u64 << 53) as f64
+        };
         let size = 0.4 + 2.2 * draw(1);
         // The first point is positive in all variables, the second negative, the others as they fall.
         let sign = match self.index {
@@ -254,7 +257,8 @@ impl Point {
                 return Complex::real(base.re.powf(exponent.re)).finite();
             }
             if self.convention == Convention::Real
-                && let Some(value) = super::canonical::canonical(written, Convention::Real).and_then(|f| f.value())
+                && let Some(value) =
+                    super::canonical::canonical(written, Convention::Real).and_then(|f| f.value())
                 && !(value.denom() % 2_u32 == 0_u32.into())
             {
                 let size = (-base.re).powf(exponent.re);
@@ -296,7 +300,8 @@ impl Point {
             (Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm, _) => {
                 let mut mixed = Complex::real(2.0 + f64::from(function as u8));
                 for (place, value) in values.iter().enumerate() {
-                    mixed = mixed.times(value.scaled(0.7 + 0.2 * place as f64).sin().plus(Complex::real(3.0)));
+                    mixed =
+                        mixed.times(value.scaled(0.7 + 0.2 * place as f64).sin().plus(Complex::real(3.0)));
                 }
                 Some(mixed)
             }

@@ -11,7 +11,7 @@ use super::expression::{Expression, Sign};
 use super::lexer::{Token, tokens};
 
 /// Deepest nesting that is followed.
-const DEEPEST: u32 = 48;
+const DEEPEST: u32 = 90;
 /// Nodes of one answer.
 const MOST_NODES: u32 = 2000;
 
@@ -118,8 +118,12 @@ impl Parser {
     }
 
     /// A value, or a chain of relations between values.
-    fn statement(&mut self) -> Option<Expression> {
+    pub(super) fn statement(&mut self) -> Option<Expression> {
         self.deeper(|parser| {
+            // "= 5" and "≈ 5" as the end of a calculation that stands elsewhere.
+            if parser.eat('=') || parser.eat_command(&["approx"]) {
+                return parser.union();
+            }
             let mut sides = vec![parser.union()?];
             let mut signs = Vec::new();
             loop {
@@ -165,16 +169,26 @@ impl Parser {
 
     fn union(&mut self) -> Option<Expression> {
         let mut pieces = vec![self.additive()?];
-        while self.eat_command(&["cup"]) || matches!(self.peek(), Some(Token::Word(w)) if w == "cup" || w == "U")
-        {
-            if matches!(self.peek(), Some(Token::Word(_))) {
-                self.at += 1;
+        loop {
+            if self.eat_command(&["cup"]) || self.plain_union(pieces.last()) {
+                pieces.push(self.additive()?);
+            } else if self.eat_command(&["setminus", "backslash", "smallsetminus"]) {
+                let whole = single_or(std::mem::take(&mut pieces), Expression::Union);
+                let taken = self.additive()?;
+                pieces.push(Expression::Without(Box::new(whole), Box::new(taken)));
+            } else {
+                return Some(single_or(pieces, Expression::Union));
             }
-            pieces.push(self.additive()?);
         }
-        Some(single_or(pieces, Expression::Union))
+    }
+
+    /// `(0,1) U (2,3)`, with a plain letter.
+    fn plain_union(&mut self, before: Option<&Expression>) -> bool {
+        let bracket = matches!(self.tokens.get(self.at + 1), Some(Token::Sign('(' | '[')));
+        let found = bracket
+            && matches!(before, Some(Expression::Tuple(..)))
+            && self.peek() == Some(&Token::Letter('U'));
+        self.at += usize::from(found);
+        found
     }
 }
-
-
-

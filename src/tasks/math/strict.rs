@@ -109,7 +109,9 @@ fn same_words(a: &str, b: &str) -> bool {
             .map(|word| {
                 let mut letters = word.chars();
                 match letters.next() {
-                    Some(first) if letters.as_str().len() > 1 && !letters.as_str().contains(char::is_uppercase) => {
+                    Some(first)
+                        if !letters.as_str().is_empty() && !letters.as_str().contains(char::is_uppercase) =>
+                    {
                         format!("{}{}", first.to_ascii_lowercase(), letters.as_str())
                     }
                     _ => word.to_owned(),

@@ -10,8 +10,10 @@ pub(super) const REFERENCE: &str = include_str!("../../../tests/fixtures/answers
 pub(super) const MINERVA: &str = include_str!("../../../tests/fixtures/answers/minerva_scoring.jsonl");
 pub(super) const REAL_PAIRS: &str = include_str!("../../../tests/fixtures/answers/real_pairs_minerva.jsonl");
 pub(super) const HENDRYCKS: &str = include_str!("../../../tests/fixtures/answers/hendrycks_minerva.jsonl");
-pub(super) const HENDRYCKS_OWN: &str = include_str!("../../../tests/fixtures/answers/hendrycks_is_equiv.jsonl");
-pub(super) const MATH_VERIFY: &str = include_str!("../../../tests/fixtures/answers/math_verify_test_all.jsonl");
+pub(super) const HENDRYCKS_OWN: &str =
+    include_str!("../../../tests/fixtures/answers/hendrycks_is_equiv.jsonl");
+pub(super) const MATH_VERIFY: &str =
+    include_str!("../../../tests/fixtures/answers/math_verify_test_all.jsonl");
 
 /// The records of a file of JSON lines.
 fn records(file: &str) -> Vec<Value> {

@@ -67,9 +67,27 @@ fn row(name: &str) -> Option<&'static Row> {
 
 /// Whether plain letters behind a number are this unit and not a product of variables.
 pub(super) fn is_unit(word: &str) -> bool {
-    matches!(word, "mph" | "pct" | "percent" | "percentage" | "units" | "unit" | "square" | "cubic" | "sq")
-        || (word.len() > 1 && row(word).is_some())
+    matches!(
+        word,
+        "mph" | "pct" | "percent" | "percentage" | "units" | "unit" | "square" | "cubic" | "sq" | "per"
+    ) || (word.len() > 1 && row(word).is_some())
 }
+
+/// What a word multiplies a number by.
+pub(super) fn scale(word: &str) -> Option<i64> {
+    Some(match word {
+        "dozen" => 12,
+        "hundred" => 100,
+        "thousand" => 1000,
+        "million" => 1_000_000,
+        "billion" => 1_000_000_000,
+        "trillion" => 1_000_000_000_000,
+        _ => return None,
+    })
+}
+
+/// How the unit of a residue begins.
+pub(super) const MODULO: &str = "mod ";
 
 /// Whether the unit is a hundredth.
 pub(super) fn is_percent(unit: &str) -> bool {

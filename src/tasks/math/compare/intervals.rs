@@ -69,6 +69,10 @@ fn pieces<'a>(expression: &'a Expression, name: &mut Option<&'a Expression>) -> 
             .take(MOST_PIECES)
             .map(|item| Interval::new(item.clone(), item.clone(), (true, true)))
             .collect::<Option<_>>()?,
+        Expression::Without(whole, taken) => {
+            let points = pieces(taken, name)?;
+            points.iter().try_fold(pieces(whole, name)?, |pieces, point| without(pieces, point))?
+        }
         Expression::Relation(sides, signs) => solved(sides, signs, name)?,
         Expression::Symbol(reals) if &**reals == REALS => {
             vec![Interval::new(infinity().negated(), infinity(), (false, false))?]
@@ -76,6 +80,25 @@ fn pieces<'a>(expression: &'a Expression, name: &mut Option<&'a Expression>) -> 
         _ => return None,
     };
     Some(found)
+}
+
+/// The pieces with one point taken out of them; `None` when it is more than a point.
+fn without(pieces: Vec<Interval>, point: &Interval) -> Option<Vec<Interval>> {
+    if point.ends.0 < point.ends.1 {
+        return None;
+    }
+    let at = point.ends.0;
+    let mut left = Vec::with_capacity(pieces.len() + 1);
+    for piece in pieces {
+        if at < piece.ends.0 || at > piece.ends.1 {
+            left.push(piece);
+            continue;
+        }
+        let closed = piece.closed;
+        left.push(Interval::new(piece.low, point.low.clone(), (closed.0, false))?);
+        left.push(Interval::new(point.low.clone(), piece.high, (false, closed.1))?);
+    }
+    (left.len() <= MOST_PIECES).then_some(left)
 }
 
 /// Numbers that satisfy a chain of inequalities in one variable.

@@ -62,7 +62,8 @@ fn times(left: &Rows, right: &Rows) -> Option<Rows> {
     let width = right.first()?.len();
     (left.first()?.len() == right.len()).then(|| {
         let cell = |row: &Vec<Expression>, column: usize| {
-            let parts = row.iter().zip(right).map(|(a, b)| Expression::Product(vec![a.clone(), b[column].clone()]));
+            let parts =
+                row.iter().zip(right).map(|(a, b)| Expression::Product(vec![a.clone(), b[column].clone()]));
             Expression::Sum(parts.collect())
         };
         left.iter().map(|row| (0..width).map(|column| cell(row, column)).collect()).collect()

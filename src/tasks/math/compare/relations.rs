@@ -31,9 +31,9 @@ pub(super) fn assigned(relation: &Expression) -> Option<(&Expression, &Expressio
 fn is_name(side: &Expression) -> bool {
     match side {
         Expression::Symbol(_) => true,
-        Expression::Unknown(_, arguments) => arguments.iter().all(|argument| {
-            matches!(argument, Expression::Symbol(_) | Expression::Number(_))
-        }),
+        Expression::Unknown(_, arguments) => {
+            arguments.iter().all(|argument| matches!(argument, Expression::Symbol(_) | Expression::Number(_)))
+        }
         Expression::Tuple(items, ..) => items.iter().all(is_name),
         _ => false,
     }
@@ -48,8 +48,12 @@ impl Comparison {
             let named = name == other
                 || matches!(name, Expression::Unknown(..))
                 || matches!(other, Expression::Unknown(..));
-            if named && self.same(value, also) {
-                return true;
+            if named {
+                let same = self.same(value, also);
+                // Two equations in two variables may still say the same.
+                if same || value.is_constant() && also.is_constant() {
+                    return same;
+                }
             }
         }
         if let ([left, right], [sign], [other_left, other_right], [other]) =
@@ -73,7 +77,9 @@ impl Comparison {
     ) -> bool {
         if !(left.is_scalar() && right.is_scalar() && other_left.is_scalar() && other_right.is_scalar()) {
             return (sign == other_sign && self.same(left, other_left) && self.same(right, other_right))
-                || (sign == other_sign.turned() && self.same(left, other_right) && self.same(right, other_left));
+                || (sign == other_sign.turned()
+                    && self.same(left, other_right)
+                    && self.same(right, other_left));
         }
         if self.left == 0 {
             return false;

@@ -5,7 +5,7 @@ use crate::tasks::math::canonical::{Convention, canonical, same};
 use crate::tasks::math::expression::{Constant, Expression};
 use crate::tasks::math::number::{Rational, rounds_to, whole};
 use crate::tasks::math::numeric;
-use crate::tasks::math::units::{is_percent, unit};
+use crate::tasks::math::units::{MODULO, is_percent, unit};
 
 impl Comparison {
     /// A unit on one side only says nothing, except that a percentage may also be written as a ratio and
@@ -18,6 +18,9 @@ impl Comparison {
             (Some((a, name)), Some((b, other))) => {
                 if name == other || is_percent(&name) && is_percent(&other) {
                     return self.values(&a, &b);
+                }
+                if [&name, &other].into_iter().any(|unit| is_percent(unit) || unit.starts_with(MODULO)) {
+                    return false;
                 }
                 match (unit(&name), unit(&other)) {
                     (Some(left), Some(right)) => {
@@ -89,7 +92,10 @@ impl Comparison {
             return false;
         }
         let ends = exact.number().is_some_and(terminates)
-            || canonical(exact, Convention::Real).and_then(|form| form.value()).as_ref().is_some_and(terminates);
+            || canonical(exact, Convention::Real)
+                .and_then(|form| form.value())
+                .as_ref()
+                .is_some_and(terminates);
         !ends
             && numeric::real(exact)
                 .is_some_and(|exact| rounds_to(exact, crate::tasks::math::number::double(value), *places))

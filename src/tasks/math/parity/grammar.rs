@@ -6,7 +6,7 @@ use super::tokens::{Token, tokens};
 use crate::tasks::math::expression::{Expression, Function};
 use crate::tasks::math::number::decimal;
 
-const DEEPEST: u32 = 48;
+const DEEPEST: u32 = 90;
 const MOST_NODES: u32 = 2000;
 
 /// Reads a normalised answer; `None` where the reference's reader fails.
@@ -178,7 +178,9 @@ impl Reader {
             Token::Command(name) if name == "infty" => {
                 Some(Expression::Constant(crate::tasks::math::expression::Constant::Infinity))
             }
-            Token::Command(name) if !RESERVED.contains(&name.as_str()) && Function::named(&name).is_none() => {
+            Token::Command(name)
+                if !RESERVED.contains(&name.as_str()) && Function::named(&name).is_none() =>
+            {
                 self.symbol(format!("\\{name}"))
             }
             _ => None,
@@ -250,9 +252,8 @@ impl Reader {
 
     /// A command that is no symbol; `None` when it is one.
     fn command(&mut self, name: &str) -> Option<Option<Expression>> {
-        let function = Function::named(name).filter(|f| {
-            !matches!(f, Function::Gcd | Function::Lcm | Function::Max | Function::Min)
-        });
+        let function = Function::named(name)
+            .filter(|f| !matches!(f, Function::Gcd | Function::Lcm | Function::Max | Function::Min));
         if function.is_none() && !matches!(name, "{" | "exp" | "sqrt") && !RESERVED.contains(&name) {
             return None;
         }
@@ -261,9 +262,7 @@ impl Reader {
             "{" => self.enclosed("}", None),
             "lfloor" => self.enclosed("rfloor", Some(Function::Floor)),
             "lceil" => self.enclosed("rceil", Some(Function::Ceiling)),
-            "frac" | "dfrac" | "tfrac" => {
-                self.part().and_then(|upper| Some(upper.quotient(self.part()?)))
-            }
+            "frac" | "dfrac" | "tfrac" => self.part().and_then(|upper| Some(upper.quotient(self.part()?))),
             "binom" | "dbinom" | "tbinom" => self
                 .braces()
                 .and_then(|n| Some(Expression::Apply(Function::Binomial, vec![n, self.braces()?]))),
@@ -377,9 +376,39 @@ impl Reader {
 
 /// Commands with a part in the grammar; all others are symbols.
 const RESERVED: [&str; 33] = [
-    "frac", "dfrac", "tfrac", "binom", "dbinom", "tbinom", "sqrt", "times", "cdot", "div", "leq", "le", "leqq",
-    "leqslant", "geq", "ge", "geqq", "geqslant", "neq", "ne", "lfloor", "rfloor", "lceil", "rceil", "int", "sum",
-    "prod", "lim", "to", "rightarrow", "Rightarrow", "{", "}",
+    "frac",
+    "dfrac",
+    "tfrac",
+    "binom",
+    "dbinom",
+    "tbinom",
+    "sqrt",
+    "times",
+    "cdot",
+    "div",
+    "leq",
+    "le",
+    "leqq",
+    "leqslant",
+    "geq",
+    "ge",
+    "geqq",
+    "geqslant",
+    "neq",
+    "ne",
+    "lfloor",
+    "rfloor",
+    "lceil",
+    "rceil",
+    "int",
+    "sum",
+    "prod",
+    "lim",
+    "to",
+    "rightarrow",
+    "Rightarrow",
+    "{",
+    "}",
 ];
 
 fn number(digits: &str) -> Option<Expression> {

@@ -41,8 +41,8 @@ fn token(text: &[char]) -> (Option<Token>, usize) {
         ' ' | '\t' | '\r' | '\n' => (None, 1),
         '0'..='9' => number(text),
         'a'..='z' | 'A'..='Z' => letter(text),
-        '+' | '-' | '*' | '/' | '(' | ')' | '{' | '}' | '[' | ']' | '|' | '_' | '^' | ':' | '=' | '<' | '>'
-        | '!' | ',' | '\'' => (Some(Token::Sign(c)), 1),
+        '+' | '-' | '*' | '/' | '(' | ')' | '{' | '}' | '[' | ']' | '|' | '_' | '^' | ':' | '=' | '<'
+        | '>' | '!' | ',' | '\'' => (Some(Token::Sign(c)), 1),
         '\\' => match next {
             Some(',' | ':' | ';' | '!') => (None, 2),
             Some(brace @ ('{' | '}')) => (Some(Token::Command(brace.to_string())), 2),
@@ -51,8 +51,16 @@ fn token(text: &[char]) -> (Option<Token>, usize) {
                 let width = name.len() + 1;
                 let spacing = matches!(
                     name.as_str(),
-                    "left" | "right" | "quad" | "qquad" | "thinspace" | "medspace" | "thickspace"
-                        | "negthinspace" | "negmedspace" | "negthickspace"
+                    "left"
+                        | "right"
+                        | "quad"
+                        | "qquad"
+                        | "thinspace"
+                        | "medspace"
+                        | "thickspace"
+                        | "negthinspace"
+                        | "negmedspace"
+                        | "negthickspace"
                 );
                 ((!spacing).then_some(Token::Command(name)), width)
             }

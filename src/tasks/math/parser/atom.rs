@@ -13,8 +13,18 @@ const GREEK: &str = " alpha beta gamma delta epsilon varepsilon zeta eta theta v
     Psi Omega ell hbar ";
 const FRACTIONS: [&str; 4] = ["frac", "dfrac", "tfrac", "cfrac"];
 const FONTS: [&str; 12] = [
-    "mathbf", "mathit", "mathcal", "mathsf", "mathbb", "boldsymbol", "vec", "hat", "overline", "overrightarrow",
-    "bar", "widehat",
+    "mathbf",
+    "mathit",
+    "mathcal",
+    "mathsf",
+    "mathbb",
+    "boldsymbol",
+    "vec",
+    "hat",
+    "overline",
+    "overrightarrow",
+    "bar",
+    "widehat",
 ];
 
 /// Whether a command begins a value; the others are signs, marks or nothing we know.
@@ -24,8 +34,23 @@ pub(super) fn starts_value(name: &str) -> bool {
         || Function::named(name).is_some()
         || matches!(
             name,
-            "sqrt" | "binom" | "dbinom" | "tbinom" | "pi" | "infty" | "{" | "lfloor" | "lceil" | "langle" | "lvert"
-                | "lbrace" | "emptyset" | "varnothing" | "exp" | "reals" | "imath"
+            "sqrt"
+                | "binom"
+                | "dbinom"
+                | "tbinom"
+                | "pi"
+                | "infty"
+                | "{"
+                | "lfloor"
+                | "lceil"
+                | "langle"
+                | "lvert"
+                | "lbrace"
+                | "emptyset"
+                | "varnothing"
+                | "exp"
+                | "reals"
+                | "imath"
         )
         || is_greek(name)
 }
@@ -61,7 +86,8 @@ impl Parser {
             return self.based(digits);
         }
         if places > 0 {
-            let significant = digits.trim_start_matches(['0', '.']).bytes().filter(u8::is_ascii_digit).count();
+            let significant =
+                digits.trim_start_matches(['0', '.']).bytes().filter(u8::is_ascii_digit).count();
             return Some(Expression::Decimal {
                 value,
                 places: places as u32,
@@ -220,6 +246,11 @@ impl Parser {
             "imath" => Expression::Constant(Constant::I),
             "emptyset" | "varnothing" => Expression::Set(Vec::new()),
             "reals" => Expression::symbol(REALS),
+            "angle" | "measuredangle" | "triangle" => match self.next()? {
+                Token::Word(points) => Expression::symbol(&format!("{name} {points}")),
+                Token::Letter(point) => Expression::symbol(&format!("{name} {point}")),
+                _ => return None,
+            },
             "exp" => {
                 let exponent = self.bare_argument()?;
                 Expression::Power(Box::new(Expression::Constant(Constant::E)), Box::new(exponent))
@@ -267,6 +298,10 @@ impl Parser {
         if inner.bytes().all(|b| b.is_ascii_digit()) {
             // A digit in bold is a digit.
             return decimal(&inner).map(Expression::Number);
+        }
+        if name == "overline" && inner.len() > 1 && inner.bytes().all(|b| b.is_ascii_uppercase()) {
+            // The length of a segment is written with and without the bar.
+            return self.word(&inner);
         }
         let plain = matches!(name, "overline" | "mathit" | "bar");
         let name = if plain { inner } else { format!("\\{name}{{{inner}}}") };
@@ -378,8 +413,23 @@ impl Parser {
         self.eat_command(&close).then_some(Expression::Set(items))
     }
 
+    /// Equations below each other.
+    fn lines(&mut self) -> Option<Expression> {
+        let mut lines = Vec::new();
+        loop {
+            if matches!(self.peek(), Some(Token::End(_))) {
+                self.at += 1;
+                return Some(single_or(lines, Expression::List));
+            }
+            if !self.eat_command(&["\\"]) && !self.eat('&') && !self.eat(',') {
+                lines.push(self.statement()?);
+            }
+        }
+    }
+
     fn matrix(&mut self, environment: &str) -> Option<Expression> {
         match environment {
+            "cases" | "aligned" | "align" | "gathered" => return self.lines(),
             "pmatrix" | "bmatrix" | "matrix" | "Bmatrix" | "smallmatrix" => {}
             // The columns of an array are of no interest.
             "array" => {
@@ -411,8 +461,30 @@ impl Parser {
 
 /// Commands that must not pass for symbols.
 const NO_SYMBOLS: [&str; 24] = [
-    "cap", "setminus", "sum", "int", "prod", "lim", "to", "rightarrow", "Rightarrow", "implies", "mid", "notin",
-    "subset", "subseteq", "rangle", "rfloor", "rceil", "rvert", "ldots", "cdots", "dots", "circ", "pmod", "bmod",
+    "cap",
+    "setminus",
+    "sum",
+    "int",
+    "prod",
+    "lim",
+    "to",
+    "rightarrow",
+    "Rightarrow",
+    "implies",
+    "mid",
+    "notin",
+    "subset",
+    "subseteq",
+    "rangle",
+    "rfloor",
+    "rceil",
+    "rvert",
+    "ldots",
+    "cdots",
+    "dots",
+    "circ",
+    "pmod",
+    "bmod",
 ];
 
 fn takes_several(function: Function) -> bool {
@@ -421,8 +493,8 @@ fn takes_several(function: Function) -> bool {
 
 fn base_named(name: &str) -> Option<u32> {
     let names = [
-        "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-        "fourteen", "fifteen", "sixteen",
+        "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "thirteen", "fourteen", "fifteen", "sixteen",
     ];
     names.iter().position(|known| *known == name).map(|index| index as u32 + 2)
 }

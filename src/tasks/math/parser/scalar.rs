@@ -40,11 +40,19 @@ impl Parser {
                 factors.push(self.signed()?);
             } else if self.eat('/') || self.eat_command(&["div"]) || self.ratio() {
                 let by = self.signed()?;
+                // A ratio of three numbers is no fraction.
+                if self.is_sign(':') {
+                    return None;
+                }
                 let divided = product(std::mem::take(&mut factors)).quotient(by);
                 factors.push(divided);
+            } else if let Some(scale) = self.scale() {
+                factors.push(Expression::integer(scale));
             } else if let Some(unit) = self.unit(factors.last()) {
                 let value = product(std::mem::take(&mut factors));
                 factors.push(Expression::Quantity(Box::new(value), unit.into()));
+            } else if self.is_plain_union(factors.last()) {
+                return Some(product(factors));
             } else if self.starts_factor() {
                 // Two numbers side by side are no product.
                 if matches!(self.peek(), Some(Token::Number(..))) && factors.last().is_some_and(is_number) {
@@ -57,9 +65,13 @@ impl Parser {
         }
     }
 
-    /// A colon between two numbers divides.
+    fn is_plain_union(&self, before: Option<&Expression>) -> bool {
+        matches!(before, Some(Expression::Tuple(..))) && self.peek() == Some(&Token::Letter('U'))
+    }
+
+    /// A colon between two numbers divides, except in a time of day such as 1:03.
     fn ratio(&mut self) -> bool {
-        let number = |token: Option<&Token>| matches!(token, Some(Token::Number(..)));
+        let number = |token: Option<&Token>| matches!(token, Some(Token::Number(digits, _)) if digits == "0" || !digits.starts_with('0') || digits.contains('.'));
         let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
         let found = self.is_sign(':') && number(before) && number(self.tokens.get(self.at + 1));
         self.at += usize::from(found);
@@ -80,7 +92,7 @@ impl Parser {
     pub(super) fn starts_factor(&self) -> bool {
         match self.peek() {
             Some(Token::Number(..) | Token::Letter(_) | Token::Begin(_)) => true,
-            Some(Token::Word(word)) => !matches!(word.as_str(), "and" | "or" | "cup"),
+            Some(Token::Word(word)) => !matches!(word.as_str(), "and" | "or"),
             Some(Token::Sign('(' | '[' | '{')) => true,
             Some(Token::Sign('|')) => self.bars == 0,
             Some(Token::Command(name)) => super::atom::starts_value(name),

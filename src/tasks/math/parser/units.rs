@@ -3,7 +3,7 @@
 use super::Parser;
 use crate::tasks::math::expression::{Expression, Function};
 use crate::tasks::math::lexer::Token;
-use crate::tasks::math::units::is_unit;
+use crate::tasks::math::units::{MODULO, is_unit, scale};
 
 impl Parser {
     /// The unit behind a value, with its power (`cm^2`) and its denominator (`km/h`) if it has them.
@@ -35,6 +35,27 @@ impl Parser {
         }
     }
 
+    /// `million` and its kin behind a value.
+    pub(super) fn scale(&mut self) -> Option<i64> {
+        let scale = match self.peek()? {
+            Token::Text(word) | Token::Word(word) => scale(word.trim())?,
+            _ => return None,
+        };
+        self.at += 1;
+        Some(scale)
+    }
+
+    /// `\pmod{5}`, which is part of an answer as a unit is.
+    fn modulus(&mut self) -> Option<String> {
+        let start = self.at;
+        self.at += 1;
+        let modulus = self.argument().as_ref().and_then(super::scalar::counting);
+        if modulus.is_none() {
+            self.at = start;
+        }
+        Some(format!("{MODULO}{}", modulus?))
+    }
+
     fn unit_word(&mut self, value: Option<&Expression>) -> Option<String> {
         let numeric = value.is_some_and(Expression::is_constant);
         let word = match self.peek()? {
@@ -44,10 +65,9 @@ impl Parser {
                 let plain = is_unit(word) || word.len() >= 5;
                 plain.then(|| word.clone())?
             }
+            Token::Command(name) if name == "pmod" => return self.modulus(),
             // The scale of a temperature.
-            Token::Letter(scale @ ('C' | 'F'))
-                if matches!(value, Some(Expression::Quantity(_, unit)) if &**unit == "°") =>
-            {
+            Token::Letter(scale @ ('C' | 'F')) if matches!(value, Some(Expression::Quantity(_, unit)) if &**unit == "°") => {
                 scale.to_string()
             }
             _ => return None,
@@ -77,5 +97,5 @@ fn connects(text: &str) -> bool {
 }
 
 fn is_name(word: &str) -> bool {
-    Function::named(word).is_some() || matches!(word, "sqrt" | "pi" | "infty" | "infinity" | "exp" | "cup")
+    Function::named(word).is_some() || matches!(word, "sqrt" | "pi" | "infty" | "infinity" | "exp")
 }

@@ -68,7 +68,10 @@ fn recorded_scores_hold() {
 #[test]
 fn reference_answers_are_read_from_solutions() {
     let reference = crate::tasks::math::reference_answer;
-    assert_eq!(reference("so $x=\\boxed{\\frac{1}{2}}$ or \\boxed{3\\sqrt{2}}.").as_deref(), Some("3\\sqrt{2}"));
+    assert_eq!(
+        reference("so $x=\\boxed{\\frac{1}{2}}$ or \\boxed{3\\sqrt{2}}.").as_deref(),
+        Some("3\\sqrt{2}")
+    );
     assert_eq!(reference("thus $\\boxed 5$ follows").as_deref(), Some("5"));
     assert_eq!(reference("no box"), None);
     assert_eq!(reference("\\boxed{{open"), None);

@@ -24,7 +24,8 @@ fn verdicts_agree_with_math_verify() {
         };
         let answer = |key| extract(Scoring::Strict, text(record, key));
         let (gold, given) = (answer("gold"), answer("pred"));
-        let verdict = matches!((&gold, &given), (Some(gold), Some(given)) if strict::equal(gold, given, rules));
+        let verdict =
+            matches!((&gold, &given), (Some(gold), Some(given)) if strict::equal(gold, given, rules));
         if Some(verdict) != record["equal"].as_bool() {
             differ.push((line + 1, format!("{} {verdict}: {gold:?} {given:?}", line + 1)));
         }
@@ -63,7 +64,9 @@ fn right_answers_of_the_reference_stay_right() {
             ("equal", Some(true), _) if !text(record, "given").is_empty() => {
                 equal(Scoring::Strict, text(record, "expected"), text(record, "given"))
             }
-            ("score", _, Some(1)) => score(Scoring::Strict, text(record, "expected"), text(record, "response")),
+            ("score", _, Some(1)) => {
+                score(Scoring::Strict, text(record, "expected"), text(record, "response"))
+            }
             _ => true,
         };
         if !accepted {
@@ -91,7 +94,9 @@ fn wrong_answers_of_the_reference_stay_wrong() {
     for record in records(MINERVA).iter().filter(|r| r["score"] == 0) {
         let (gold, given) = (text(record, "gold"), extract(Scoring::Strict, text(record, "candidate")));
         // Nested braces in a box are what the reference's extraction misses.
-        if score(Scoring::Strict, gold, text(record, "candidate")) && text(record, "normalized") != "[invalidanswer]" {
+        if score(Scoring::Strict, gold, text(record, "candidate"))
+            && text(record, "normalized") != "[invalidanswer]"
+        {
             wrong.push(format!("{record} {given:?}"));
         }
     }
@@ -152,6 +157,29 @@ const EQUAL: &[(&str, &str)] = &[
     ("\\frac{1}{2}gt^2", "gt^2/2"),
     ("x^10", "x^{10}"),
     ("−5", "-5"),
+    ("10\\text{ mph}", "10 miles per hour"),
+    ("\\text{no solution}", "No solution"),
+    ("\\angle ABC = 90^\\circ", "90"),
+    ("\\begin{cases}x=1\\\\y=2\\end{cases}", "(1,2)"),
+    ("\\mathbb{R} \\setminus \\{2\\}", "x \\neq 2"),
+    ("(-\\infty,2)U(2,\\infty)", "\\mathbb{R} \\setminus \\{2\\}"),
+    ("n \\equiv 3 \\pmod 5", "3"),
+    ("\\overline{AB}", "AB"),
+    ("$\\frac{1}{2}$ cup", "\\frac12"),
+    ("2.5\\text{ million}", "2500000"),
+    ("\\approx 3.14", "3.14"),
+    ("\\langle 1,2 \\rangle", "(1,2)"),
+    ("\\mathbf{i}+2\\mathbf{j}", "2\\mathbf{j} + \\mathbf{i}"),
+    ("(x-1)^2+(y-2)^2=9", "x^2-2x+y^2-4y-4=0"),
+    ("3 > x \\ge -1", "[-1,3)"),
+    ("x\\leq -1 \\text{ or } x\\geq 2", "(-\\infty,-1]\\cup[2,\\infty)"),
+    ("\\frac34\\text{ hours}", "45 minutes"),
+    ("\\sin^{-1}(1)", "\\frac{\\pi}{2}"),
+    ("1/2\\sqrt3", "\\frac{\\sqrt3}{2}"),
+    ("2x+3=7", "x=2"),
+    ("2^{n+1}", "2\\cdot2^n"),
+    ("\\cos x + i\\sin x", "e^{ix}"),
+    ("x**2", "x^2"),
 ];
 
 const DIFFERENT_ANSWERS: &[(&str, &str)] = &[
@@ -189,6 +217,18 @@ const DIFFERENT_ANSWERS: &[(&str, &str)] = &[
     ("2", "2.0000001"),
     ("f(1)<f(2)", "f(2)<f(1)"),
     ("1/0", "2/0"),
+    ("28\\%", "28\\text{ cm}"),
+    ("2.5\\text{ million}", "2.5"),
+    ("1:2:3", "1/6"),
+    ("1:03", "1:3"),
+    ("n \\equiv 3 \\pmod 5", "n \\equiv 3 \\pmod 7"),
+    ("\\mathbb{R} \\setminus \\{2\\}", "x \\neq 3"),
+    ("\\angle ABC = 90^\\circ", "\\angle ABD = 90^\\circ"),
+    ("\\log 100", "\\ln 100"),
+    ("-3^2", "9"),
+    ("x > 2", "y > 2"),
+    ("x \\ge 2", "2 \\ge x"),
+    ("(1,2)\\cup(2,3)", "(1,3)"),
 ];
 
 #[test]
@@ -222,7 +262,11 @@ fn answers_are_found_in_responses() {
         ("Final Answer: The final answer is $(1,2)$. I hope it is correct.", "(1,2)"),
     ];
     for (response, expected) in cases {
-        assert!(score(Scoring::Strict, expected, response), "{response:?}: {:?}", extract(Scoring::Strict, response));
+        assert!(
+            score(Scoring::Strict, expected, response),
+            "{response:?}: {:?}",
+            extract(Scoring::Strict, response)
+        );
     }
     assert_eq!(extract(Scoring::Strict, ""), None);
     assert_eq!(extract(Scoring::Strict, " \n \n"), None);
