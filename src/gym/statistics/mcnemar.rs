@@ -1,4 +1,4 @@
-//! McNemar's test: did more instances turn right than wrong, on the same instances?
+//! The test after `McNemar` (Psychometrika 12, 1947): did more instances turn right than wrong, on the same instances?
 
 use super::{change, clusters, normal};
 
@@ -42,7 +42,7 @@ pub struct McNemar {
     pub mid_p: f64,
 }
 
-/// McNemar's test of `gained` against `lost`. Without a discordant key both p-values are 1.
+/// Tests `gained` against `lost`. Without a discordant key both p-values are 1.
 pub fn mcnemar(gained: u32, lost: u32) -> McNemar {
     let discordant = gained.saturating_add(lost);
     if discordant == 0 {

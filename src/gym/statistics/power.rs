@@ -3,7 +3,7 @@
 use super::normal::quantile;
 
 /// Pairs needed to find a difference `effect` between two shares on the same instances when a share
-/// `discordance` of instances changes: Connor's formula (Biometrics 43, 1987) for McNemar's test, two-sided
+/// `discordance` of instances changes: Connor's formula (Biometrics 43, 1987) for `McNemar`'s test, two-sided
 /// at level `alpha` with probability `power`. `None` outside `0 < effect <= discordance <= 1`,
 /// `0 < alpha < 1` and `0.5 <= power < 1`.
 pub fn detection_size(effect: f64, discordance: f64, alpha: f64, power: f64) -> Option<f64> {
@@ -42,7 +42,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The worked example after Connor (1987) of powerandsamplesize.com, "Compare paired proportions,
-    /// McNemar's Z-test": 5 % against 45 % discordant pairs need 23 pairs, two-sided at 0.05 with power 0.8,
+    /// `McNemar`'s Z-test": 5 % against 45 % discordant pairs need 23 pairs, two-sided at 0.05 with power 0.8,
     /// and one-sided at 0.05 with power 0.9.
     #[test]
     fn sizes_match_published_ones() {

@@ -61,18 +61,28 @@ pub(super) fn same(a: &Fraction, b: &Fraction) -> Option<bool> {
     Some(left == right)
 }
 
-/// The factor `k` in `a = k b`, if there is a rational one other than nought; `None` beyond the limits.
-pub(super) fn factor(a: &Fraction, b: &Fraction) -> Option<Option<Rational>> {
+/// How two forms relate.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Proportion {
+    /// The first is this rational number, not nought, times the second.
+    Factor(Rational),
+    Different,
+}
+
+/// The proportion of two forms; `None` beyond the limits.
+pub(super) fn proportion(a: &Fraction, b: &Fraction) -> Option<Proportion> {
     let (left, right) = crossed(a, b)?;
     let (left, right) = (left.0, right.0);
     if left.len() != right.len() {
-        return Some(None);
+        return Some(Proportion::Different);
     }
     let mut pairs = left.iter().zip(&right);
-    let Some(((first, numerator), (other, denominator))) = pairs.next() else { return Some(None) };
+    let Some(((first, numerator), (other, denominator))) = pairs.next() else {
+        return Some(Proportion::Different);
+    };
     let factor = numerator / denominator;
     let proportional = first == other && pairs.all(|((a, x), (b, y))| a == b && *x == y * &factor);
-    Some(proportional.then_some(factor))
+    Some(if proportional { Proportion::Factor(factor) } else { Proportion::Different })
 }
 
 fn crossed(a: &Fraction, b: &Fraction) -> Option<(Polynomial, Polynomial)> {
@@ -436,7 +446,8 @@ mod tests {
         for text in ["\\sqrt{x^2}", "\\sin x", "\\infty", "x^y", "2^{100000}", "(a+b+c+d)^{40}", "1/0"] {
             assert_eq!(form(text), None, "{text}");
         }
-        assert_eq!(factor(&form("2x+4y").unwrap(), &form("-x-2y").unwrap()), Some(Some(whole(-2))));
-        assert_eq!(factor(&form("2x+4y").unwrap(), &form("x-2y").unwrap()), Some(None));
+        let ratio = |a: &str, b: &str| proportion(&form(a).unwrap(), &form(b).unwrap());
+        assert_eq!(ratio("2x+4y", "-x-2y"), Some(Proportion::Factor(whole(-2))));
+        assert_eq!(ratio("2x+4y", "x-2y"), Some(Proportion::Different));
     }
 }

@@ -250,7 +250,7 @@ fn last_number(text: &str) -> Option<String> {
                 here == Some(' ') && i - group <= 3 && (1..=3).all(|k| digit(i + k)) && !digit(i + 4);
             if spaced {
                 group = i + 1;
-            } else if !digit(i) && !(matches!(here, Some('.' | ',' | '/')) && digit(i + 1)) {
+            } else if !(digit(i) || matches!(here, Some('.' | ',' | '/')) && digit(i + 1)) {
                 break;
             }
             i += 1;

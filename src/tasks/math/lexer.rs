@@ -64,48 +64,46 @@ impl Lexer<'_> {
         text.chars().enumerate().all(|(i, c)| self.peek(i) == Some(c))
     }
 
-    fn sign(&mut self, sign: char, width: usize) -> Option<()> {
+    fn sign(&mut self, sign: char, width: usize) {
         self.at += width;
         self.out.push(Token::Sign(sign));
-        Some(())
     }
 
-    fn command(&mut self, name: &str, width: usize) -> Option<()> {
+    fn command(&mut self, name: &str, width: usize) {
         self.at += width;
         self.out.push(Token::Command(name.to_owned()));
-        Some(())
     }
 
     fn next(&mut self) -> Option<()> {
         let c = self.peek(0)?;
         match c {
             _ if c.is_whitespace() => self.at += 1,
-            '0'..='9' => self.number()?,
-            '.' if self.digit(1) => self.number()?,
+            '0'..='9' => self.number(),
+            '.' if self.digit(1) => self.number(),
             // A full stop, or the invisible bracket of `\right.`.
             '.' | '$' | '~' | '"' | '€' | '£' | '\u{200b}' => self.at += 1,
             'a'..='z' | 'A'..='Z' => self.letters(),
             '\\' => self.backslash()?,
-            '<' if self.peek(1) == Some('=') => self.command("leq", 2)?,
-            '>' if self.peek(1) == Some('=') => self.command("geq", 2)?,
-            '!' if self.peek(1) == Some('=') => self.command("neq", 2)?,
-            '*' if self.peek(1) == Some('*') => self.sign('^', 2)?,
+            '<' if self.peek(1) == Some('=') => self.command("leq", 2),
+            '>' if self.peek(1) == Some('=') => self.command("geq", 2),
+            '!' if self.peek(1) == Some('=') => self.command("neq", 2),
+            '*' if self.peek(1) == Some('*') => self.sign('^', 2),
             '(' | '[' => {
                 self.brackets += 1;
-                self.sign(c, 1)?;
+                self.sign(c, 1);
             }
             ')' | ']' => {
                 self.brackets = self.brackets.saturating_sub(1);
-                self.sign(c, 1)?;
+                self.sign(c, 1);
             }
             '+' | '-' | '*' | '/' | '^' | '_' | '{' | '}' | '|' | ',' | ';' | ':' | '!' | '=' | '<' | '>'
-            | '&' | '\'' | '%' => self.sign(c, 1)?,
-            '−' | '–' | '—' => self.sign('-', 1)?,
-            '×' | '·' | '⋅' | '∗' => self.sign('*', 1)?,
-            '÷' | '∕' => self.sign('/', 1)?,
+            | '&' | '\'' | '%' => self.sign(c, 1),
+            '−' | '–' | '—' => self.sign('-', 1),
+            '×' | '·' | '⋅' | '∗' => self.sign('*', 1),
+            '÷' | '∕' => self.sign('/', 1),
             '²' => self.superscript('2'),
             '³' => self.superscript('3'),
-            _ => self.command(look_alike(c)?, 1)?,
+            _ => self.command(look_alike(c)?, 1),
         }
         Some(())
     }
@@ -129,7 +127,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn number(&mut self) -> Option<()> {
+    fn number(&mut self) {
         let mut digits = String::new();
         let mut grouped = false;
         loop {
@@ -173,14 +171,13 @@ impl Lexer<'_> {
         if digits.is_empty() && period.is_none() {
             // A lone point before something that is no digit.
             self.at += 1;
-            return Some(());
+            return;
         }
         if digits.starts_with('.') {
             digits.insert(0, '0');
         }
         self.out.push(Token::Number(digits, period));
         self.exponent();
-        Some(())
     }
 
     /// `e5` behind a number, as calculators write it.
@@ -224,20 +221,20 @@ impl Lexer<'_> {
             // Outside a matrix a doubled backslash before a letter is an escaped one.
             let doubled = self.environments == 0 && self.peek(2).is_some_and(|c| c.is_ascii_alphabetic());
             self.at += 1;
-            return if doubled { Some(()) } else { self.command("\\", 1) };
+            if !doubled {
+                self.command("\\", 1);
+            }
+            return Some(());
         }
         if !next.is_ascii_alphabetic() {
-            return match next {
+            match next {
                 '{' => self.command("{", 2),
                 '}' => self.command("}", 2),
-                '|' => self.sign('|', 2),
-                '%' => self.sign('%', 2),
+                '|' | '%' => self.sign(next, 2),
                 // Spacing, money, and whatever else was escaped without need.
-                _ => {
-                    self.at += 2;
-                    Some(())
-                }
-            };
+                _ => self.at += 2,
+            }
+            return Some(());
         }
         let mut name = String::new();
         self.at += 1;

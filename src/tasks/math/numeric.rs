@@ -165,7 +165,7 @@ pub(super) fn factor(a: &Expression, b: &Expression) -> Option<f64> {
         }
         met += 1;
     }
-    (met >= FEWEST + 1).then_some(first.re)
+    (met > FEWEST).then_some(first.re)
 }
 
 impl Point {
@@ -259,7 +259,7 @@ impl Point {
             if self.convention == Convention::Real
                 && let Some(value) =
                     super::canonical::canonical(written, Convention::Real).and_then(|f| f.value())
-                && !(value.denom() % 2_u32 == 0_u32.into())
+                && value.denom() % 2_u32 != 0_u32.into()
             {
                 let size = (-base.re).powf(exponent.re);
                 let even = value.numer() % 2_i32 == 0.into();
@@ -276,7 +276,7 @@ impl Point {
         let reals = || values.iter().map(|v| (v.im == 0.0).then_some(v.re)).collect::<Option<Vec<f64>>>();
         match (function, values) {
             (Function::Root, [radicand, degree]) => {
-                if degree.re == 2.0 && degree.im == 0.0 {
+                if (degree.re - 2.0).abs() + degree.im.abs() < f64::EPSILON {
                     return Some(radicand.sqrt());
                 }
                 let odd = degree.im == 0.0 && degree.re.fract() == 0.0 && degree.re % 2.0 != 0.0;

@@ -73,15 +73,12 @@ fn spelled(tokens: &[Token]) -> Option<(String, bool)> {
         }
         text.push(' ');
     }
-    let mut text = closed_up(&text);
-    if let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'))
-        && inner.chars().count() == 1
-    {
-        text = inner.to_owned();
-    }
+    let closed = closed_up(&text);
+    let inner = closed.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let text = inner.filter(|inner| inner.chars().count() == 1).unwrap_or(&closed);
     words &= text.chars().filter(char::is_ascii_alphabetic).count() > 1
         && text.chars().all(|c| c.is_ascii_alphabetic() || c == ' ' || c == '-' || c == '\'');
-    (!text.is_empty()).then_some((text, words))
+    (!text.is_empty()).then(|| (text.to_owned(), words))
 }
 
 /// Spaces only between two letters or two digits, where they matter.

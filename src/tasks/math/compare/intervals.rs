@@ -71,7 +71,7 @@ fn pieces<'a>(expression: &'a Expression, name: &mut Option<&'a Expression>) -> 
             .collect::<Option<_>>()?,
         Expression::Without(whole, taken) => {
             let points = pieces(taken, name)?;
-            points.iter().try_fold(pieces(whole, name)?, |pieces, point| without(pieces, point))?
+            points.iter().try_fold(pieces(whole, name)?, without)?
         }
         Expression::Relation(sides, signs) => solved(sides, signs, name)?,
         Expression::Symbol(reals) if &**reals == REALS => {

@@ -1,7 +1,7 @@
 //! Equations and inequalities.
 
 use super::Comparison;
-use crate::tasks::math::canonical::{Convention, canonical, factor};
+use crate::tasks::math::canonical::{Convention, Proportion, canonical, proportion};
 use crate::tasks::math::expression::{Expression, Sign};
 use crate::tasks::math::number::negative;
 use crate::tasks::math::numeric;
@@ -87,9 +87,9 @@ impl Comparison {
         self.left -= 1;
         let (a, b) = (left.difference(right), other_left.difference(other_right));
         let exact = canonical(&a, Convention::Real).zip(canonical(&b, Convention::Real));
-        let falls = match exact.and_then(|(a, b)| factor(&a, &b)) {
-            Some(Some(factor)) => negative(&factor),
-            Some(None) => return false,
+        let falls = match exact.and_then(|(a, b)| proportion(&a, &b)) {
+            Some(Proportion::Factor(factor)) => negative(&factor),
+            Some(Proportion::Different) => return false,
             None => match numeric::factor(&a, &b) {
                 Some(factor) => factor < 0.0,
                 None => return false,

@@ -198,7 +198,7 @@ impl Reader {
             } else {
                 self.deeper(Self::plain)?;
             }
-            name.push_str(&format!("_{:?}", &self.tokens[start..self.at]));
+            name = format!("{name}_{:?}", &self.tokens[start..self.at]);
         }
         Some(Expression::symbol(&name))
     }
@@ -209,10 +209,10 @@ impl Reader {
             self.at += 1;
             return self.group(open);
         }
-        if let Some(name) = self.name().map(str::to_owned) {
-            if let Some(value) = self.command(&name) {
-                return value;
-            }
+        if let Some(name) = self.name().map(str::to_owned)
+            && Self::is_reserved(&name)
+        {
+            return self.command(&name);
         }
         let called = matches!(self.peek(), Some(Token::Letter(_) | Token::Command(_)));
         let value = self.plain()?;
@@ -250,15 +250,14 @@ impl Reader {
         self.eat(close).then_some(inner)
     }
 
-    /// A command that is no symbol; `None` when it is one.
-    fn command(&mut self, name: &str) -> Option<Option<Expression>> {
-        let function = Function::named(name)
-            .filter(|f| !matches!(f, Function::Gcd | Function::Lcm | Function::Max | Function::Min));
-        if function.is_none() && !matches!(name, "{" | "exp" | "sqrt") && !RESERVED.contains(&name) {
-            return None;
-        }
+    /// Whether a command is no symbol.
+    fn is_reserved(name: &str) -> bool {
+        function(name).is_some() || matches!(name, "{" | "exp" | "sqrt") || RESERVED.contains(&name)
+    }
+
+    fn command(&mut self, name: &str) -> Option<Expression> {
         self.at += 1;
-        Some(match name {
+        match name {
             "{" => self.enclosed("}", None),
             "lfloor" => self.enclosed("rfloor", Some(Function::Floor)),
             "lceil" => self.enclosed("rceil", Some(Function::Ceiling)),
@@ -271,8 +270,8 @@ impl Reader {
                 let e = Expression::Constant(crate::tasks::math::expression::Constant::E);
                 Expression::Power(Box::new(e), Box::new(x))
             }),
-            _ => function.and_then(|function| self.function(function, name)),
-        })
+            _ => self.function(function(name)?, name),
+        }
     }
 
     fn enclosed(&mut self, close: &str, function: Option<Function>) -> Option<Expression> {
@@ -410,6 +409,12 @@ const RESERVED: [&str; 33] = [
     "{",
     "}",
 ];
+
+/// A function of the grammar.
+fn function(name: &str) -> Option<Function> {
+    Function::named(name)
+        .filter(|f| !matches!(f, Function::Gcd | Function::Lcm | Function::Max | Function::Min))
+}
 
 fn number(digits: &str) -> Option<Expression> {
     let value = decimal(digits)?;

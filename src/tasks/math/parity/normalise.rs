@@ -88,17 +88,13 @@ fn unwrapped(text: &str, command: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(command) {
-        match after.find(['}', '\n']).filter(|at| after[*at..].starts_with('}')) {
-            Some(close) => {
-                out.push_str(before);
-                out.push_str(&after[..close]);
-                rest = &after[close + 1..];
-            }
-            None => {
-                out.push_str(before);
-                out.push_str(command);
-                rest = after;
-            }
+        out.push_str(before);
+        if let Some(close) = after.find(['}', '\n']).filter(|at| after[*at..].starts_with('}')) {
+            out.push_str(&after[..close]);
+            rest = &after[close + 1..];
+        } else {
+            out.push_str(command);
+            rest = after;
         }
     }
     out.push_str(rest);
@@ -128,7 +124,7 @@ fn braced_fractions(text: &str) -> String {
             && first != '{'
             && second != '\n'
         {
-            out.push_str(&format!("{{{first}}}{{{second}}}"));
+            out.extend(['{', first, '}', '{', second, '}']);
             rest = characters.as_str();
         }
     }
@@ -146,7 +142,7 @@ fn braced_roots(text: &str) -> String {
         rest = after;
         let mut characters = after.chars();
         if let Some(first) = characters.next().filter(|c| *c != '{') {
-            out.push_str(&format!("{{{first}}}"));
+            out.extend(['{', first, '}']);
             rest = characters.as_str();
         }
     }

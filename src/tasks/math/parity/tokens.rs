@@ -1,4 +1,4 @@
-//! The tokens of the reference's LaTeX grammar (SymPy 1.13, ANTLR backend).
+//! The tokens of the reference's LaTeX grammar (`SymPy` 1.13, its ANTLR reader).
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {

@@ -65,7 +65,7 @@ impl Parser {
             Token::Number(digits, period) => parser.number(&digits, period.as_deref()),
             Token::Letter(letter) => parser.letter(letter),
             Token::Word(word) => parser.word(&word),
-            Token::Text(text) => Some(parser.text(&text)),
+            Token::Text(text) => Some(super::units::text(&text)),
             Token::Command(name) => parser.command(&name),
             Token::Sign(sign) => parser.group(sign),
             Token::Begin(environment) => parser.matrix(&environment),
@@ -176,9 +176,8 @@ impl Parser {
                     Token::Number(text, _) | Token::Word(text) | Token::Command(text) | Token::Text(text) => {
                         name.push_str(text);
                     }
-                    Token::Letter(c) => name.push(*c),
                     Token::Sign('{' | '}') => {}
-                    Token::Sign(c) => name.push(*c),
+                    Token::Letter(c) | Token::Sign(c) => name.push(*c),
                     Token::Begin(_) | Token::End(_) => return None,
                 }
             }

@@ -91,9 +91,10 @@ impl Parser {
     /// Whether the next token can begin a factor that is multiplied without a sign.
     pub(super) fn starts_factor(&self) -> bool {
         match self.peek() {
-            Some(Token::Number(..) | Token::Letter(_) | Token::Begin(_)) => true,
+            Some(Token::Number(..) | Token::Letter(_) | Token::Begin(_) | Token::Sign('(' | '[' | '{')) => {
+                true
+            }
             Some(Token::Word(word)) => !matches!(word.as_str(), "and" | "or"),
-            Some(Token::Sign('(' | '[' | '{')) => true,
             Some(Token::Sign('|')) => self.bars == 0,
             Some(Token::Command(name)) => super::atom::starts_value(name),
             _ => false,

@@ -15,12 +15,11 @@ impl Parser {
             if self.is_sign('^') {
                 let start = (self.at, self.tokens.clone());
                 self.at += 1;
-                match self.argument().as_ref().and_then(super::scalar::counting) {
-                    Some(power) => unit.push_str(&format!("^{power}")),
-                    None => {
-                        (self.at, self.tokens) = start;
-                        return Some(unit);
-                    }
+                if let Some(power) = self.argument().as_ref().and_then(super::scalar::counting) {
+                    unit = format!("{unit}^{power}");
+                } else {
+                    (self.at, self.tokens) = start;
+                    return Some(unit);
                 }
             } else if self.is_sign('/') && self.tokens.get(self.at + 1).is_some_and(is_text) {
                 self.at += 1;
@@ -75,16 +74,16 @@ impl Parser {
         self.at += 1;
         Some(word)
     }
+}
 
-    /// Text where a value is expected: a letter, a number or a phrase.
-    pub(super) fn text(&mut self, text: &str) -> Expression {
-        let trimmed = text.trim();
-        let inner = trimmed.trim_start_matches('(').trim_end_matches(')');
-        let mut letters = inner.chars();
-        match (letters.next(), letters.next()) {
-            (Some(letter), None) if letter.is_ascii_alphabetic() => Expression::symbol(inner),
-            _ => Expression::Text(trimmed.into()),
-        }
+/// Text where a value is expected: a letter, a number or a phrase.
+pub(super) fn text(text: &str) -> Expression {
+    let trimmed = text.trim();
+    let inner = trimmed.trim_start_matches('(').trim_end_matches(')');
+    let mut letters = inner.chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) if letter.is_ascii_alphabetic() => Expression::symbol(inner),
+        _ => Expression::Text(trimmed.into()),
     }
 }
 

@@ -183,6 +183,8 @@ fn hostile_inputs_are_answered_quickly() {
         format!("\\begin{{pmatrix}}{}\\end{{pmatrix}}", "1&".repeat(900)),
         "\\boxed{".repeat(500),
         "$".repeat(3001),
+        "1 1/".repeat(700),
+        "5\\text{m}^x".repeat(300),
         "a".repeat(100_000),
     ] {
         for mode in [Scoring::Parity, Scoring::Strict] {
