@@ -4,6 +4,8 @@
 //! not understood as a whole is not understood at all: half an answer would be compared as a whole one.
 
 mod atom;
+mod groups;
+mod number;
 mod scalar;
 mod units;
 

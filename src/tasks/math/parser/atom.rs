@@ -1,17 +1,16 @@
-//! The smallest values: numbers, letters, groups, fractions, roots, functions, matrices.
+//! The smallest values: letters, fractions, roots, functions.
 
-use super::scalar::counting;
-use super::{Parser, single_or};
+use super::Parser;
 use crate::tasks::math::expression::{Constant, Expression, Function, REALS};
 use crate::tasks::math::lexer::Token;
-use crate::tasks::math::number::{decimal, power, whole};
+use crate::tasks::math::number::decimal;
 
 /// Letters that are read as functions when a bracket follows.
 const FUNCTION_LETTERS: [char; 6] = ['f', 'g', 'h', 'F', 'G', 'P'];
 const GREEK: &str = " alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu \
     xi rho varrho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi \
     Psi Omega ell hbar ";
-const FRACTIONS: [&str; 4] = ["frac", "dfrac", "tfrac", "cfrac"];
+pub(super) const FRACTIONS: [&str; 4] = ["frac", "dfrac", "tfrac", "cfrac"];
 const FONTS: [&str; 12] = [
     "mathbf",
     "mathit",
@@ -71,75 +70,6 @@ impl Parser {
             Token::Begin(environment) => parser.matrix(&environment),
             Token::End(_) => None,
         })
-    }
-
-    fn number(&mut self, digits: &str, period: Option<&str>) -> Option<Expression> {
-        let value = decimal(digits)?;
-        let places = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-        if let Some(period) = period {
-            // The period p of n digits adds p / (10^n - 1), shifted behind the digits that do not repeat.
-            let nines = power(&whole(10), period.len() as i64)? - whole(1);
-            let shift = power(&whole(10), -(places as i64))?;
-            return Some(Expression::Number(value + decimal(period)? / nines * shift));
-        }
-        if self.is_sign('_') {
-            return self.based(digits);
-        }
-        if places > 0 {
-            let significant =
-                digits.trim_start_matches(['0', '.']).bytes().filter(u8::is_ascii_digit).count();
-            return Some(Expression::Decimal {
-                value,
-                places: places as u32,
-                significant: significant as u32,
-            });
-        }
-        Some(match self.mixed() {
-            Some((numerator, denominator)) => {
-                Expression::Number(value + whole(numerator) / whole(denominator))
-            }
-            None => Expression::Number(value),
-        })
-    }
-
-    /// A proper fraction directly behind a whole number, which adds to it: `3\frac12` or `3 1/2`.
-    fn mixed(&mut self) -> Option<(i64, i64)> {
-        if !self.is_command(&FRACTIONS) && !matches!(self.peek(), Some(Token::Number(..))) {
-            return None;
-        }
-        let start = (self.at, self.tokens.clone());
-        let parts = if self.eat_command(&FRACTIONS) {
-            self.argument().and_then(|numerator| Some((counting(&numerator)?, counting(&self.argument()?)?)))
-        } else {
-            let part = |at: usize| match self.tokens.get(at) {
-                Some(Token::Number(digits, None)) => digits.parse().ok(),
-                _ => None,
-            };
-            let slash = self.tokens.get(self.at + 1) == Some(&Token::Sign('/'));
-            let parts = part(self.at).zip(part(self.at + 2)).filter(|_| slash);
-            self.at += if parts.is_some() { 3 } else { 0 };
-            parts
-        };
-        let proper = parts.filter(|(numerator, denominator)| 0 < *numerator && numerator < denominator);
-        if proper.is_none() {
-            (self.at, self.tokens) = start;
-        }
-        proper
-    }
-
-    /// `12_5`, `12_{5}`, `12_{\text{five}}`.
-    fn based(&mut self, digits: &str) -> Option<Expression> {
-        self.at += 1;
-        let braced = self.eat('{');
-        let base = match self.next()? {
-            Token::Number(base, None) => base.parse().ok()?,
-            Token::Text(name) | Token::Word(name) => base_named(name.trim())?,
-            _ => return None,
-        };
-        if braced && !self.eat('}') {
-            return None;
-        }
-        Some(Expression::Based(digits.trim_start_matches('0').into(), base))
     }
 
     fn letter(&mut self, letter: char) -> Option<Expression> {
@@ -360,102 +290,6 @@ impl Parser {
         }
         self.atom()
     }
-
-    fn group(&mut self, open: char) -> Option<Expression> {
-        match open {
-            '{' => {
-                let bars = std::mem::take(&mut self.bars);
-                let items = self.sequence()?;
-                self.bars = bars;
-                self.eat('}').then(|| single_or(items, Expression::List))
-            }
-            '(' | '[' => {
-                let bars = std::mem::take(&mut self.bars);
-                let mut items = self.sequence()?;
-                self.bars = bars;
-                let closed = if self.eat(']') {
-                    true
-                } else if self.eat(')') {
-                    false
-                } else {
-                    return None;
-                };
-                if items.len() > 1 {
-                    return Some(Expression::Tuple(items, open == '[', closed));
-                }
-                items.pop().filter(|_| (open == '[') == closed)
-            }
-            '|' => {
-                self.bars += 1;
-                let inner = self.additive();
-                self.bars = self.bars.saturating_sub(1);
-                let inner = inner?;
-                self.eat('|').then(|| Expression::Apply(Function::Abs, vec![inner]))
-            }
-            _ => None,
-        }
-    }
-
-    /// `\{a, b\}`, or what stands behind the bar of `\{x \mid x > 0\}`.
-    fn set(&mut self) -> Option<Expression> {
-        let close = ["}", "rbrace"];
-        if self.eat_command(&close) {
-            return Some(Expression::Set(Vec::new()));
-        }
-        let bars = std::mem::replace(&mut self.bars, 1);
-        let items = self.sequence()?;
-        self.bars = bars;
-        if self.eat('|') || self.eat(':') || self.eat_command(&["mid", "vert"]) {
-            let condition = single_or(self.sequence()?, Expression::List);
-            return self.eat_command(&close).then_some(condition);
-        }
-        self.eat_command(&close).then_some(Expression::Set(items))
-    }
-
-    /// Equations below each other.
-    fn lines(&mut self) -> Option<Expression> {
-        let mut lines = Vec::new();
-        loop {
-            if matches!(self.peek(), Some(Token::End(_))) {
-                self.at += 1;
-                return Some(single_or(lines, Expression::List));
-            }
-            if !self.eat_command(&["\\"]) && !self.eat('&') && !self.eat(',') {
-                lines.push(self.statement()?);
-            }
-        }
-    }
-
-    fn matrix(&mut self, environment: &str) -> Option<Expression> {
-        match environment {
-            "cases" | "aligned" | "align" | "gathered" => return self.lines(),
-            "pmatrix" | "bmatrix" | "matrix" | "Bmatrix" | "smallmatrix" => {}
-            // The columns of an array are of no interest.
-            "array" => {
-                while !self.eat('}') {
-                    self.next()?;
-                }
-            }
-            _ => return None,
-        }
-        let mut rows = vec![Vec::new()];
-        loop {
-            if matches!(self.peek(), Some(Token::End(_))) {
-                self.at += 1;
-                break;
-            }
-            if self.eat_command(&["\\"]) {
-                rows.push(Vec::new());
-            } else if self.eat('&') {
-            } else {
-                let cell = self.additive()?;
-                rows.last_mut()?.push(cell);
-            }
-        }
-        rows.retain(|row| !row.is_empty());
-        let width = rows.first()?.len();
-        rows.iter().all(|row| row.len() == width).then_some(Expression::Matrix(rows))
-    }
 }
 
 /// Commands that must not pass for symbols.
@@ -488,12 +322,4 @@ const NO_SYMBOLS: [&str; 24] = [
 
 fn takes_several(function: Function) -> bool {
     matches!(function, Function::Gcd | Function::Lcm | Function::Max | Function::Min)
-}
-
-fn base_named(name: &str) -> Option<u32> {
-    let names = [
-        "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen",
-    ];
-    names.iter().position(|known| *known == name).map(|index| index as u32 + 2)
 }
