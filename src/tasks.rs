@@ -4,6 +4,7 @@
 
 pub mod arithmetic;
 pub mod jsonl;
+pub mod math;
 pub mod numbers;
 pub mod scripted;
 
