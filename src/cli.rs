@@ -123,6 +123,9 @@ enum Verb {
     },
     /// Measure this program: speed and size, under the names that its claims use.
     Bench(bench::BenchArgs),
+    /// Print the keys of the screen as Markdown.
+    #[command(hide = true)]
+    Keys,
     /// The process that owns a run.
     #[command(hide = true)]
     Runner {
@@ -203,6 +206,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Pretrain { out }) => train::pretrain(&out),
         Some(Verb::Config(verb)) => config::run(&paths, &verb),
+        Some(Verb::Keys) => screen::keys(&paths),
         Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),
         Some(Verb::Attach { name, text }) if text || !has_terminal() => text::attach(&paths, name.as_deref()),
