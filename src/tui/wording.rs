@@ -115,7 +115,10 @@ pub(crate) fn read_back(text: &str, before: &Wording) -> Result<Option<Wording>,
                     Some(lines) => lines.push(words),
                     None if words.trim().is_empty() => {}
                     None => {
-                        return Err(format!("line {at}: text above the first heading, `{MARK} {}`", PARTS[0]));
+                        return Err(format!(
+                            "line {at}: text above the first heading, `{MARK} {}`",
+                            PARTS[0]
+                        ));
                     }
                 }
             }
