@@ -134,6 +134,9 @@ enum Verb {
     },
     /// Measure this program: speed and size, under the names that its claims use.
     Bench(bench::BenchArgs),
+    /// Print the keys of the screen as Markdown.
+    #[command(hide = true)]
+    Keys,
     /// The process that owns a run.
     #[command(hide = true)]
     Runner {
@@ -216,6 +219,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Config(verb)) => config::run(&paths, &verb),
         Some(Verb::Export(args)) => export::run(&paths, args),
         Some(Verb::Import(args)) => import::run(&paths, &args),
+        Some(Verb::Keys) => screen::keys(&paths),
         Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),
         Some(Verb::Attach { name, text }) if text || !has_terminal() => text::attach(&paths, name.as_deref()),

@@ -39,7 +39,7 @@ pub use layers::{Resolved, check, read, resolve};
 pub use mistake::{ConfigError, Mistake, Mistakes};
 pub use origin::Origin;
 pub use paths::{Paths, PathsError, run_key};
-pub use ready::{READY, ready};
+pub use ready::{READY, about, ready};
 pub use schema::text as schema;
 use schema::{DEVICE, DEVICE_RULE, NAME, NAME_RULE};
 pub use socket::{private_folder, socket};

@@ -11,30 +11,48 @@
 mod action;
 mod app;
 mod canvas;
+mod charts;
 mod desk;
+mod errands;
 pub(crate) mod escape;
 mod facts;
 mod input;
+mod keymap;
 mod layout;
+mod lines;
 mod link;
+mod look;
+mod numbers;
+mod overlay;
 mod pacer;
+mod palette;
+mod picture;
+mod plan_edit;
+mod runs;
 mod screen;
 mod session;
 mod skills;
 mod source;
 mod status;
 mod text;
+mod text_box;
 mod theme;
 mod update;
 mod view;
+mod wording;
 
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::store::StoreError;
 
-pub use theme::{Theme, ThemeError};
+pub use escape::Shown;
+pub use keymap::{Keymap, KeymapError};
+pub use look::{Look, LookError};
+pub use runs::{NoRuns, RunRow, Runs};
+pub use theme::{Depth, Theme, ThemeError, Themes};
 pub use update::Exit;
 
 #[cfg(test)]
@@ -46,7 +64,6 @@ pub type Connect = Box<dyn Fn() -> Option<UnixStream> + Send>;
 pub type Resume = Box<dyn Fn() -> Result<(), String> + Send>;
 
 /// What the screen is told at its start.
-#[expect(clippy::struct_excessive_bools, reason = "independent switches, each set by its own flag")]
 pub struct Options {
     /// Folder of the run.
     pub run_folder: PathBuf,
@@ -54,14 +71,10 @@ pub struct Options {
     pub connect: Connect,
     /// How to start one.
     pub resume: Resume,
-    /// How it looks.
-    pub theme: Theme,
-    /// Whether only bold, reverse and underline may be used; overrides the theme.
-    pub no_color: bool,
-    /// Whether to draw with ASCII only.
-    pub ascii: bool,
-    /// Whether to show the line for newcomers.
-    pub hint: bool,
+    /// Lists, makes and deletes runs.
+    pub runs: Arc<dyn Runs>,
+    /// Themes, keys and marks.
+    pub look: Look,
     /// Whether the terminal is far away: frames are drawn less often.
     pub remote: bool,
     /// File for whatever is written to standard output or error while the screen is up.
@@ -71,18 +84,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// The usual options; colour and distance from the environment (`NO_COLOR`, `SSH_CONNECTION`,
-    /// `DATAENVGYM_FRAME_LOG`).
+    /// The usual options; distance and frame log from the environment (`SSH_CONNECTION`, `DATAENVGYM_FRAME_LOG`).
     pub fn new(run_folder: PathBuf, connect: Connect, resume: Resume) -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
             run_folder,
             connect,
             resume,
-            theme: Theme::default(),
-            no_color: set("NO_COLOR").is_some(),
-            ascii: false,
-            hint: true,
+            runs: Arc::new(NoRuns),
+            look: Look::default(),
             remote: set("SSH_CONNECTION").is_some(),
             log: None,
             frame_log: set("DATAENVGYM_FRAME_LOG").map(PathBuf::from),

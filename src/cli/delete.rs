@@ -36,6 +36,13 @@ pub(super) fn delete(paths: &Paths, names: &[String], yes: bool) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// Deletes one run after a question that somebody else asked.
+pub(super) fn one(paths: &Paths, name: &str) -> Result<()> {
+    let folder = known(paths, name)?;
+    sweep(paths);
+    remove(paths, name, &folder)
+}
+
 /// The folder of a run, also of one that is damaged or was never finished.
 fn known(paths: &Paths, name: &str) -> Result<PathBuf> {
     let folder = paths.run(name);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use color_eyre::eyre::{Result, bail};
 
@@ -13,6 +14,7 @@ use crate::runner::client::{self, ClientError};
 use crate::runner::lock::{self, RunLock};
 use crate::runner::residence::{CLAIM, Claim, live_of};
 use crate::store::{DATABASE, Reader, RunRecord};
+use crate::tui::RunRow;
 
 /// One run as found on disk.
 pub(super) struct Found {
@@ -114,6 +116,20 @@ fn state(run: &Found) -> String {
         Ok(Some(claim)) if !claim.is_of_this_host() => format!("on {}", format::on_one_line(&claim.host)),
         _ => standing(run).word().to_owned(),
     }
+}
+
+/// Every run as a row of the list on the screen.
+pub(super) fn rows(paths: &Paths) -> Vec<RunRow> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+    let row = |run: Found| RunRow {
+        state: state(&run),
+        iterations: run.episode.iterations.len() - 1,
+        accuracy: run.episode.latest_report().map(|report| report.overall),
+        age_ms: u64::try_from(now - run.record.created_ms).unwrap_or(0),
+        name: run.record.name,
+        folder: run.folder,
+    };
+    all(paths).0.into_iter().map(row).collect()
 }
 
 /// How a run stands now.

@@ -1,17 +1,19 @@
 //! The terminal interface on a run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 
-use super::{launch, logs, runs};
-use crate::config::Paths;
+use super::config::LayerArgs;
+use super::{RunArgs, delete, launch, logs, runs};
+use crate::config::{self, Paths};
 use crate::runner::client;
 use crate::runner::lock::RunLock;
 use crate::runner::residence::live_of;
 use crate::store::Reader;
-use crate::tui::{self, Exit, Options};
+use crate::tui::{self, Exit, Look, Options, RunRow, Runs};
 
 /// Opens the quick start: a fresh one starts to work at once, an unfinished one goes on.
 pub(super) fn open(paths: &Paths) -> Result<ExitCode> {
@@ -27,7 +29,33 @@ pub(super) fn attach(paths: &Paths, name: Option<&str>) -> Result<ExitCode> {
     show(paths, &runs::find(paths, name)?)
 }
 
+/// Shows a run, and then whichever other one the person opens from there.
 fn show(paths: &Paths, folder: &Path) -> Result<ExitCode> {
+    let look = look(paths)?;
+    let mut folder = folder.to_owned();
+    while let Exit::Open(other) = show_one(paths, &folder, look.clone())? {
+        folder = other;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Folder of a person's own keys, themes and preferences.
+fn settings(paths: &Paths) -> &Path {
+    paths.user_config.parent().unwrap_or(&paths.user_config)
+}
+
+/// Themes and keys, with the person's own files.
+fn look(paths: &Paths) -> Result<Look> {
+    Ok(Look::read(settings(paths), |name| std::env::var(name).ok())?)
+}
+
+/// `dataenvgym keys`: the key reference as Markdown.
+pub(super) fn keys(paths: &Paths) -> Result<ExitCode> {
+    println!("<!-- keys of {} -->\n{}", settings(paths).join("keymap.toml").display(), look(paths)?.keys());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_one(paths: &Paths, folder: &Path, look: Look) -> Result<Exit> {
     let live = live_of(folder);
     let name = Reader::open(&live)?.record()?.name;
     let run = folder.to_owned();
@@ -37,15 +65,46 @@ fn show(paths: &Paths, folder: &Path) -> Result<ExitCode> {
         launch::start(&resume_paths, &resume_folder, false).map_err(|error| error.to_string())
     });
     let mut options = Options::new(live, connect, resume);
+    options.look = look;
+    options.runs = Arc::new(RunsHere(paths.clone()));
     // Looking at a run needs no right to write there.
     options.log = logs::made_folder(folder).ok().map(|logs| logs.join("client.log"));
-    match tui::run(options)? {
+    let exit = tui::run(options)?;
+    match &exit {
         Exit::Detached => println!(
             "run `{name}` goes on in the background\n  come back: dataenvgym attach {name}\n  stop it:   dataenvgym stop {name}\n  its log:   {}",
             logs::runner_log(folder).display()
         ),
         Exit::Stopping => println!("run `{name}` stops; resume it with: dataenvgym run --name {name}"),
         Exit::NoRunner => println!("run `{name}` is in {}", folder.display()),
+        Exit::Open(_) => {}
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit)
+}
+
+/// The runs of a folder, for the list on the screen.
+struct RunsHere(Paths);
+
+impl Runs for RunsHere {
+    fn list(&self) -> Vec<RunRow> {
+        runs::rows(&self.0)
+    }
+
+    fn ready(&self) -> Vec<(String, String)> {
+        config::READY.iter().map(|(name, text)| ((*name).to_owned(), config::about(text))).collect()
+    }
+
+    fn create(&self, configuration: &str) -> Result<PathBuf, String> {
+        let layers = LayerArgs { config: Some(configuration.to_owned()), ..LayerArgs::default() };
+        let args = RunArgs { layers, ..RunArgs::default() };
+        let made = launch::prepare(&self.0, &args).and_then(|folder| {
+            launch::start(&self.0, &folder, true)?;
+            Ok(folder)
+        });
+        made.map_err(|error| format!("{error:#}"))
+    }
+
+    fn delete(&self, name: &str) -> Result<(), String> {
+        delete::one(&self.0, name).map_err(|error| format!("{error:#}"))
+    }
 }

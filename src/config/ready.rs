@@ -12,3 +12,21 @@ pub const READY: &[(&str, &str)] = &[
 pub fn ready(name: &str) -> Option<&'static str> {
     READY.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
+
+/// What a configuration says of itself: the first sentence of its comment.
+pub fn about(text: &str) -> String {
+    let comment = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim);
+    let whole = comment.collect::<Vec<_>>().join(" ");
+    whole.split_once(". ").map_or(whole.as_str(), |(first, _)| first).trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ready_configuration_says_what_it_is() {
+        assert!(READY.iter().all(|(_, text)| about(text).split(' ').count() > 4));
+        assert_eq!(about("# One. Two\nname = 1"), "One");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,9 @@ use crate::store::{Requests, Store, StoreError};
 
 /// How long the work in hand may take to commit what it has when the process is to end.
 const DRAIN: Duration = Duration::from_secs(15);
+
+/// How long the runner of a finished run waits for a person: other limits, a review, a note.
+const FINISHED_WAIT: Duration = Duration::from_secs(5);
 
 /// What arrives at the driver.
 #[derive(Debug)]
@@ -165,7 +168,7 @@ pub fn drive(
         let (mut asked, mut changed) = (None, Vec::new());
         let event = match next.take() {
             Some(event) => event,
-            None => match mail.recv() {
+            None => match receive(&mail, episode.finished()) {
                 Ok(Mail::Command { command, request, journalled }) => {
                     let known = request.as_ref().map(|r| requests.is_journalled(&r.id)).transpose()?;
                     if known == Some(true) {
@@ -194,7 +197,10 @@ pub fn drive(
                     }
                     ended(&store, work, elapsed, result)
                 }
-                Err(_) => return Ok(episode),
+                Err(_) => {
+                    cancel();
+                    return Ok(episode);
+                }
             },
         };
         let event = without_room_it_pauses(event);
@@ -246,12 +252,19 @@ pub fn drive(
         }
         if !episode.running {
             board.rest(workers());
-            if episode.finished() || (leave == Leave::WhenIdle && event != Event::Opened) {
+            let ended = !matches!(event, Event::Opened | Event::Commanded { .. } | Event::Reviewed { .. });
+            let over = episode.finished() && (ended || leave == Leave::WhenIdle);
+            if over || (leave == Leave::WhenIdle && event != Event::Opened) {
                 cancel();
                 return Ok(episode);
             }
         }
     }
+}
+
+/// The next letter. On a finished run only a person's command can come, and not for long.
+fn receive(mail: &Receiver<Mail>, finished: bool) -> Result<Mail, RecvTimeoutError> {
+    if finished { mail.recv_timeout(FINISHED_WAIT) } else { Ok(mail.recv()?) }
 }
 
 fn answer(journalled: Option<Sender<Result<(), String>>>, outcome: Result<(), String>) {

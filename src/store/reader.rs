@@ -132,6 +132,11 @@ impl Reader {
         self.look(|access| instances(access, split, |_, found| visit(found)))
     }
 
+    /// An instance by its id.
+    pub fn instance(&self, split: Split, id: &str) -> Result<Option<TaskInstance>, StoreError> {
+        self.look(|access| Ok(shelves::instance(access, split, id)?.map(|(_, found)| found)))
+    }
+
     /// Every iteration's answer to one instance.
     pub fn answers(&self, split: Split, instance_id: &str) -> Result<Vec<(u32, Prediction)>, StoreError> {
         self.look(|access| match shelves::instance(access, split, instance_id)? {

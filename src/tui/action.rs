@@ -1,8 +1,8 @@
-//! What a person can do, in one table: it dispatches keys, fills the footer and is the help.
-
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+//! What a person can do, in one table: it dispatches keys, fills the footer, the help, the palette and the key
+//! reference. Which keys do it is a matter of `configs/keymap.toml`.
 
 use super::layout::Pane;
+use super::text_box::Edit;
 use crate::gym::episode::Command;
 
 /// Something a key does.
@@ -27,12 +27,50 @@ pub(crate) enum Action {
     OtherSplit,
     NextSample,
     PreviousSample,
-    NextTheme,
+    Review(Review),
+    EditHere,
+    EditOutside,
+    Remark,
+    Bulk,
+    Search,
+    Themes,
+    Gates,
+    Limits,
+    Plan,
+    Note,
+    Log,
+    Charts,
+    Runs,
+    NewRun,
+    DeleteRun,
     HideHint,
     Suspend,
     Help,
+    Palette,
     Quit,
-    Choose(usize),
+    /// One of the answers of a question, by its number.
+    Answer(usize),
+    /// Changes the selected number by so much.
+    Change(i64),
+    /// Nothing for the selected number: no limit, no change.
+    Clear,
+    /// Another way to plan: numbers of data, or actions per skill.
+    OtherMode,
+    /// The next of what can be done to a skill.
+    OtherAction,
+    /// The next or previous part of a text, chart of a set.
+    NextPart,
+    PreviousPart,
+    Export,
+    Write(Edit),
+}
+
+/// What a person does to a datum with one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Review {
+    Accept,
+    Reject,
+    Restore,
 }
 
 /// Where a key means something.
@@ -46,12 +84,63 @@ pub(crate) enum Context {
     /// One sample is being read.
     Reading,
     /// A text lies over the panes.
-    Overlay,
+    Text,
+    /// A list to choose from lies over the panes.
+    List,
+    /// The list of runs.
+    Runs,
+    /// Numbers to be changed.
+    Numbers,
+    /// The plan is being changed.
+    Plan,
+    /// A line is being written.
+    Line,
+    /// A datum is being written.
+    Editor,
+    Charts,
     /// The question before leaving.
     Leaving,
 }
 
 impl Context {
+    /// Every context, in the order of the help.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Everywhere,
+        Self::Skills,
+        Self::Iterations,
+        Self::Samples,
+        Self::Reading,
+        Self::Plan,
+        Self::Numbers,
+        Self::Charts,
+        Self::List,
+        Self::Runs,
+        Self::Text,
+        Self::Line,
+        Self::Editor,
+        Self::Leaving,
+    ];
+
+    /// The word of the key file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Everywhere => "everywhere",
+            Self::Skills => "skills",
+            Self::Iterations => "iterations",
+            Self::Samples => "samples",
+            Self::Reading => "reading",
+            Self::Text => "text",
+            Self::List => "list",
+            Self::Runs => "runs",
+            Self::Numbers => "numbers",
+            Self::Plan => "plan",
+            Self::Line => "line",
+            Self::Editor => "editor",
+            Self::Charts => "charts",
+            Self::Leaving => "leaving",
+        }
+    }
+
     /// Heading in the help.
     pub(crate) fn heading(self) -> &'static str {
         match self {
@@ -59,276 +148,325 @@ impl Context {
             Self::Skills => "In 1 Skills",
             Self::Iterations => "In 2 Iterations",
             Self::Samples => "In 4 Samples",
-            Self::Reading => "While reading a sample",
-            Self::Overlay => "In this help and in details",
+            Self::Reading => "While reading a sample, besides those of 4 Samples",
+            Self::Text => "In details, in the log and in this help",
+            Self::List => "In a list to choose from",
+            Self::Runs => "In the list of runs, besides those of a list",
+            Self::Numbers => "While changing numbers (digits type one)",
+            Self::Plan => "While changing the plan, besides those for numbers",
+            Self::Line => "While writing a line",
+            Self::Editor => "While writing a datum, besides those for a line",
+            Self::Charts => "In the charts",
             Self::Leaving => "In the question before leaving",
         }
     }
 
-    /// Whether the keys of `Everywhere` work here too.
-    fn inherits(self) -> bool {
-        !matches!(self, Self::Everywhere | Self::Overlay | Self::Leaving)
-    }
-}
-
-/// A key with its Ctrl state; Shift is in the character.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Chord {
-    code: KeyCode,
-    ctrl: bool,
-}
-
-const fn key(c: char) -> Chord {
-    Chord { code: KeyCode::Char(c), ctrl: false }
-}
-
-const fn ctrl(c: char) -> Chord {
-    Chord { code: KeyCode::Char(c), ctrl: true }
-}
-
-const fn named(code: KeyCode) -> Chord {
-    Chord { code, ctrl: false }
-}
-
-impl From<KeyEvent> for Chord {
-    fn from(event: KeyEvent) -> Self {
-        Self { code: event.code, ctrl: event.modifiers.contains(KeyModifiers::CONTROL) }
-    }
-}
-
-impl std::fmt::Display for Chord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.code {
-            KeyCode::Char(' ') => f.write_str("Space"),
-            KeyCode::Char(c) if self.ctrl => write!(f, "Ctrl-{}", c.to_ascii_uppercase()),
-            KeyCode::Char(c) => write!(f, "{c}"),
-            KeyCode::PageUp => f.write_str("PgUp"),
-            KeyCode::PageDown => f.write_str("PgDn"),
-            KeyCode::BackTab => f.write_str("Shift-Tab"),
-            code => write!(f, "{code}"),
+    /// Where a key is looked for that means nothing here.
+    pub(crate) fn beyond(self) -> Option<Self> {
+        match self {
+            Self::Skills | Self::Iterations | Self::Samples => Some(Self::Everywhere),
+            Self::Reading => Some(Self::Samples),
+            Self::Runs => Some(Self::List),
+            Self::Plan => Some(Self::Numbers),
+            Self::Editor => Some(Self::Line),
+            _ => None,
         }
+    }
+
+    /// This context and those beyond it.
+    pub(crate) fn chain(self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self), |context| context.beyond())
+    }
+
+    /// Whether characters are text here, so that they cannot be keys.
+    pub(crate) fn writes(self) -> bool {
+        matches!(self, Self::Line | Self::Editor)
+    }
+
+    /// Whether digits are numbers here, so that they cannot be keys.
+    pub(crate) fn counts(self) -> bool {
+        matches!(self, Self::Numbers | Self::Plan)
     }
 }
 
 /// One row of the table.
-#[derive(Debug, Clone)]
-pub(crate) struct Binding {
+#[derive(Debug)]
+pub(crate) struct Entry {
     pub(crate) context: Context,
-    pub(crate) keys: &'static [Chord],
+    /// Its name in the key file, unique within the context.
+    pub(crate) name: &'static str,
     pub(crate) action: Action,
     /// One or two words for the footer; empty keeps it out of there.
-    pub(crate) name: &'static str,
+    pub(crate) word: &'static str,
     pub(crate) description: &'static str,
 }
 
-impl Binding {
-    /// `j / Down`.
-    pub(crate) fn keys(&self) -> String {
-        self.keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" / ")
-    }
-}
-
-const fn bind(
+const fn entry(
     context: Context,
-    keys: &'static [Chord],
-    action: Action,
     name: &'static str,
+    action: Action,
+    word: &'static str,
     description: &'static str,
-) -> Binding {
-    Binding { context, keys, action, name, description }
+) -> Entry {
+    Entry { context, name, action, word, description }
 }
 
-use Context::{Everywhere, Iterations, Leaving, Overlay, Reading, Samples, Skills};
-use KeyCode::{BackTab, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
+use Action::{Answer, Change, Focus, Tell, Write};
+use Context::{
+    Charts, Editor, Everywhere, Iterations, Leaving, Line, List, Numbers, Plan, Reading, Runs, Samples,
+    Skills, Text,
+};
 
-/// Every key. The footer shows the named ones in this order, those of the focused pane first.
-pub(crate) const BINDINGS: &[Binding] = &[
-    bind(Everywhere, &[key('r')], Action::Tell(Command::Run), "run on", "run on to the end, or resume"),
-    bind(
+/// Everything. The footer shows those with a word in this order, those of the focused pane first.
+pub(crate) static ACTIONS: &[Entry] = &[
+    entry(Everywhere, "run-on", Tell(Command::Run), "run on", "run on to the end, or resume"),
+    entry(
         Everywhere,
-        &[key('i')],
-        Action::Tell(Command::AdvanceIteration),
+        "one-iteration",
+        Tell(Command::AdvanceIteration),
         "one iteration",
         "advance to the end of the iteration, then pause",
     ),
-    bind(
+    entry(
         Everywhere,
-        &[key('n')],
-        Action::Tell(Command::AdvancePhase),
+        "one-phase",
+        Tell(Command::AdvancePhase),
         "one phase",
         "advance one phase (evaluate, plan, generate, check or train), then pause",
     ),
-    bind(Everywhere, &[key('p')], Action::Tell(Command::Pause), "pause", "pause after the running phase"),
-    bind(
+    entry(Everywhere, "pause", Tell(Command::Pause), "pause", "pause after the running phase"),
+    entry(Everywhere, "next-pane", Action::NextPane, "next pane", "go to the next pane"),
+    entry(
         Everywhere,
-        &[key('s')],
-        Action::Tell(Command::Stop),
+        "stop",
+        Tell(Command::Stop),
         "",
-        "stop: end the runner after the running phase; r resumes",
+        "stop: end the runner after the running phase; run on resumes",
     ),
-    bind(Everywhere, &[key('?')], Action::Help, "help", "this help"),
-    bind(
+    entry(Everywhere, "help", Action::Help, "help", "this help; type to search it"),
+    entry(Everywhere, "palette", Action::Palette, "all actions", "find an action by its words and do it"),
+    entry(
         Everywhere,
-        &[key('q'), ctrl('c')],
+        "quit",
         Action::Quit,
         "quit",
         "leave; the run goes on in the background unless you say otherwise",
     ),
-    bind(Everywhere, &[named(Tab)], Action::NextPane, "next pane", "go to the next pane"),
-    bind(Everywhere, &[named(BackTab)], Action::PreviousPane, "", "go to the pane before"),
-    bind(Everywhere, &[key('1')], Action::Focus(Pane::Skills), "", "go to the skills"),
-    bind(Everywhere, &[key('2')], Action::Focus(Pane::Iterations), "", "go to the iterations"),
-    bind(Everywhere, &[key('3')], Action::Focus(Pane::Machine), "", "go to the machine"),
-    bind(Everywhere, &[key('4')], Action::Focus(Pane::Samples), "", "go to the samples"),
-    bind(
+    entry(
         Everywhere,
-        &[key('z')],
-        Action::Zoom,
-        "zoom",
-        "give the whole screen to this pane, or give it back",
+        "plan",
+        Action::Plan,
+        "",
+        "change the plan before its data are generated, or act in place of the policy",
     ),
-    bind(Everywhere, &[key('j'), named(Down)], Action::Down, "", "one row down"),
-    bind(Everywhere, &[key('k'), named(Up)], Action::Up, "", "one row up"),
-    bind(Everywhere, &[named(PageDown), ctrl('d')], Action::PageDown, "", "one page down"),
-    bind(Everywhere, &[named(PageUp), ctrl('u')], Action::PageUp, "", "one page up"),
-    bind(Everywhere, &[key('g'), named(Home)], Action::Top, "", "to the first row"),
-    bind(Everywhere, &[key('G'), named(End)], Action::Bottom, "", "to the last row"),
-    bind(Everywhere, &[named(Esc)], Action::HideHint, "", "hide the hint line"),
-    bind(Everywhere, &[key('T')], Action::NextTheme, "", "next colour theme"),
-    bind(Everywhere, &[ctrl('z')], Action::Suspend, "", "suspend this screen; `fg` brings it back"),
-    bind(
-        Skills,
-        &[named(Enter), key(' '), key('l'), named(Right)],
-        Action::Open,
-        "subskills",
-        "open or close the tree of a skill: its subskills",
+    entry(Everywhere, "gates", Action::Gates, "", "choose the phases before which the run waits for you"),
+    entry(
+        Everywhere,
+        "limits",
+        Action::Limits,
+        "",
+        "change when the run ends: iterations, data, tokens, time",
     ),
-    bind(Skills, &[key('h'), named(Left)], Action::Close, "", "close the tree"),
-    bind(Skills, &[key('f')], Action::FollowSkill, "", "samples follow the selected skill, or show all"),
-    bind(
+    entry(Everywhere, "charts", Action::Charts, "charts", "accuracy, loss and speed as charts; exports them"),
+    entry(Everywhere, "note", Action::Note, "", "write a note into the run's journal"),
+    entry(Everywhere, "log", Action::Log, "", "what happened so far: the journal, with your notes"),
+    entry(Everywhere, "runs", Action::Runs, "runs", "all runs: open or delete one, or start a new one"),
+    entry(Everywhere, "previous-pane", Action::PreviousPane, "", "go to the pane before"),
+    entry(Everywhere, "go-to-skills", Focus(Pane::Skills), "", "go to the skills"),
+    entry(Everywhere, "go-to-iterations", Focus(Pane::Iterations), "", "go to the iterations"),
+    entry(Everywhere, "go-to-machine", Focus(Pane::Machine), "", "go to the machine"),
+    entry(Everywhere, "go-to-samples", Focus(Pane::Samples), "", "go to the samples"),
+    entry(Everywhere, "zoom", Action::Zoom, "zoom", "give the whole screen to this pane, or give it back"),
+    entry(Everywhere, "down", Action::Down, "", "one row down"),
+    entry(Everywhere, "up", Action::Up, "", "one row up"),
+    entry(Everywhere, "page-down", Action::PageDown, "", "one page down"),
+    entry(Everywhere, "page-up", Action::PageUp, "", "one page up"),
+    entry(Everywhere, "top", Action::Top, "", "to the first row"),
+    entry(Everywhere, "bottom", Action::Bottom, "", "to the last row"),
+    entry(Everywhere, "hide-hint", Action::HideHint, "", "hide the hint line"),
+    entry(Everywhere, "themes", Action::Themes, "", "choose a colour theme, seen at once"),
+    entry(Everywhere, "suspend", Action::Suspend, "", "suspend this screen; `fg` brings it back"),
+    entry(Skills, "open", Action::Open, "subskills", "open or close the tree of a skill: its subskills"),
+    entry(Skills, "close", Action::Close, "", "close the tree"),
+    entry(Skills, "edit-plan", Action::Plan, "plan", "change the plan, or act in place of the policy"),
+    entry(Skills, "follow", Action::FollowSkill, "", "samples follow the selected skill, or show all"),
+    entry(
         Iterations,
-        &[named(Enter), key(' ')],
+        "details",
         Action::Open,
         "details",
         "everything about the iteration, and messages in full",
     ),
-    bind(
+    entry(Iterations, "set-gates", Action::Gates, "gates", "choose the phases before which the run waits"),
+    entry(
         Iterations,
-        &[named(Esc)],
+        "newest",
         Action::Close,
         "",
         "follow the newest iteration again; in the end the best one",
     ),
-    bind(
+    entry(Samples, "read", Action::Open, "read", "read the selected sample; then up and down scroll it"),
+    entry(
         Samples,
-        &[named(Enter), key('l'), named(Right)],
-        Action::Open,
-        "read",
-        "read the selected sample; then j and k scroll it",
-    ),
-    bind(
-        Samples,
-        &[key('t')],
+        "other-list",
         Action::OtherList,
-        "data/predictions",
-        "switch between training data and the student's predictions",
+        "list",
+        "training data, the student's predictions, or the teacher's calls",
     ),
-    bind(
+    entry(
         Samples,
-        &[key('a')],
+        "filter",
         Action::NextFilter,
         "filter",
-        "filter: all, accepted, rejected; or all, wrong, right",
+        "all, accepted, rejected; all, wrong, right; all, used, malformed",
     ),
-    bind(Samples, &[key('v')], Action::OtherSplit, "", "predictions of the validation or of the test split"),
-    bind(Samples, &[key('f')], Action::FollowSkill, "", "follow the skill selected in 1, or show all"),
-    bind(
-        Reading,
-        &[named(Enter), named(Esc), key('h'), named(Left)],
-        Action::Close,
-        "back",
-        "back to the list",
+    entry(
+        Samples,
+        "search",
+        Action::Search,
+        "search",
+        "only training data with these words; empty shows all again",
     ),
-    bind(
-        Reading,
-        &[key(']'), key('l'), named(Right)],
-        Action::NextSample,
-        "next sample",
-        "read the next sample",
+    entry(
+        Samples,
+        "accept",
+        Action::Review(Review::Accept),
+        "accept",
+        "accept the datum, whatever the checks say",
     ),
-    bind(Reading, &[key('[')], Action::PreviousSample, "", "read the sample before"),
-    bind(
-        Overlay,
-        &[named(Esc), named(Enter), key('q'), key('?'), ctrl('c')],
-        Action::Close,
-        "close",
-        "close",
+    entry(
+        Samples,
+        "reject",
+        Action::Review(Review::Reject),
+        "reject",
+        "reject the datum: it is not trained on",
     ),
-    bind(Overlay, &[key('j'), named(Down)], Action::Down, "down", "one row down"),
-    bind(Overlay, &[key('k'), named(Up)], Action::Up, "up", "one row up"),
-    bind(Overlay, &[named(PageDown), key(' '), ctrl('d')], Action::PageDown, "", "one page down"),
-    bind(Overlay, &[named(PageUp), ctrl('u')], Action::PageUp, "", "one page up"),
-    bind(Overlay, &[key('g'), named(Home)], Action::Top, "", "to the first row"),
-    bind(Overlay, &[key('G'), named(End)], Action::Bottom, "", "to the last row"),
-    bind(Leaving, &[named(Enter)], Action::Open, "choose", "do the marked answer"),
-    bind(Leaving, &[key('j'), named(Down), named(Tab)], Action::Down, "down", "next answer"),
-    bind(Leaving, &[key('k'), named(Up), named(BackTab)], Action::Up, "up", "answer before"),
-    bind(Leaving, &[key('d'), key('q'), ctrl('c')], Action::Choose(0), "", "leave, the run goes on"),
-    bind(Leaving, &[key('s')], Action::Choose(1), "", "stop after the running phase and leave"),
-    bind(Leaving, &[key('x')], Action::Choose(2), "", "stop now and leave"),
-    bind(Leaving, &[named(Esc), key('c')], Action::Choose(3), "", "stay"),
+    entry(Samples, "edit", Action::EditHere, "edit", "edit the words of the datum; it is accepted then"),
+    entry(Samples, "edit-outside", Action::EditOutside, "", "edit the datum in `$VISUAL` or `$EDITOR`"),
+    entry(Samples, "remark", Action::Remark, "", "write a remark on the datum"),
+    entry(
+        Samples,
+        "restore",
+        Action::Review(Review::Restore),
+        "",
+        "take your review back: the engine's words, the checks' verdict",
+    ),
+    entry(Samples, "bulk", Action::Bulk, "all listed", "accept, reject or restore everything the list names"),
+    entry(
+        Samples,
+        "other-split",
+        Action::OtherSplit,
+        "",
+        "predictions of the validation or of the test split",
+    ),
+    entry(Samples, "follow", Action::FollowSkill, "", "follow the skill selected in 1, or show all"),
+    entry(Reading, "back", Action::Close, "back", "back to the list"),
+    entry(Reading, "next-sample", Action::NextSample, "next sample", "read the next sample"),
+    entry(Reading, "previous-sample", Action::PreviousSample, "", "read the sample before"),
+    entry(
+        Plan,
+        "other-mode",
+        Action::OtherMode,
+        "numbers or actions",
+        "set numbers of data, or act per skill",
+    ),
+    entry(
+        Plan,
+        "other-action",
+        Action::OtherAction,
+        "action",
+        "the skill's action: leave it, explore new subskills, exploit known ones",
+    ),
+    entry(Numbers, "apply", Action::Open, "apply", "apply the numbers"),
+    entry(Numbers, "cancel", Action::Close, "cancel", "change nothing"),
+    entry(Numbers, "more", Change(1), "more", "one more"),
+    entry(Numbers, "less", Change(-1), "less", "one less"),
+    entry(Numbers, "ten-more", Change(10), "", "ten more"),
+    entry(Numbers, "ten-less", Change(-10), "", "ten less"),
+    entry(Numbers, "clear", Action::Clear, "", "no limit, or nothing of this"),
+    entry(Numbers, "rub-out", Write(Edit::Back), "", "take the last digit away"),
+    entry(Numbers, "down", Action::Down, "", "next number"),
+    entry(Numbers, "up", Action::Up, "", "number before"),
+    entry(Numbers, "page-down", Action::PageDown, "", "one page down"),
+    entry(Numbers, "page-up", Action::PageUp, "", "one page up"),
+    entry(Numbers, "top", Action::Top, "", "to the first number"),
+    entry(Numbers, "bottom", Action::Bottom, "", "to the last number"),
+    entry(Charts, "next-chart", Action::NextPart, "next chart", "the next chart"),
+    entry(Charts, "previous-chart", Action::PreviousPart, "", "the chart before"),
+    entry(Charts, "next-skill", Action::Down, "next skill", "the next skill, in the chart of a skill"),
+    entry(Charts, "previous-skill", Action::Up, "", "the skill before"),
+    entry(
+        Charts,
+        "export",
+        Action::Export,
+        "export",
+        "write every chart as SVG and CSV into the run's folder",
+    ),
+    entry(Charts, "close", Action::Close, "close", "close the charts"),
+    entry(List, "choose", Action::Open, "choose", "choose the marked line"),
+    entry(List, "cancel", Action::Close, "close", "close the list"),
+    entry(List, "down", Action::Down, "", "one line down"),
+    entry(List, "up", Action::Up, "", "one line up"),
+    entry(List, "page-down", Action::PageDown, "", "one page down"),
+    entry(List, "page-up", Action::PageUp, "", "one page up"),
+    entry(List, "top", Action::Top, "", "to the first line"),
+    entry(List, "bottom", Action::Bottom, "", "to the last line"),
+    entry(Runs, "new-run", Action::NewRun, "new run", "start a new run from a ready configuration"),
+    entry(Runs, "delete-run", Action::DeleteRun, "delete", "delete the marked run, after a question"),
+    entry(Text, "close", Action::Close, "close", "close"),
+    entry(Text, "down", Action::Down, "down", "one line down"),
+    entry(Text, "up", Action::Up, "up", "one line up"),
+    entry(Text, "page-down", Action::PageDown, "", "one page down"),
+    entry(Text, "page-up", Action::PageUp, "", "one page up"),
+    entry(Text, "top", Action::Top, "", "to the first line"),
+    entry(Text, "bottom", Action::Bottom, "", "to the last line"),
+    entry(Line, "done", Action::Open, "done", "done"),
+    entry(Line, "cancel", Action::Close, "cancel", "cancel; in the help and the palette: close"),
+    entry(Line, "down", Action::Down, "", "next line"),
+    entry(Line, "up", Action::Up, "", "line before"),
+    entry(Line, "page-down", Action::PageDown, "", "one page down"),
+    entry(Line, "page-up", Action::PageUp, "", "one page up"),
+    entry(Line, "left", Write(Edit::Left), "", "one character back"),
+    entry(Line, "right", Write(Edit::Right), "", "one character on"),
+    entry(Line, "start", Write(Edit::Start), "", "to the start of the line"),
+    entry(Line, "end", Write(Edit::End), "", "to the end of the line"),
+    entry(Line, "rub-out", Write(Edit::Back), "", "take away the character before"),
+    entry(Line, "delete", Write(Edit::Delete), "", "take away the character under the cursor"),
+    entry(Line, "rub-out-word", Write(Edit::BackWord), "", "take away the word before"),
+    entry(Line, "rub-out-all", Write(Edit::Clear), "", "take away everything before the cursor"),
+    entry(Editor, "apply", Action::Open, "apply", "take these words; the datum is accepted"),
+    entry(Editor, "new-line", Write(Edit::NewLine), "", "begin a new line"),
+    entry(Editor, "next-part", Action::NextPart, "next part", "question, response, answer"),
+    entry(Editor, "previous-part", Action::PreviousPart, "", "the part before"),
+    entry(Editor, "edit-outside", Action::EditOutside, "$EDITOR", "go on in `$VISUAL` or `$EDITOR`"),
+    entry(Leaving, "choose", Action::Open, "choose", "do the marked answer"),
+    entry(Leaving, "down", Action::Down, "down", "next answer"),
+    entry(Leaving, "up", Action::Up, "up", "answer before"),
+    entry(Leaving, "keep-running", Answer(0), "", "leave, the run goes on"),
+    entry(Leaving, "stop-after-phase", Answer(1), "", "stop after the running phase and leave"),
+    entry(Leaving, "stop-now", Answer(2), "", "stop now and leave"),
+    entry(Leaving, "stay", Answer(3), "", "stay"),
 ];
-
-/// What a key does in a context.
-pub(crate) fn lookup(context: Context, event: KeyEvent) -> Option<Action> {
-    let chord = Chord::from(event);
-    let find = |context: Context| {
-        BINDINGS.iter().find(|b| b.context == context && b.keys.contains(&chord)).map(|b| b.action.clone())
-    };
-    find(context).or_else(|| context.inherits().then(|| find(Everywhere)).flatten())
-}
-
-/// The bindings the footer offers in a context, most specific first.
-pub(crate) fn offered(context: Context) -> impl Iterator<Item = &'static Binding> {
-    let of = |wanted: Context| BINDINGS.iter().filter(move |b| b.context == wanted && !b.name.is_empty());
-    let general = if context.inherits() || context == Everywhere { Some(Everywhere) } else { None };
-    let own = (context != Everywhere).then_some(context);
-    own.into_iter().chain(general).flat_map(of)
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn no_key_means_two_things_in_one_context() {
-        for (n, a) in BINDINGS.iter().enumerate() {
-            assert!(!a.keys.is_empty() && !a.description.is_empty());
-            for b in BINDINGS[n + 1..].iter().filter(|b| b.context == a.context) {
-                assert!(
-                    a.keys.iter().all(|k| !b.keys.contains(k)),
-                    "{} and {}",
-                    a.description,
-                    b.description
-                );
-            }
+    fn names_are_unique_and_everything_is_described() {
+        for (n, a) in ACTIONS.iter().enumerate() {
+            assert!(!a.description.is_empty());
+            assert!(a.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", a.name);
+            let same = |b: &&Entry| (a.context, a.name) == (b.context, b.name);
+            assert_eq!(ACTIONS[n + 1..].iter().find(same).map(|b| b.name), None);
         }
     }
 
     #[test]
-    fn a_pane_has_its_own_keys_before_the_general_ones() {
-        let event = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
-        assert_eq!(lookup(Samples, event('a')), Some(Action::NextFilter));
-        assert_eq!(lookup(Samples, event('r')), Some(Action::Tell(Command::Run)));
-        assert_eq!(lookup(Leaving, event('r')), None);
-        assert_eq!(lookup(Reading, event('l')), Some(Action::NextSample));
-        assert_eq!(offered(Samples).next().map(|b| b.name), Some("read"));
-        assert!(offered(Overlay).all(|b| b.context == Overlay));
-    }
-
-    #[test]
-    fn keys_have_names() {
-        assert_eq!(BINDINGS[6].keys(), "q / Ctrl-C");
-        assert_eq!(Chord::from(KeyEvent::new(PageUp, KeyModifiers::NONE)).to_string(), "PgUp");
+    fn every_context_is_in_the_help_once() {
+        for entry in ACTIONS {
+            assert_eq!(Context::ALL.iter().filter(|c| **c == entry.context).count(), 1);
+        }
+        assert_eq!(Reading.chain().collect::<Vec<_>>(), [Reading, Samples, Everywhere]);
     }
 }

@@ -3,18 +3,21 @@
 use std::collections::BTreeSet;
 
 use super::action::Context;
-use super::canvas::Glyphs;
+use super::canvas::{Glyphs, Marks};
 use super::facts::{Facts, Listing, Page, Query, Sample};
+use super::keymap::Keymap;
 use super::layout::{self, Pane, Places, Shape};
+use super::look::Look;
+use super::overlay::Overlay;
 use super::skills::{self, SkillRow};
-use super::theme::Theme;
-use crate::gym::datum::Verdict;
+use super::theme::{Depth, Theme};
+use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::episode::Command;
 use crate::gym::instance::Split;
 use crate::gym::report::Report;
 use crate::probes::Snapshot;
 use crate::protocol::control::Live;
-use crate::store::{DataFilter, PredictionFilter};
+use crate::store::{CallFilter, DataFilter, JournalEntry, PredictionFilter};
 
 /// Whether there is somebody to talk to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,19 +51,12 @@ pub(crate) struct Asked {
     pub(crate) stage: Stage,
 }
 
-/// What lies over the panes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overlay {
-    Help { scroll: usize },
-    Details { scroll: usize },
-    Leaving { choice: usize },
-}
-
 /// Which samples are in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum List {
     Training,
     Predictions,
+    Calls,
 }
 
 /// State of the samples pane.
@@ -68,7 +64,10 @@ pub(crate) enum List {
 pub(crate) struct Samples {
     pub(crate) list: List,
     pub(crate) verdict: Option<Verdict>,
+    /// Words that training data must have.
+    pub(crate) words: Option<String>,
     pub(crate) correct: Option<bool>,
+    pub(crate) malformed: Option<bool>,
     pub(crate) split: Split,
     /// Whether the list shows only the skill selected in the first pane.
     pub(crate) follow: bool,
@@ -86,6 +85,10 @@ pub(crate) struct App {
     pub(crate) zoom: bool,
     pub(crate) hint: bool,
     pub(crate) overlay: Option<Overlay>,
+    /// What was open when a command was sent; it opens again when the command is refused.
+    pub(crate) sent_from: Option<(u64, Overlay)>,
+    /// The journal, while the log is open.
+    pub(crate) journal: Option<Vec<JournalEntry>>,
     pub(crate) facts: Option<Facts>,
     pub(crate) source_error: Option<String>,
     pub(crate) link: Link,
@@ -106,6 +109,8 @@ pub(crate) struct App {
     pub(crate) samples: Samples,
     pub(crate) themes: Vec<Theme>,
     pub(crate) theme: usize,
+    pub(crate) depth: Depth,
+    pub(crate) keymap: Keymap,
     pub(crate) glyphs: Glyphs,
     pub(crate) next_id: u64,
     /// The query on its way or answered.
@@ -115,11 +120,13 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(size: (u16, u16), themes: Vec<Theme>, glyphs: Glyphs, hint: bool) -> Self {
+    pub(crate) fn new(size: (u16, u16), look: Look) -> Self {
         let samples = Samples {
             list: List::Training,
             verdict: None,
+            words: None,
             correct: None,
+            malformed: None,
             split: Split::Validation,
             follow: true,
             selected: 0,
@@ -131,8 +138,10 @@ impl App {
             size,
             focus: Pane::Iterations,
             zoom: false,
-            hint,
+            hint: look.hint,
             overlay: None,
+            sent_from: None,
+            journal: None,
             facts: None,
             source_error: None,
             link: Link::Searching,
@@ -146,9 +155,11 @@ impl App {
             iteration: None,
             machine_scroll: 0,
             samples,
-            themes,
-            theme: 0,
-            glyphs,
+            themes: look.themes,
+            theme: look.theme,
+            depth: look.depth,
+            keymap: look.keymap,
+            glyphs: if look.ascii { &Marks::ASCII } else { &Marks::UNICODE },
             next_id: 1,
             queried: None,
             watching: false,
@@ -169,9 +180,8 @@ impl App {
 
     /// Where the keys of this moment belong.
     pub(crate) fn context(&self) -> Context {
-        match (self.overlay, self.focus) {
-            (Some(Overlay::Leaving { .. }), _) => Context::Leaving,
-            (Some(_), _) => Context::Overlay,
+        match (&self.overlay, self.focus) {
+            (Some(overlay), _) => overlay.context(),
             (None, Pane::Skills) => Context::Skills,
             (None, Pane::Iterations) => Context::Iterations,
             (None, Pane::Machine) => Context::Everywhere,
@@ -232,7 +242,9 @@ impl App {
             List::Training => Listing::Training(DataFilter {
                 iteration: self.iteration,
                 skill,
+                subskill: self.skill.1.clone().filter(|_| self.samples.follow),
                 verdict: self.samples.verdict,
+                text: self.samples.words.clone(),
                 ..DataFilter::default()
             }),
             List::Predictions => Listing::Predictions(PredictionFilter {
@@ -241,6 +253,11 @@ impl App {
                 correct: self.samples.correct,
                 skill,
                 changed_since: None,
+            }),
+            List::Calls => Listing::Calls(CallFilter {
+                iteration: self.iteration,
+                prompt: None,
+                malformed: self.samples.malformed,
             }),
         }
     }
@@ -291,6 +308,19 @@ impl App {
     /// The theme in use.
     pub(crate) fn theme(&self) -> &Theme {
         &self.themes[self.theme]
+    }
+
+    /// The datum under the selection, in the list of training data.
+    pub(crate) fn selected_datum(&self) -> Option<&JudgedDatum> {
+        match self.selected_sample()? {
+            Sample::Datum(judged) => Some(judged),
+            Sample::Prediction(_) | Sample::Call(_) => None,
+        }
+    }
+
+    /// Rows in the list, as far as it is loaded.
+    pub(crate) fn listed(&self) -> usize {
+        self.samples.page.as_ref().filter(|page| page.listing == self.listing()).map_or(0, |page| page.total)
     }
 }
 

@@ -1,12 +1,13 @@
-//! Drawing into a frame. Every text passes through the escape on its way, whoever wrote it.
+//! Drawing into a frame: the only place that touches cells. It takes nothing but escaped text.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Style};
 
-use super::escape::{Breaks, escape};
+use super::escape::Shown;
+use super::picture::Picture;
 use super::text;
-use super::theme::{Scope, Theme};
+use super::theme::{Depth, Scope, Theme};
 
 /// The marks in use: box drawing and blocks, or plain ASCII for poor fonts.
 pub(crate) type Glyphs = &'static Marks;
@@ -23,6 +24,12 @@ pub(crate) struct Marks {
     pub(crate) best: &'static str,
     pub(crate) full: &'static str,
     pub(crate) empty: &'static str,
+    /// Points of the series of a chart.
+    pub(crate) points: [&'static str; 3],
+    /// From dark to light, for images without colour.
+    pub(crate) shades: [&'static str; 5],
+    /// Whether there are braille and half blocks.
+    pub(crate) fine: bool,
     levels: [&'static str; 8],
     border: [&'static str; 6],
 }
@@ -38,6 +45,9 @@ impl Marks {
         best: "★",
         full: "█",
         empty: "░",
+        points: ["●", "■", "▲"],
+        shades: ["█", "▓", "▒", "░", " "],
+        fine: true,
         levels: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
         border: ["─", "│", "┌", "┐", "└", "┘"],
     };
@@ -51,6 +61,9 @@ impl Marks {
         best: "!",
         full: "#",
         empty: ".",
+        points: ["o", "#", "^"],
+        shades: ["#", "*", "+", ".", " "],
+        fine: false,
         levels: ["_", ".", ":", "-", "=", "+", "*", "#"],
         border: ["-", "|", "+", "+", "+", "+"],
     };
@@ -59,6 +72,21 @@ impl Marks {
     pub(crate) fn bar(&self, share: f64, columns: usize) -> (String, String) {
         let full = ((share.clamp(0.0, 1.0) * columns as f64).round() as usize).min(columns);
         (self.full.repeat(full), self.empty.repeat(columns - full))
+    }
+
+    /// A cell with some of its eight dots set.
+    pub(crate) fn dots(&self, dots: u8) -> char {
+        if self.fine { char::from_u32(0x2800 + u32::from(dots)).unwrap_or('.') } else { '.' }
+    }
+
+    /// The vertical line of a border.
+    pub(crate) fn side(&self) -> &'static str {
+        self.border[1]
+    }
+
+    /// The lower left corner of a border.
+    pub(crate) fn corner(&self) -> &'static str {
+        self.border[4]
     }
 
     /// One character per value in `0..=1`; a gap is a space.
@@ -71,7 +99,7 @@ impl Marks {
 /// A piece of a line with its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
-    pub(crate) text: String,
+    pub(crate) text: Shown,
     pub(crate) scope: Scope,
 }
 
@@ -80,21 +108,21 @@ pub(crate) struct Piece {
 pub(crate) struct Line(pub(crate) Vec<Piece>);
 
 impl Line {
-    pub(crate) fn of(scope: Scope, text: impl Into<String>) -> Self {
+    pub(crate) fn of(scope: Scope, text: impl Into<Shown>) -> Self {
         Self(vec![Piece { text: text.into(), scope }])
     }
 
-    pub(crate) fn with(mut self, scope: Scope, text: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, scope: Scope, text: impl Into<Shown>) -> Self {
         self.push(scope, text);
         self
     }
 
-    pub(crate) fn push(&mut self, scope: Scope, text: impl Into<String>) {
+    pub(crate) fn push(&mut self, scope: Scope, text: impl Into<Shown>) {
         self.0.push(Piece { text: text.into(), scope });
     }
 
     pub(crate) fn width(&self) -> usize {
-        self.0.iter().map(|piece| text::width(&piece.text)).sum()
+        self.0.iter().map(|piece| piece.text.width()).sum()
     }
 }
 
@@ -124,14 +152,18 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes a text in at most `columns` columns; returns how many it took. Outside the frame nothing happens.
-    pub(crate) fn text(&mut self, x: u16, y: u16, columns: u16, scope: Scope, text: &str) -> u16 {
+    pub(crate) fn text(&mut self, x: u16, y: u16, columns: u16, scope: Scope, text: impl Into<Shown>) -> u16 {
+        self.put(x, y, columns, scope, &text.into())
+    }
+
+    fn put(&mut self, x: u16, y: u16, columns: u16, scope: Scope, text: &Shown) -> u16 {
         let area = self.buffer.area;
         if y >= area.bottom() || x >= area.right() || columns == 0 {
             return 0;
         }
         // Set, not patched: nothing of what was drawn here before shines through.
         let style = self.plain().patch(self.theme.style(scope));
-        let (end, _) = self.buffer.set_stringn(x, y, escape(text, Breaks::Show), columns.into(), style);
+        let (end, _) = self.buffer.set_stringn(x, y, text.as_str(), columns.into(), style);
         end - x
     }
 
@@ -143,7 +175,7 @@ impl<'a> Canvas<'a> {
         let mut x = area.x;
         for piece in &line.0 {
             let room = area.right().saturating_sub(x);
-            x += self.text(x, area.y + row, room, piece.scope, &piece.text);
+            x += self.put(x, area.y + row, room, piece.scope, &piece.text);
         }
     }
 
@@ -169,6 +201,13 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// Marks a cell as the place where the next character goes.
+    pub(crate) fn cursor(&mut self, x: u16, y: u16) {
+        let cell = Rect { x, y, width: 1, height: 1 }.intersection(self.buffer.area);
+        let style = self.theme.style(Scope::Cursor);
+        self.buffer.set_style(cell, style);
+    }
+
     /// Empties an area.
     pub(crate) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
@@ -188,26 +227,59 @@ impl<'a> Canvas<'a> {
         let [flat, side, top_left, top_right, low_left, low_right] = self.glyphs.border;
         let inside = usize::from(area.width) - 2;
         let (right, bottom) = (area.right() - 1, area.bottom() - 1);
-        self.text(
-            area.x,
-            area.y,
-            area.width,
-            scope,
-            &format!("{top_left}{}{top_right}", flat.repeat(inside)),
-        );
-        self.text(
-            area.x,
-            bottom,
-            area.width,
-            scope,
-            &format!("{low_left}{}{low_right}", flat.repeat(inside)),
-        );
+        self.text(area.x, area.y, area.width, scope, format!("{top_left}{}{top_right}", flat.repeat(inside)));
+        self.text(area.x, bottom, area.width, scope, format!("{low_left}{}{low_right}", flat.repeat(inside)));
         for y in area.y + 1..bottom {
             self.text(area.x, y, 1, scope, side);
             self.text(right, y, 1, scope, side);
         }
         self.line(Rect { x: area.x + 2, width: area.width - 4, height: 1, ..area }, 0, title);
         Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
+    }
+
+    /// Shows a picture of so many rows from the top left of an area, without the first `hidden` of them. Two pixels
+    /// in a cell where the terminal has colours and half blocks, else a shade per cell.
+    pub(crate) fn picture(
+        &mut self,
+        area: Rect,
+        picture: &Picture,
+        depth: Depth,
+        (hidden, rows): (u16, u16),
+    ) {
+        let fine = self.glyphs.fine && depth > Depth::Sixteen;
+        // A cell is about twice as high as wide.
+        let (columns, tall) =
+            if fine { (usize::from(area.width), 2) } else { (usize::from(area.width) / 2, 1) };
+        let fitted = picture.fitted(columns, usize::from(rows) * tall);
+        for row in 0..area.height {
+            let pixel = usize::from(row + hidden) * tall;
+            for column in 0..fitted.width {
+                let (x, y) = (area.x + column as u16, area.y + row);
+                if fine {
+                    let [upper, lower] =
+                        [0, 1].map(|k| fitted.at(column, pixel + k)).map(|[r, g, b]| Color::Rgb(r, g, b));
+                    let style =
+                        Style { fg: depth.convert(upper), bg: depth.convert(lower), ..Style::reset() };
+                    self.cell(x, y, "▀", style);
+                } else {
+                    let [r, g, b] = fitted.at(column, pixel).map(usize::from);
+                    let light = (3 * r + 4 * g + b) / 8;
+                    let shade = self.glyphs.shades[(light * self.glyphs.shades.len() / 256).min(4)];
+                    let style = self.plain();
+                    for k in 0..2 {
+                        self.cell(area.x + 2 * column as u16 + k, y, shade, style);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One cell; outside the frame nothing happens.
+    fn cell(&mut self, x: u16, y: u16, symbol: &'static str, style: Style) {
+        let area = self.buffer.area;
+        if x < area.right() && y < area.bottom() {
+            self.buffer.set_stringn(x, y, symbol, 1, style);
+        }
     }
 
     /// A vertical line down an area one column wide.
@@ -221,7 +293,7 @@ impl<'a> Canvas<'a> {
     pub(crate) fn rule(&mut self, area: Rect, row: u16, caption: &Line) {
         if row < area.height {
             let flat = self.glyphs.border[0].repeat(area.width.into());
-            self.text(area.x, area.y + row, area.width, Scope::Border, &flat);
+            self.text(area.x, area.y + row, area.width, Scope::Border, flat);
             let inset = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
             self.line(inset, row, caption);
         }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -9,17 +10,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::app::App;
-use super::canvas::Marks;
-use super::facts::Query;
+use super::errands;
 use super::input::Input;
 use super::link::Order;
 use super::pacer::Pacer;
+use super::runs::{Runs, RunsOrder};
 use super::screen::{Cost, Frames, open_terminal};
 use super::session::{self, Session};
-use super::theme::Theme;
+use super::source::Wanted;
 use super::update::{self, Effect, Exit, Message, Urgency};
 use super::view::view;
 use super::{Options, TuiError, input, link, source};
+use crate::gym::datum::Wording;
 use crate::probes::Sampler;
 use crate::store::Reader;
 
@@ -46,8 +48,8 @@ pub(super) fn run(options: Options) -> Result<Exit, TuiError> {
     spawn("continued", move || while continues.recv().is_ok() && forward.send(Wake::Continued).is_ok() {})?;
     let frame_log = options.frame_log.as_ref().and_then(|path| File::create(path).ok());
     let (app, outlets, pacer) = start(options, size, &wake, &stop)?;
-    let mut desk =
-        Desk { app, outlets, pacer, frames: Frames::new(terminal, size), frame_log, begun: Instant::now() };
+    let begun = Instant::now();
+    let mut desk = Desk { app, outlets, pacer, frames: Frames::new(terminal, size), frame_log, begun };
     let exit = desk.serve(&wakes);
     drop(session);
     exit
@@ -69,23 +71,15 @@ fn start(
     let (connect, resume) = (options.connect, options.resume);
     let ended = Arc::clone(&stop.0);
     spawn("link", move || link::run(&connect, &resume, &(own, inbox), &ended, &send))?;
-    let (keys, flag) = (wake.clone(), Arc::clone(&stop.0));
-    spawn("keys", move || input::run(&flag, |input| drop(keys.send(Wake::Input(input)))))?;
+    let (keys, flag, held) = (wake.clone(), Arc::clone(&stop.0), input::Hold::default());
+    let pause = held.clone();
+    spawn("keys", move || input::run(&flag, &pause, |input| drop(keys.send(Wake::Input(input)))))?;
     let send = post(wake.clone());
     let sampler = Sampler::start(move |snapshot| send(Message::Machine(Box::new(snapshot))))?;
-    let glyphs = if options.ascii { &Marks::ASCII } else { &Marks::UNICODE };
-    let app = App::new(size, themes(options.theme, options.no_color), glyphs, options.hint);
-    Ok((app, Outlets { queries, orders, sampler }, Pacer::new(options.remote)))
-}
-
-/// The chosen theme and the others to change to.
-fn themes(chosen: Theme, no_color: bool) -> Vec<Theme> {
-    if no_color {
-        return vec![Theme::mono()];
-    }
-    let names = Theme::names().into_iter().filter(|name| name != chosen.name());
-    let others: Vec<Theme> = names.filter_map(|name| Theme::built_in(&name)).collect();
-    [vec![chosen], others].concat()
+    let app = App::new(size, options.look);
+    let (runs, run_folder, wake) = (options.runs, options.run_folder, wake.clone());
+    let outlets = Outlets { queries, orders, sampler, runs, run_folder, held, wake };
+    Ok((app, outlets, Pacer::new(options.remote)))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), TuiError> {
@@ -104,9 +98,14 @@ impl Drop for Stop {
 
 /// Where effects go.
 struct Outlets {
-    queries: Sender<Query>,
+    queries: Sender<Wanted>,
     orders: Sender<Order>,
     sampler: Sampler,
+    runs: Arc<dyn Runs>,
+    run_folder: PathBuf,
+    /// Keeps the keys from being read while another program has the terminal.
+    held: input::Hold,
+    wake: Sender<Wake>,
 }
 
 struct Desk {
@@ -150,6 +149,7 @@ impl Desk {
         let message = match wake {
             Wake::Message(message) => message,
             Wake::Input(Input::Key(key)) => Message::Key(key),
+            Wake::Input(Input::Paste(text)) => Message::Pasted(text),
             Wake::Input(Input::Resize(width, height)) => {
                 self.frames.repaint((width, height));
                 Message::Resize(width, height)
@@ -178,12 +178,49 @@ impl Desk {
         match effect {
             Effect::Send { id, command } => drop(self.outlets.orders.send(Order::Send { id, command })),
             Effect::Start { id, command } => drop(self.outlets.orders.send(Order::Start { id, command })),
-            Effect::Load(query) => drop(self.outlets.queries.send(query)),
+            Effect::Load(query) => drop(self.outlets.queries.send(Wanted::Samples(query))),
+            Effect::FollowJournal(on) => drop(self.outlets.queries.send(Wanted::Journal(on))),
+            Effect::Export(files) => {
+                let written = errands::export(&self.outlets.run_folder, &files);
+                self.tell(Message::Exported(written));
+            }
+            Effect::Runs(order) => self.order(order)?,
+            Effect::Write { id, wording } => {
+                let result = self.write(&id, &wording)?;
+                return self.take_in(Wake::Message(Message::Written { id, result }));
+            }
             Effect::Watch(on) => self.outlets.sampler.watch(on),
             Effect::Suspend => self.suspend()?,
             Effect::Quit(exit) => return Ok(Some(exit)),
         }
         Ok(None)
+    }
+
+    /// News that this thread has for itself.
+    fn tell(&self, message: Message) {
+        let _ = self.outlets.wake.send(Wake::Message(message));
+    }
+
+    /// Lists, makes or deletes runs aside, because it may take seconds.
+    fn order(&self, order: RunsOrder) -> Result<(), TuiError> {
+        let (runs, wake) = (Arc::clone(&self.outlets.runs), self.outlets.wake.clone());
+        spawn("runs", move || {
+            let news = order.carry_out(runs.as_ref());
+            // A screen that ended meanwhile needs no news.
+            let _ = wake.send(Wake::Message(Message::Runs(news)));
+        })
+    }
+
+    /// Lends the terminal to the person's own editor.
+    fn write(&mut self, id: &str, wording: &Wording) -> Result<Result<Option<Wording>, String>, TuiError> {
+        let terminal = open_terminal()?;
+        let held = self.outlets.held.hold();
+        session::lend();
+        let result = errands::write(&terminal, id, wording);
+        session::take_back();
+        drop(held);
+        self.come_back()?;
+        Ok(result)
     }
 
     /// Stops this process until the shell continues it.

@@ -2,11 +2,14 @@
 //!
 //! Whatever could steer the terminal, reorder the line or hide is shown as a visible mark instead of being
 //! sent or silently dropped. The result is its own escape: escaping twice changes nothing.
+//!
+//! [`Shown`] is the only text that can be drawn, and there is no way to make one past the escape.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use unicode_width::UnicodeWidthChar;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Marks that may pile up on one base character.
 const MARKS: usize = 4;
@@ -18,6 +21,53 @@ pub(crate) enum Breaks {
     Keep,
     /// They become a visible mark, for text on one line.
     Show,
+}
+
+/// A text on one line that may be drawn or printed: whoever wrote it, it went through the escape.
+///
+/// ```compile_fail
+/// // A raw text cannot be passed off as an escaped one.
+/// let raw = dataenvgym::tui::Shown(String::from("\u{1b}]52;c;aGk="));
+/// ```
+///
+/// ```
+/// let shown = dataenvgym::tui::Shown::from("a\u{1b}[2J");
+/// assert_eq!(shown.as_str(), "a\u{241b}[2J");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown(String);
+
+impl Shown {
+    /// The escaped text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Columns it takes: those of its characters as they are drawn, one after the other.
+    pub fn width(&self) -> usize {
+        self.0.graphemes(true).map(UnicodeWidthStr::width).sum()
+    }
+}
+
+impl From<&str> for Shown {
+    fn from(text: &str) -> Self {
+        Self(escape(text, Breaks::Show).into_owned())
+    }
+}
+
+impl From<&String> for Shown {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<String> for Shown {
+    fn from(text: String) -> Self {
+        match escape(&text, Breaks::Show) {
+            Cow::Borrowed(_) => Self(text),
+            Cow::Owned(escaped) => Self(escaped),
+        }
+    }
 }
 
 /// Escapes a text.
@@ -37,9 +87,9 @@ pub(crate) fn escape(text: &str, breaks: Breaks) -> Cow<'_, str> {
                 base = Base { any: true, ..Base::default() };
             }
             '\0'..='\u{1f}' | '\u{7f}' => base.start(&mut out, picture(c), true),
-            // Presentation of a symbol and the joint of a compound emoji: left out where they belong, so
+            // Presentation of a symbol, its tone and the joint of a compound emoji: left out where they belong, so
             // that every terminal agrees on the width.
-            '\u{fe0e}' | '\u{fe0f}' if base.emoji => {}
+            '\u{fe0e}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' if base.emoji => {}
             '\u{200d}' if base.emoji && rest.peek().copied().is_some_and(is_emoji) => {}
             _ if is_hidden(c) => base.name(&mut out, c),
             _ => match c.width() {
@@ -47,8 +97,9 @@ pub(crate) fn escape(text: &str, breaks: Breaks) -> Cow<'_, str> {
                     base.marks += 1;
                     out.push(c);
                 }
-                None | Some(0) => base.name(&mut out, c),
-                Some(_) => base.start(&mut out, c, true),
+                Some(1 | 2) => base.start(&mut out, c, true),
+                // Without a place of its own, or wider than terminals agree on.
+                _ => base.name(&mut out, c),
             },
         }
     }
@@ -128,6 +179,7 @@ mod tests {
         assert_eq!(line("tag\u{e0041}"), "tag<U+E0041>");
         assert_eq!(line("\u{2028}\u{ad}\u{3164}"), "<U+2028><U+00AD><U+3164>");
         assert_eq!(line("a\u{fe0f}"), "a<U+FE0F>");
+        assert_eq!(line("\u{17d8}\u{2e3b}"), "<U+17D8><U+2E3B>", "terminals disagree on three columns");
     }
 
     #[test]

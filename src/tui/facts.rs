@@ -1,12 +1,14 @@
 //! What the screen knows of the run: committed facts, and the window of samples in sight.
 
+use super::picture::Picture;
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::Episode;
-use crate::gym::instance::Split;
+use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::ports::TrainingProgress;
 use crate::gym::prediction::Prediction;
 use crate::gym::statistics::Estimate;
-use crate::store::{DataFilter, PhaseTiming, PredictionFilter, RunRecord, ScoredPrediction};
+use crate::gym::teacher_call::TeacherCall;
+use crate::store::{CallFilter, DataFilter, PhaseTiming, PredictionFilter, RunRecord, ScoredPrediction};
 
 /// The committed state of the run.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,7 @@ pub(crate) struct Facts {
 pub(crate) enum Listing {
     Training(DataFilter),
     Predictions(PredictionFilter),
+    Calls(CallFilter),
 }
 
 /// What the screen wants to see of the samples.
@@ -44,6 +47,7 @@ pub(crate) struct Query {
 pub(crate) enum Sample {
     Datum(Box<JudgedDatum>),
     Prediction(Box<ScoredPrediction>),
+    Call(Box<TeacherCall>),
 }
 
 impl Sample {
@@ -51,6 +55,7 @@ impl Sample {
         match self {
             Self::Datum(judged) => &judged.datum.id,
             Self::Prediction(scored) => &scored.instance.id,
+            Self::Call(call) => &call.id,
         }
     }
 
@@ -62,6 +67,16 @@ impl Sample {
                 let errors = &judged.datum.provenance.source_errors;
                 errors.iter().take(3).map(|id| (Split::Validation, id.clone())).collect()
             }
+            Self::Call(_) => Vec::new(),
+        }
+    }
+
+    /// The images that belong to this sample.
+    pub(crate) fn images(&self) -> &[ImageRef] {
+        match self {
+            Self::Prediction(scored) => scored.instance.content.images(),
+            Self::Datum(judged) => &judged.datum.images,
+            Self::Call(_) => &[],
         }
     }
 }
@@ -70,6 +85,8 @@ impl Sample {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answers {
     pub(crate) instance_id: String,
+    /// What was asked, where the sample itself does not say it.
+    pub(crate) instance: Option<TaskInstance>,
     pub(crate) by_iteration: Vec<(u32, Prediction)>,
 }
 
@@ -83,7 +100,17 @@ pub(crate) struct Page {
     /// Rows in the whole list.
     pub(crate) total: usize,
     pub(crate) samples: Vec<Sample>,
+    pub(crate) behind: Behind,
+}
+
+/// What stands behind the selected sample.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Behind {
     pub(crate) answers: Vec<Answers>,
+    /// The teacher call that wrote it.
+    pub(crate) call: Option<TeacherCall>,
+    /// Its images, or why one cannot be shown.
+    pub(crate) pictures: Vec<Result<Picture, String>>,
 }
 
 impl Page {

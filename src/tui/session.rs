@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{DisableFocusChange, EnableFocusChange};
+use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
 use crossterm::queue;
 use crossterm::style::ResetColor;
 use crossterm::terminal::{
@@ -30,6 +30,8 @@ use super::screen::open_terminal;
 struct Taken {
     terminal: File,
     outputs: Option<(OwnedFd, OwnedFd)>,
+    /// Whether another program has it for a while: keys that mean a signal are for that program.
+    lent: bool,
     /// Told when the process goes on after a stop.
     continued: Sender<()>,
 }
@@ -56,7 +58,7 @@ impl Session {
     pub(crate) fn begin(log: Option<&Path>, continued: Sender<()>) -> io::Result<Self> {
         let terminal = open_terminal()?;
         let watched = terminal.try_clone()?;
-        *lock() = Some(Taken { terminal, outputs: None, continued });
+        *lock() = Some(Taken { terminal, outputs: None, lent: false, continued });
         let mut session = Self { previous: None, alive: Arc::new(AtomicBool::new(true)) };
         session.install_hook();
         SIGNALS.get_or_init(|| drop(thread::Builder::new().name("signals".into()).spawn(wait_for_signals)));
@@ -104,9 +106,9 @@ fn lock() -> std::sync::MutexGuard<'static, Option<Taken>> {
 pub(crate) fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     match lock().as_mut() {
-        Some(taken) => {
-            send(&mut taken.terminal, |out| queue!(out, EnterAlternateScreen, Hide, EnableFocusChange))
-        }
+        Some(taken) => send(&mut taken.terminal, |out| {
+            queue!(out, EnterAlternateScreen, Hide, EnableFocusChange, EnableBracketedPaste)
+        }),
         None => Ok(()),
     }
 }
@@ -115,6 +117,21 @@ pub(crate) fn enter() -> io::Result<()> {
 pub(crate) fn leave() {
     if let Some(taken) = lock().as_mut() {
         restore(&mut taken.terminal);
+    }
+}
+
+/// Lends the terminal to another program; [`take_back`] and [`enter`] return.
+pub(crate) fn lend() {
+    leave();
+    if let Some(taken) = lock().as_mut() {
+        taken.lent = true;
+    }
+}
+
+/// The other program ended.
+pub(crate) fn take_back() {
+    if let Some(taken) = lock().as_mut() {
+        taken.lent = false;
     }
 }
 
@@ -132,7 +149,15 @@ fn give_back() {
 /// As far as the terminal is still there; a part that fails must not keep the rest from happening.
 fn restore(terminal: &mut File) {
     let _ = send(terminal, |out| {
-        queue!(out, EndSynchronizedUpdate, DisableFocusChange, ResetColor, LeaveAlternateScreen, Show)
+        queue!(
+            out,
+            EndSynchronizedUpdate,
+            DisableBracketedPaste,
+            DisableFocusChange,
+            ResetColor,
+            LeaveAlternateScreen,
+            Show
+        )
     });
     let _ = disable_raw_mode();
 }
@@ -169,8 +194,9 @@ fn watch(terminal: &File, alive: &AtomicBool) {
 fn wait_for_signals() {
     let Ok(mut signals) = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCONT]) else { return };
     for signal in signals.forever() {
-        let screen = lock().as_ref().map(|taken| taken.continued.clone());
+        let (lent, screen) = lock().as_ref().map_or((false, None), |t| (t.lent, Some(t.continued.clone())));
         match (screen, signal) {
+            (Some(_), SIGINT | SIGQUIT | SIGCONT) if lent => {}
             (Some(continued), SIGCONT) => {
                 // A screen that ended meanwhile needs no news.
                 let _ = continued.send(());

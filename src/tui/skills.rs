@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::gym::episode::Episode;
 use crate::gym::plan::Plan;
 use crate::gym::report::Report;
-use crate::gym::skill_forest::SkillTree;
+use crate::gym::skill_forest::{SkillExperience, SkillTree};
 use crate::gym::statistics::Estimate;
 
 /// One row: all skills together, a skill, or a subskill.
@@ -22,6 +22,8 @@ pub(crate) struct SkillRow {
     pub(crate) since_last: Option<f64>,
     /// Data the newest plan asks for.
     pub(crate) allocation: Option<u32>,
+    /// Accepted data of the newest plan's iteration.
+    pub(crate) made: u32,
     /// The largest allocation of a skill, for the length of bars.
     pub(crate) largest: u32,
     /// Word of the plan's action.
@@ -95,11 +97,18 @@ impl Sources<'_> {
             since_first: Self::change(mean(self.now), mean(self.first)),
             since_last: Self::change(mean(self.now), mean(self.last)),
             allocation: self.plan.map(Plan::total),
+            made: 0,
             largest: 0,
             action: None,
             produced: self.episode.forest.trees.iter().map(SkillTree::produced).sum(),
             open: None,
         }
+    }
+
+    /// What became of the newest plan's data for a skill.
+    fn made(&self, tree: Option<&SkillTree>) -> u32 {
+        let of_plan = |e: &&SkillExperience| self.plan.is_some_and(|plan| plan.iteration == e.iteration);
+        tree.map_or(0, |tree| tree.history.iter().filter(of_plan).map(|e| e.produced).sum())
     }
 
     fn skill(&self, name: &str, tree: Option<&SkillTree>, open: bool, largest: u32) -> SkillRow {
@@ -113,6 +122,7 @@ impl Sources<'_> {
             since_first: Self::change(mean(self.now), mean(self.first)),
             since_last: Self::change(mean(self.now), mean(self.last)),
             allocation: self.plan.map(|p| p.allocated_to(name)),
+            made: self.made(tree),
             largest,
             action: action.map(|a| a.action.kind()),
             produced: tree.map_or(0, SkillTree::produced),
@@ -139,6 +149,7 @@ impl Sources<'_> {
                 since_first: Self::change(mean(self.now), mean(self.first)),
                 since_last: Self::change(mean(self.now), mean(self.last)),
                 allocation: asked(&subskill.name),
+                made: 0,
                 largest,
                 action: None,
                 produced: subskill.produced,

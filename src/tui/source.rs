@@ -4,26 +4,38 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::facts::{Answers, Facts, Listing, Page, Query, Sample};
+use super::facts::{Answers, Behind, Facts, Listing, Page, Query, Sample};
+use super::picture::Picture;
 use super::update::Message;
 use crate::gym::episode::{Episode, Phase};
 use crate::gym::instance::Split;
 use crate::gym::statistics::{Estimate, paired_gain};
-use crate::store::{At, Patience, Reader, StoreError};
+use crate::store::{At, Patience, Reader, StoreError, read_artifact};
 
 /// Time between two looks at the database, which cost microseconds each.
 const LOOK: Duration = Duration::from_millis(150);
+/// Images of one sample that are read.
+const MOST_PICTURES: usize = 4;
+/// Entries of the journal that the log shows.
+const JOURNAL: usize = 500;
 
 /// Reads until the other side is gone.
-pub(super) fn run(folder: PathBuf, queries: &Receiver<Query>, send: impl Fn(Message)) {
+pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Message)) {
     let mut source = Source::new(folder);
     let mut complaint: Option<String> = None;
     loop {
-        let asked = match queries.recv_timeout(LOOK) {
-            Ok(query) => Some(queries.try_iter().last().unwrap_or(query)),
+        let mut asked = None;
+        let first = match queries.recv_timeout(LOOK) {
+            Ok(order) => Some(order),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
+        for order in first.into_iter().chain(queries.try_iter()) {
+            match order {
+                Wanted::Samples(query) => asked = Some(query),
+                Wanted::Journal(on) => source.follow_journal(on),
+            }
+        }
         match source.look(asked) {
             Ok(messages) => {
                 complaint = None;
@@ -42,6 +54,14 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Query>, send: impl Fn(Mess
     }
 }
 
+/// What the screen wants to be told.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    Samples(Query),
+    /// The journal, from now on or no longer.
+    Journal(bool),
+}
+
 /// What is read, and what is remembered so that it is not read again.
 pub(super) struct Source {
     folder: PathBuf,
@@ -50,11 +70,17 @@ pub(super) struct Source {
     page: Option<Page>,
     /// The gain for a selected iteration, computed once.
     gain: Option<(u32, Option<Estimate>)>,
+    /// Whether the journal is wanted, and whether it was read since.
+    journal: (bool, bool),
 }
 
 impl Source {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, reader: None, query: None, page: None, gain: None }
+        Self { folder, reader: None, query: None, page: None, gain: None, journal: (false, false) }
+    }
+
+    pub(super) fn follow_journal(&mut self, on: bool) {
+        self.journal = (on, false);
     }
 
     /// News since the last look: committed facts, and the page for the newest query.
@@ -67,6 +93,10 @@ impl Source {
         let changed = reader.changed()?;
         if changed {
             messages.push(Message::Facts(Box::new(self.facts(&reader)?)));
+        }
+        if self.journal.0 && (changed || !self.journal.1) {
+            messages.push(Message::Journal(reader.journal(JOURNAL)?));
+            self.journal.1 = true;
         }
         let moved = asked.is_some();
         if let Some(query) = asked {
@@ -115,13 +145,35 @@ impl Source {
             Some(page) => page.clone(),
             None => load(reader, query)?,
         };
-        let selected = page.sample(query.selected).map(Sample::related).unwrap_or_default();
-        page.answers.clear();
-        for (split, instance_id) in selected {
-            let by_iteration = reader.answers(split, &instance_id)?;
-            page.answers.push(Answers { instance_id, by_iteration });
-        }
+        page.behind = match page.sample(query.selected) {
+            Some(sample) => self.behind(reader, sample)?,
+            None => Behind::default(),
+        };
         Ok(page)
+    }
+
+    /// What stands behind a sample: the errors that led to it, the call that wrote it, its images.
+    fn behind(&self, reader: &Reader, sample: &Sample) -> Result<Behind, StoreError> {
+        let mut behind = Behind::default();
+        for (split, instance_id) in sample.related() {
+            let by_iteration = reader.answers(split, &instance_id)?;
+            let instance = match sample {
+                Sample::Datum(_) => reader.instance(split, &instance_id)?,
+                Sample::Prediction(_) | Sample::Call(_) => None,
+            };
+            behind.answers.push(Answers { instance_id, instance, by_iteration });
+        }
+        if let Sample::Datum(judged) = sample
+            && let Some(call) = &judged.datum.provenance.teacher_call
+        {
+            behind.call = reader.teacher_call(call)?;
+        }
+        let read = |image| match read_artifact(&self.folder, image) {
+            Ok(bytes) => Picture::decode(&bytes),
+            Err(error) => Err(error.to_string()),
+        };
+        behind.pictures = sample.images().iter().take(MOST_PICTURES).map(read).collect();
+        Ok(behind)
     }
 }
 
@@ -139,8 +191,13 @@ fn load(reader: &Reader, query: &Query) -> Result<Page, StoreError> {
             let samples = scored.rows.into_iter().map(|(_, p)| Sample::Prediction(Box::new(p))).collect();
             (reader.count_predictions(filter)?, samples)
         }
+        Listing::Calls(filter) => {
+            let calls = reader.teacher_calls(filter, At::Position(offset), limit)?;
+            let samples = calls.rows.into_iter().map(|(_, c)| Sample::Call(Box::new(c))).collect();
+            (reader.count_teacher_calls(filter)?, samples)
+        }
     };
-    Ok(Page { listing: query.listing.clone(), offset, limit, total, samples, answers: Vec::new() })
+    Ok(Page { listing: query.listing.clone(), offset, limit, total, samples, behind: Behind::default() })
 }
 
 /// The iteration with the newest training curve.

@@ -1,10 +1,12 @@
 //! What goes on, in words: the state of the run, why it holds, what was asked of it.
 
+use super::action::{Action, Context, Review};
 use super::app::{App, Link, Stage};
 use super::text::{duration, percent, points, rate};
 use super::theme::Scope;
 use crate::gym::episode::{Command, Episode, Halt, Pace, Phase, Work};
 use crate::gym::instance::Split;
+use crate::gym::review::DatumEdit;
 use crate::gym::statistics::Estimate;
 
 /// The state of the run as far as this screen knows.
@@ -37,7 +39,9 @@ impl State {
         }
         match &episode.halt {
             Some(Halt::Failure { message }) => Self::Failed { work, message: message.clone() },
-            Some(Halt::Gate { phase }) => Self::Gate(*phase),
+            // A plan that was taken back leaves the gate behind.
+            Some(Halt::Gate { phase }) if *phase == work.phase => Self::Gate(*phase),
+            Some(Halt::Gate { .. }) => Self::Paused(work),
             Some(Halt::Stopped) => Self::Stopped(work),
             Some(Halt::Finished) => Self::Finished,
             Some(Halt::Asked) | None => {
@@ -65,42 +69,73 @@ impl State {
 
     /// Why nothing goes on and what to do, as paragraphs. Empty while a phase runs.
     pub(crate) fn reasons(&self, app: &App) -> Vec<(Scope, String)> {
-        let go = "Press r to run on to the end, i for one iteration, n for one phase.";
-        match self {
+        let key = |command: Command| app.keymap.key(Context::Everywhere, &Action::Tell(command));
+        let (run, phase, iteration) =
+            (key(Command::Run), key(Command::AdvancePhase), key(Command::AdvanceIteration));
+        let go = format!(
+            "Press {run} to run on to the end, {iteration} for one iteration, {phase} for one phase."
+        );
+        let mut said = match self {
             Self::Unread => vec![(Scope::Muted, "Reading the run.".into())],
             Self::Fresh => vec![
                 (Scope::Strong, "Nothing has been done yet.".into()),
                 (Scope::Text, "First the student as it is answers the validation split: iteration 0.".into()),
-                (Scope::Hint, go.into()),
+                (Scope::Hint, go),
             ],
             Self::Running(_) => Vec::new(),
             Self::Cut(work) => vec![
                 (Scope::Warn, format!("The runner ended during {}.", describe(*work))),
                 (Scope::Text, "What was committed is kept; only this phase is repeated.".into()),
-                (Scope::Hint, "Press r to start a runner and go on.".into()),
+                (Scope::Hint, format!("Press {run} to start a runner and go on.")),
             ],
             Self::Paused(work) => {
-                vec![(Scope::Strong, format!("Paused before {}.", describe(*work))), (Scope::Hint, go.into())]
+                vec![(Scope::Strong, format!("Paused before {}.", describe(*work))), (Scope::Hint, go)]
             }
-            Self::Gate(phase) => vec![
-                (Scope::Strong, format!("At the gate before {}.", phase.as_str())),
-                (
-                    Scope::Text,
-                    "The run waits for a person here: look at the plan (1) and the data (4).".into(),
-                ),
-                (Scope::Hint, "Press r to pass, n to do this phase only.".into()),
+            Self::Gate(gate) => vec![
+                (Scope::Strong, format!("At the gate before {}: the run waits for you.", gate.as_str())),
+                (Scope::Text, at_gate(app, *gate)),
+                (Scope::Hint, format!("Press {run} to pass, {phase} to do this phase only.")),
             ],
             Self::Failed { work, message } => vec![
                 (Scope::Bad, format!("Failed: {}.", describe(*work))),
                 (Scope::Text, message.clone()),
-                (Scope::Hint, "Press r to try again from here. What was committed is kept.".into()),
+                (Scope::Hint, format!("Press {run} to try again from here. What was committed is kept.")),
             ],
             Self::Stopped(work) => vec![
                 (Scope::Strong, format!("Stopped before {}.", describe(*work))),
-                (Scope::Hint, "Press r to resume.".into()),
+                (Scope::Hint, format!("Press {run} to resume.")),
             ],
             Self::Finished => finished(app),
+        };
+        let acting = app.facts.as_ref().and_then(|facts| facts.episode.acting.as_ref());
+        if let Some(actions) = acting.filter(|_| !said.is_empty()) {
+            let each: Vec<String> =
+                actions.iter().map(|a| format!("{} {}", a.action.kind(), a.skill)).collect();
+            said.insert(1, (Scope::Running, format!("The next plan is yours: {}.", each.join(", "))));
         }
+        said
+    }
+}
+
+/// What a person can do at a gate.
+fn at_gate(app: &App, gate: Phase) -> String {
+    let everywhere = |action: &Action| app.keymap.key(Context::Everywhere, action);
+    let samples = |action: &Action| app.keymap.key(Context::Samples, action);
+    let (plan, data) =
+        (everywhere(&Action::Plan), everywhere(&Action::Focus(crate::tui::layout::Pane::Samples)));
+    match gate {
+        Phase::Plan => format!("{plan} lets you act in place of the policy."),
+        Phase::Generate => {
+            format!("{plan} changes the plan: how much data each subskill gets, or what to do per skill.")
+        }
+        Phase::Check | Phase::Train => format!(
+            "In the samples ({data}) {} accepts a datum, {} rejects it, {} edits it, {} does it to all listed.",
+            samples(&Action::Review(Review::Accept)),
+            samples(&Action::Review(Review::Reject)),
+            samples(&Action::EditHere),
+            samples(&Action::Bulk)
+        ),
+        Phase::Evaluate => "The student is about to be evaluated.".into(),
     }
 }
 
@@ -109,10 +144,12 @@ fn finished(app: &App) -> Vec<(Scope, String)> {
     let episode = &facts.episode;
     let selected = episode.selected.unwrap_or(0);
     let mut said = Vec::new();
+    let why = episode.limit.map_or_else(String::new, |limit| format!(": {}", limit.as_str()));
     if selected == 0 {
-        said.push((Scope::Strong, "Finished. No iteration did better than the untrained student.".into()));
+        let text = format!("Finished{why}. No iteration did better than the untrained student.");
+        said.push((Scope::Strong, text));
     } else {
-        let text = format!("Finished. Iteration {selected} is the best by validation accuracy.");
+        let text = format!("Finished{why}. Iteration {selected} is the best by validation accuracy.");
         said.push((Scope::Strong, text));
     }
     if let Some((before, after)) = tests(episode, selected) {
@@ -122,7 +159,12 @@ fn finished(app: &App) -> Vec<(Scope, String)> {
         let scope = if gain.low > 0.0 { Scope::Good } else { Scope::Warn };
         said.push((scope, paired(gain)));
     }
-    said.push((Scope::Hint, "1 and 4 show what was learned; q leaves.".into()));
+    let limits = app.keymap.key(Context::Everywhere, &Action::Limits);
+    let charts = app.keymap.key(Context::Everywhere, &Action::Charts);
+    said.push((
+        Scope::Hint,
+        format!("{charts} draws charts; {limits} changes the limits, and the run goes on."),
+    ));
     said
 }
 
@@ -190,20 +232,28 @@ pub(crate) fn transition(app: &App) -> Option<String> {
     }
 }
 
-fn wish(command: &Command) -> &'static str {
+/// What a command asks for, in a few words.
+pub(crate) fn wish(command: &Command) -> String {
     match command {
-        Command::Run => "run on",
-        Command::AdvancePhase => "one phase",
-        Command::AdvanceIteration => "one iteration",
-        Command::Pause => "pause",
-        Command::Stop => "stop",
-        Command::StopNow => "stop now",
-        Command::Gate { wait: true, .. } => "a gate",
-        Command::Gate { wait: false, .. } => "an open gate",
-        Command::Extend { .. } => "other limits",
-        Command::Allocate { .. } | Command::Act { .. } => "another plan",
-        Command::Review { .. } => "a review",
-        Command::Note { .. } => "a note",
+        Command::Run => "run on".into(),
+        Command::AdvancePhase => "one phase".into(),
+        Command::AdvanceIteration => "one iteration".into(),
+        Command::Pause => "pause".into(),
+        Command::Stop => "stop".into(),
+        Command::StopNow => "stop now".into(),
+        Command::Gate { phase, wait: true } => format!("a gate before {}", phase.as_str()),
+        Command::Gate { phase, wait: false } => format!("no gate before {}", phase.as_str()),
+        Command::Extend { .. } => "other limits".into(),
+        Command::Allocate { .. } => "another plan".into(),
+        Command::Act { actions } => format!("your actions for {} skills", actions.len()),
+        Command::Review { edit, .. } => match edit {
+            DatumEdit::Accept => "accept data".into(),
+            DatumEdit::Reject => "reject data".into(),
+            DatumEdit::Reword { .. } => "other words for a datum".into(),
+            DatumEdit::Note { .. } => "a remark".into(),
+            DatumEdit::Restore => "restore data".into(),
+        },
+        Command::Note { .. } => "a note".into(),
     }
 }
 

@@ -2,8 +2,11 @@
 
 mod bytes;
 mod conversation;
+mod driving;
 mod frames;
+mod hostile;
 mod keys;
+mod reference;
 mod script;
 
 use std::fmt::Write as _;
@@ -14,12 +17,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::app::App;
-use super::canvas::Marks;
+use super::look::Look;
+use super::overlay::Overlay;
 use super::source::Source;
-use super::theme::Theme;
+use super::theme::Themes;
 use super::update::{Effect, LinkEvent, Message, update};
 use super::view::view;
-use crate::gym::episode::{Event, Phase, Work};
+use crate::gym::episode::{Command, Event, Phase, Work};
 use crate::gym::instance::Split;
 use crate::probes::{Gpu, GpuReading, History, Memory, Snapshot};
 use crate::protocol::control::{Live, WorkerStatus};
@@ -35,8 +39,7 @@ struct Desk {
 
 impl Desk {
     fn new(folder: &Path, size: (u16, u16)) -> Self {
-        let theme = Theme::default();
-        let app = App::new(size, vec![theme, Theme::mono()], &Marks::UNICODE, true);
+        let app = App::new(size, Look::default());
         let mut desk = Self { app, source: Source::new(folder.into()), effects: Vec::new() };
         desk.settle();
         desk
@@ -58,6 +61,10 @@ impl Desk {
                         self.tell(message);
                     }
                 }
+                Effect::FollowJournal(on) => {
+                    self.source.follow_journal(on);
+                    self.settle();
+                }
                 other => self.effects.push(other),
             }
         }
@@ -71,7 +78,12 @@ impl Desk {
                 Some(end) => (named(&rest[1..end]), end + 1),
                 None => (KeyCode::Char(c), c.len_utf8()),
             };
-            self.tell(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+            let modifiers = if rest[1..].starts_with("Ctrl-") && c == '<' {
+                KeyModifiers::CONTROL
+            } else {
+                KeyModifiers::NONE
+            };
+            self.tell(Message::Key(KeyEvent::new(code, modifiers)));
             rest = &rest[length..];
         }
     }
@@ -99,6 +111,9 @@ fn steady(mut message: Message) -> Message {
             timing.ended_ms = timing.ended_ms.map(|_| n as i64 * 100_000 + 42_000);
         }
     }
+    if let Message::Journal(entries) = &mut message {
+        entries.iter_mut().enumerate().for_each(|(n, entry)| entry.at_ms = n as i64 * 21_000);
+    }
     message
 }
 
@@ -110,6 +125,13 @@ fn named(name: &str) -> KeyCode {
         "BackTab" => KeyCode::BackTab,
         "PageDown" => KeyCode::PageDown,
         "PageUp" => KeyCode::PageUp,
+        "Up" => KeyCode::Up,
+        "Down" => KeyCode::Down,
+        "Home" => KeyCode::Home,
+        "End" => KeyCode::End,
+        "Backspace" => KeyCode::Backspace,
+        "Ctrl-x" => KeyCode::Char('x'),
+        "Ctrl-u" => KeyCode::Char('u'),
         _ => panic!("no key {name}"),
     }
 }
@@ -205,7 +227,8 @@ fn machine() -> Snapshot {
 }
 
 /// The situations that are looked at.
-const SCENES: [&str; 6] = ["fresh", "evaluating", "training", "failed", "gone", "finished"];
+const SCENES: [&str; 8] =
+    ["fresh", "evaluating", "planned", "checked", "training", "failed", "gone", "finished"];
 
 /// A screen in one of the situations; the folder must live as long as it.
 fn scene(name: &str, size: (u16, u16)) -> (tempfile::TempDir, Desk) {
@@ -225,6 +248,16 @@ fn scene(name: &str, size: (u16, u16)) -> (tempfile::TempDir, Desk) {
             player.run(|w| w == train);
             player.part(train, 0.5);
             said = Some(live(train, 40, 80));
+        }
+        "planned" => {
+            player.run(|w| w.iteration == 2 && w.phase == Phase::Plan);
+            player.command(Command::Gate { phase: Phase::Generate, wait: true });
+            player.finish(work(2, Phase::Plan, None));
+        }
+        "checked" => {
+            player.run(|w| w == work(2, Phase::Check, None));
+            player.command(Command::Gate { phase: Phase::Train, wait: true });
+            player.finish(work(2, Phase::Check, None));
         }
         "gone" => player.run(|w| w == train),
         "failed" => {

@@ -1,7 +1,6 @@
 //! Words and numbers for the screen: wrapping, cutting, durations, percentages.
 
-use ratatui::style::Style;
-use ratatui::text::Span;
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::escape::{Breaks, escape};
@@ -28,7 +27,7 @@ pub(crate) fn cut(text: &str, columns: usize) -> String {
             break;
         }
         used += piece.width();
-        out.push_str(&piece);
+        out.push_str(piece);
     }
     if columns > 0 {
         out.push('…');
@@ -88,7 +87,7 @@ fn wrap_line(line: &str, columns: usize, lines: &mut Vec<String>) {
                 lines.push(std::mem::take(&mut current));
                 used = 0;
             }
-            current.push_str(&piece);
+            current.push_str(piece);
             used += wide;
         }
     }
@@ -96,8 +95,8 @@ fn wrap_line(line: &str, columns: usize, lines: &mut Vec<String>) {
 }
 
 /// What the terminal draws as one: a character with its marks.
-fn pieces(text: &str) -> Vec<String> {
-    Span::raw(text).styled_graphemes(Style::new()).map(|g| g.symbol.to_owned()).collect()
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.graphemes(true)
 }
 
 /// `48.3 %`.

@@ -1,34 +1,18 @@
 //! Themes: TOML files that give each scope of the screen a style.
 
+mod colour;
+mod set;
+
 use std::collections::BTreeMap;
 
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
+use toml::Spanned;
 
-/// The built-in themes, the default first.
-const BUILT_IN: [&str; 3] = [
-    include_str!("../../themes/terminal.toml"),
-    include_str!("../../themes/dusk.toml"),
-    include_str!("../../themes/mono.toml"),
-];
+use super::lines::line_of;
 
-/// Why a theme cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ThemeError {
-    /// The file is not a theme.
-    #[error("the theme cannot be read: {0}")]
-    Malformed(#[from] toml::de::Error),
-    /// A style names a scope that does not exist.
-    #[error("the theme `{theme}` styles `{scope}`, which is no scope; the scopes are: {known}")]
-    UnknownScope {
-        /// Name of the theme.
-        theme: String,
-        /// The name that was given.
-        scope: String,
-        /// The scopes there are.
-        known: String,
-    },
-}
+pub use colour::Depth;
+pub use set::{ThemeError, Themes};
 
 macro_rules! scopes {
     ($($variant:ident = $name:literal,)*) => {
@@ -37,9 +21,9 @@ macro_rules! scopes {
         pub(crate) enum Scope { $($variant),* }
 
         impl Scope {
-            const ALL: &'static [Self] = &[$(Self::$variant),*];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            fn name(self) -> &'static str {
+            pub(crate) fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
         }
@@ -56,6 +40,8 @@ scopes! {
     TitleFocus = "title.focus",
     Selection = "selection",
     SelectionInactive = "selection.inactive",
+    Cursor = "cursor",
+    Match = "match",
     Key = "key",
     Hint = "hint",
     Good = "good",
@@ -63,22 +49,32 @@ scopes! {
     Warn = "warn",
     Running = "running",
     Bar = "bar",
+    Made = "bar.made",
     Explore = "explore",
     Exploit = "exploit",
+    Code = "code",
+    Chart1 = "chart.1",
+    Chart2 = "chart.2",
+    Chart3 = "chart.3",
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     name: String,
-    styles: BTreeMap<String, Entry>,
+    #[serde(default)]
+    inherits: Option<Spanned<String>>,
+    #[serde(default)]
+    palette: BTreeMap<String, Colour>,
+    #[serde(default)]
+    styles: BTreeMap<Spanned<String>, Entry>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    fg: Option<Colour>,
-    bg: Option<Colour>,
+    fg: Option<Spanned<String>>,
+    bg: Option<Spanned<String>>,
     #[serde(default)]
     modifiers: Vec<Look>,
 }
@@ -89,8 +85,7 @@ struct Colour(Color);
 impl<'de> Deserialize<'de> for Colour {
     fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let text = String::deserialize(source)?;
-        let message = || format!("`{text}` is no colour; use a name, 0 to 255, or #rrggbb");
-        text.parse().map(Self).map_err(|_| serde::de::Error::custom(message()))
+        colour::parse(&text).map(Self).ok_or_else(|| serde::de::Error::custom(colour::unknown(&text)))
     }
 }
 
@@ -116,47 +111,104 @@ impl From<Look> for Modifier {
     }
 }
 
+/// A theme before its inheritance is settled.
+struct Draft {
+    file: File,
+    origin: String,
+    text: String,
+}
+
+impl Draft {
+    fn parse(text: &str, origin: &str) -> Result<Self, ThemeError> {
+        let error = |at: usize, message: String| ThemeError::at(origin, line_of(text, at), message);
+        let file: File = toml::from_str(text)
+            .map_err(|e| error(e.span().map_or(0, |span| span.start), e.message().to_owned()))?;
+        for scope in file.styles.keys() {
+            if !Scope::ALL.iter().any(|known| known.name() == scope.get_ref()) {
+                let known: Vec<_> = Scope::ALL.iter().map(|s| s.name()).collect();
+                let said = format!("no scope `{}`; the scopes are {}", scope.get_ref(), known.join(", "));
+                return Err(error(scope.span().start, said));
+            }
+        }
+        Ok(Self { file, origin: origin.to_owned(), text: text.to_owned() })
+    }
+
+    fn colour(&self, palette: &BTreeMap<String, Color>, name: &Spanned<String>) -> Result<Color, ThemeError> {
+        let found = palette.get(name.get_ref()).copied().or_else(|| colour::parse(name.get_ref()));
+        found.ok_or_else(|| {
+            let line = line_of(&self.text, name.span().start);
+            ThemeError::at(&self.origin, line, colour::unknown(name.get_ref()))
+        })
+    }
+}
+
+/// A style whose colours are still names: a theme that inherits it may give them other colours.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Given {
+    fg: Option<String>,
+    bg: Option<String>,
+    modifiers: Modifier,
+}
+
+impl Given {
+    fn style(&self, palette: &BTreeMap<String, Color>) -> Style {
+        let colour = |name: &Option<String>| {
+            let name = name.as_ref()?;
+            palette.get(name).copied().or_else(|| colour::parse(name))
+        };
+        Style { fg: colour(&self.fg), bg: colour(&self.bg), ..Style::new() }.add_modifier(self.modifiers)
+    }
+}
+
 /// How every scope looks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Theme {
     name: String,
+    palette: BTreeMap<String, Color>,
+    given: BTreeMap<&'static str, Given>,
     styles: Vec<Style>,
 }
 
 impl Default for Theme {
+    /// The terminal's own sixteen colours.
     fn default() -> Self {
-        Self::parse(BUILT_IN[0])
-            .unwrap_or_else(|_| Self { name: "plain".into(), styles: vec![Style::new(); Scope::ALL.len()] })
+        Themes::built_in()
+            .take("terminal")
+            .unwrap_or_else(|| Self::settle(String::new(), BTreeMap::new(), BTreeMap::new()))
     }
 }
 
 impl Theme {
-    /// Reads a theme file. A scope without a style takes that of the scope above it (`text.muted`: `text`),
-    /// in the end that of `text`.
-    pub fn parse(text: &str) -> Result<Self, ThemeError> {
-        let file: File = toml::from_str(text)?;
-        let names: Vec<_> = Scope::ALL.iter().map(|s| s.name()).collect();
-        if let Some(scope) = file.styles.keys().find(|name| !names.contains(&name.as_str())) {
-            let (scope, known) = (scope.clone(), names.join(", "));
-            return Err(ThemeError::UnknownScope { theme: file.name, scope, known });
+    /// A draft on top of the theme it inherits from.
+    fn of(draft: &Draft, parent: Option<&Self>) -> Result<Self, ThemeError> {
+        let mut palette = parent.map(|p| p.palette.clone()).unwrap_or_default();
+        palette.extend(draft.file.palette.iter().map(|(name, colour)| (name.clone(), colour.0)));
+        let mut given = parent.map(|p| p.given.clone()).unwrap_or_default();
+        for (name, entry) in &draft.file.styles {
+            let Some(scope) = Scope::ALL.iter().find(|s| s.name() == name.get_ref()) else { continue };
+            for name in [&entry.fg, &entry.bg].into_iter().flatten() {
+                draft.colour(&palette, name)?;
+            }
+            let name = |name: &Option<Spanned<String>>| name.as_ref().map(|name| name.get_ref().clone());
+            let modifiers = entry.modifiers.iter().map(|look| Modifier::from(*look)).collect();
+            given.insert(scope.name(), Given { fg: name(&entry.fg), bg: name(&entry.bg), modifiers });
         }
-        let styles = names.iter().map(|name| style_of(name, &file.styles)).collect();
-        Ok(Self { name: file.name, styles })
+        Ok(Self::settle(draft.file.name.clone(), palette, given))
     }
 
-    /// The built-in theme of that name.
-    pub fn built_in(name: &str) -> Option<Self> {
-        BUILT_IN.iter().filter_map(|text| Self::parse(text).ok()).find(|theme| theme.name == name)
+    /// A scope without a style takes that of the scope above it (`text.muted`: `text`), in the end that of `text`.
+    fn settle(name: String, palette: BTreeMap<String, Color>, given: BTreeMap<&'static str, Given>) -> Self {
+        let styles = Scope::ALL.iter().map(|scope| given_to(scope.name(), &given).style(&palette)).collect();
+        Self { name, palette, given, styles }
     }
 
-    /// Names of the built-in themes, the default first.
-    pub fn names() -> Vec<String> {
-        BUILT_IN.iter().filter_map(|text| Some(Self::parse(text).ok()?.name)).collect()
-    }
-
-    /// The theme without colour.
-    pub fn mono() -> Self {
-        Self::built_in("mono").unwrap_or_default()
+    /// With the colours a terminal can show.
+    fn converted(mut self, depth: Depth) -> Self {
+        for style in &mut self.styles {
+            style.fg = style.fg.and_then(|colour| depth.convert(colour));
+            style.bg = style.bg.and_then(|colour| depth.convert(colour));
+        }
+        self
     }
 
     /// Its name.
@@ -170,55 +222,19 @@ impl Theme {
     }
 }
 
-fn style_of(name: &str, styles: &BTreeMap<String, Entry>) -> Style {
+fn given_to(name: &str, given: &BTreeMap<&'static str, Given>) -> Given {
     let mut looked = name;
     loop {
-        if let Some(entry) = styles.get(looked) {
-            let modifiers = entry.modifiers.iter().map(|l| Modifier::from(*l)).collect();
-            let style = Style { fg: entry.fg.map(|c| c.0), bg: entry.bg.map(|c| c.0), ..Style::new() };
-            return style.add_modifier(modifiers);
+        if let Some(found) = given.get(looked) {
+            return found.clone();
         }
         looked = match (looked.rfind('.'), looked) {
             (Some(dot), _) => &looked[..dot],
-            (None, "text") => return Style::new(),
+            (None, "text") => return Given::default(),
             (None, _) => "text",
         };
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_built_in_theme_loads_under_its_own_name() {
-        assert_eq!(Theme::names(), ["terminal", "dusk", "mono"]);
-        for name in Theme::names() {
-            assert_eq!(Theme::built_in(&name).unwrap().name(), name);
-        }
-        assert_eq!(Theme::default().name(), "terminal");
-        assert_eq!(Theme::built_in("no such"), None);
-    }
-
-    #[test]
-    fn mono_has_no_colour_and_terminal_only_the_sixteen() {
-        for scope in Scope::ALL {
-            let (mono, terminal) = (Theme::mono().style(*scope), Theme::default().style(*scope));
-            assert_eq!((mono.fg, mono.bg), (None, None));
-            let wide = |c: Option<Color>| matches!(c, Some(Color::Rgb(..) | Color::Indexed(_)));
-            assert!(!wide(terminal.fg) && !wide(terminal.bg));
-        }
-    }
-
-    #[test]
-    fn scopes_fall_back_and_mistakes_are_named() {
-        let theme =
-            Theme::parse("name = 'a'\n[styles]\ntext = { fg = '7' }\ntitle = { bg = '#010203' }").unwrap();
-        assert_eq!(theme.style(Scope::Muted).fg, Some(Color::Indexed(7)));
-        assert_eq!(theme.style(Scope::TitleFocus).bg, Some(Color::Rgb(1, 2, 3)));
-        assert_eq!(theme.style(Scope::Good).fg, Some(Color::Indexed(7)));
-        let wrong = Theme::parse("name = 'a'\n[styles]\ntitel = {}").unwrap_err();
-        assert!(wrong.to_string().contains("`titel`"));
-        assert!(Theme::parse("name = 'a'\n[styles]\ntext = { fg = 'blurple' }").is_err());
-    }
-}
+mod tests;

@@ -1,24 +1,35 @@
 //! How the state changes: a message comes in, effects go out. No clock, no file, no terminal.
 
 pub(crate) use commands::ANSWERS;
+pub(crate) use menus::{BULK, PHASES};
 
 mod commands;
+mod menus;
 mod movement;
+mod overlays;
+mod reviews;
 
-use crossterm::event::{KeyEvent, KeyEventKind};
+use std::path::PathBuf;
 
-use super::action::{self, Action};
-use super::app::{App, Asked, Link, List, Overlay, Stage};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::action::Action;
+use super::app::{App, Asked, Link, List, Stage};
+use super::charts::Exported;
 use super::facts::{Facts, Page, Query};
 use super::layout::Pane;
-use crate::gym::datum::Verdict;
+use super::overlay::{About, Overlay};
+use super::runs::{RunsNews, RunsOrder};
+use super::text_box::TextBox;
+use crate::gym::datum::{Verdict, Wording};
 use crate::gym::episode::Command;
 use crate::gym::instance::Split;
 use crate::probes::Snapshot;
 use crate::protocol::control::Live;
+use crate::store::JournalEntry;
 
 /// How the screen ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
     /// The screen closed; a runner goes on with the run.
     Detached,
@@ -26,20 +37,33 @@ pub enum Exit {
     Stopping,
     /// The screen closed and there was no runner.
     NoRunner,
+    /// Another run is to be shown, by its folder. This one goes on if it has a runner.
+    Open(PathBuf),
 }
 
 /// Something that happened.
 #[derive(Debug)]
 pub(crate) enum Message {
     Key(KeyEvent),
+    /// Text that was pasted.
+    Pasted(String),
     Resize(u16, u16),
     /// The committed state changed.
     Facts(Box<Facts>),
     Page(Box<Page>),
+    Journal(Vec<JournalEntry>),
     /// The database cannot be read.
     SourceFailed(String),
     Link(LinkEvent),
     Machine(Box<Snapshot>),
+    /// The other editor came back with new words, with none, or with an error.
+    Written {
+        id: String,
+        result: Result<Option<Wording>, String>,
+    },
+    /// The charts were written, into this folder.
+    Exported(Result<PathBuf, String>),
+    Runs(RunsNews),
 }
 
 /// News of the control socket.
@@ -69,8 +93,18 @@ pub(crate) enum Effect {
     },
     /// Load samples.
     Load(Query),
+    /// Read the journal, now and when it grows, or no longer.
+    FollowJournal(bool),
     /// Measure the machine, or stop measuring.
     Watch(bool),
+    /// Give the words of a datum to the person's own editor.
+    Write {
+        id: String,
+        wording: Wording,
+    },
+    /// Write the charts into the run's folder.
+    Export(Vec<Exported>),
+    Runs(RunsOrder),
     Suspend,
     Quit(Exit),
 }
@@ -87,10 +121,10 @@ pub(crate) enum Urgency {
 pub(crate) fn urgency(app: &App, message: &Message) -> Urgency {
     match message {
         Message::Link(LinkEvent::Live(_)) | Message::Facts(_) | Message::SourceFailed(_) => Urgency::Lazy,
-        // A page is the answer to a key that moved the selection.
-        Message::Key(_) | Message::Resize(..) | Message::Link(_) | Message::Page(_) => Urgency::Urgent,
         Message::Machine(_) if app.watching => Urgency::Lazy,
         Message::Machine(_) => Urgency::None,
+        // The rest answers a key, a page the one that moved the selection.
+        _ => Urgency::Urgent,
     }
 }
 
@@ -98,9 +132,10 @@ pub(crate) fn urgency(app: &App, message: &Message) -> Urgency {
 pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
     let mut effects = match message {
         Message::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
-        Message::Key(event) => {
-            app.notice = None;
-            action::lookup(app.context(), event).map_or_else(Vec::new, |action| act(app, action))
+        Message::Key(event) => key(app, event),
+        Message::Pasted(text) => {
+            overlays::paste(app, &text);
+            Vec::new()
         }
         Message::Resize(width, height) => {
             app.size = (width, height);
@@ -114,6 +149,10 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
             take_page(app, *page);
             Vec::new()
         }
+        Message::Journal(entries) => {
+            app.journal = Some(entries);
+            Vec::new()
+        }
         Message::SourceFailed(message) => {
             app.source_error = Some(message);
             Vec::new()
@@ -123,9 +162,38 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.machine = Some(*snapshot);
             Vec::new()
         }
+        Message::Written { id, result } => reviews::written(app, &id, result),
+        Message::Exported(result) => {
+            app.notice = Some(match result {
+                Ok(folder) => format!("the charts are in {}", folder.display()),
+                Err(message) => format!("the charts could not be written: {message}"),
+            });
+            Vec::new()
+        }
+        Message::Runs(news) => menus::runs_news(app, news),
     };
     effects.extend(follow_up(app));
     effects
+}
+
+/// A key: text where text is written, a digit where numbers are changed, else what the key map says.
+fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
+    app.notice = None;
+    let context = app.context();
+    if let KeyCode::Char(c) = event.code
+        && !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
+    {
+        if context.writes() {
+            overlays::type_text(app, c.encode_utf8(&mut [0; 4]));
+            return Vec::new();
+        }
+        if let Some(digit) = c.to_digit(10).filter(|_| context.counts()) {
+            overlays::type_digit(app, digit as u8);
+            return Vec::new();
+        }
+    }
+    let found = app.keymap.lookup(context, event);
+    found.map_or_else(Vec::new, |action| act(app, action))
 }
 
 /// What must be asked for because the state changed, whatever changed it.
@@ -186,7 +254,13 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
             if app.asked.as_ref().is_some_and(|asked| asked.id == id) {
                 app.asked = None;
             }
-            app.notice = Some(message);
+            // What was typed is not lost.
+            if let Some((_, overlay)) = app.sent_from.take_if(|(sent, _)| *sent == id)
+                && app.overlay.is_none()
+            {
+                app.overlay = Some(overlay);
+            }
+            app.notice = Some(format!("refused: {message}"));
         }
         LinkEvent::Refused { message } => {
             app.link = Link::Refused { message };
@@ -205,6 +279,7 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
         }
         LinkEvent::Live(live) => app.live = Some(*live),
         LinkEvent::Acknowledged { id } => {
+            app.sent_from.take_if(|(sent, _)| *sent == id);
             if let Some(asked) = app.asked.as_mut().filter(|a| a.id == id) {
                 asked.stage = Stage::Acknowledged;
             }
@@ -220,12 +295,15 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Carries an action out, whichever way a person came to it.
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
-    if let Some(Overlay::Leaving { choice }) = app.overlay {
-        return commands::answer_leaving(app, &action, choice);
-    }
-    if movement::in_overlay(app, &action) {
-        return Vec::new();
+    match &app.overlay {
+        Some(Overlay::Leaving { choice }) => {
+            let choice = *choice;
+            return commands::answer_leaving(app, &action, choice);
+        }
+        Some(_) => return overlays::act(app, action),
+        None => {}
     }
     match action {
         Action::Tell(command) => return commands::tell(app, command),
@@ -235,9 +313,24 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::NextPane => focus(app, app.focus.after(1)),
         Action::PreviousPane => focus(app, app.focus.after(Pane::ALL.len() - 1)),
         Action::Zoom => app.zoom = !app.zoom,
-        Action::Help => app.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::HideHint => app.hint = false,
-        Action::NextTheme => app.theme = (app.theme + 1) % app.themes.len(),
+        Action::Help => app.overlay = Some(Overlay::Help { search: TextBox::default(), scroll: 0 }),
+        Action::Palette => {
+            let from = app.context();
+            app.overlay = Some(Overlay::Palette { search: TextBox::default(), choice: 0, from });
+        }
+        Action::Themes | Action::Gates | Action::Bulk | Action::Runs => return menus::open(app, &action),
+        Action::Limits | Action::Plan | Action::Note | Action::Log | Action::Charts => {
+            return overlays::open(app, &action);
+        }
+        Action::Search => {
+            let line = TextBox::of(app.samples.words.clone().unwrap_or_default());
+            app.samples.list = List::Training;
+            app.overlay = Some(Overlay::Prompt { about: About::Search, line });
+        }
+        Action::Review(_) | Action::EditHere | Action::EditOutside | Action::Remark => {
+            return reviews::act(app, &action);
+        }
         Action::FollowSkill => {
             app.samples.follow = !app.samples.follow;
             restart_list(app);
@@ -245,7 +338,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::OtherList => {
             app.samples.list = match app.samples.list {
                 List::Training => List::Predictions,
-                List::Predictions => List::Training,
+                List::Predictions => List::Calls,
+                List::Calls => List::Training,
             };
             restart_list(app);
         }
@@ -261,12 +355,23 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         Action::NextSample => movement::sample(app, 1),
         Action::PreviousSample => movement::sample(app, -1),
-        Action::Choose(_) => {}
         Action::Open => open(app),
         Action::Close => close(app),
         Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::Top | Action::Bottom => {
             movement::in_pane(app, &action);
         }
+        // What is done in an overlay only.
+        Action::Answer(_)
+        | Action::Change(_)
+        | Action::Clear
+        | Action::OtherMode
+        | Action::OtherAction
+        | Action::NextPart
+        | Action::PreviousPart
+        | Action::Export
+        | Action::NewRun
+        | Action::DeleteRun
+        | Action::Write(_) => {}
     }
     Vec::new()
 }
@@ -285,6 +390,11 @@ fn restart_list(app: &mut App) {
 
 fn next_filter(app: &mut App) {
     let samples = &mut app.samples;
+    let next = |filter: Option<bool>| match filter {
+        None => Some(false),
+        Some(false) => Some(true),
+        Some(true) => None,
+    };
     match samples.list {
         List::Training => {
             samples.verdict = match samples.verdict {
@@ -293,13 +403,8 @@ fn next_filter(app: &mut App) {
                 Some(_) => None,
             };
         }
-        List::Predictions => {
-            samples.correct = match samples.correct {
-                None => Some(false),
-                Some(false) => Some(true),
-                Some(true) => None,
-            };
-        }
+        List::Predictions => samples.correct = next(samples.correct),
+        List::Calls => samples.malformed = next(samples.malformed),
     }
 }
 

@@ -1,8 +1,14 @@
 //! Draws the state into a frame. Reads only.
 
+mod charts;
+mod content;
 mod details;
+mod draft;
+mod forms;
 mod iterations;
+mod log;
 mod machine;
+mod menus;
 mod now;
 mod overlay;
 mod samples;
@@ -12,9 +18,10 @@ mod skills;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::action::{self, Action, Binding};
+use super::action::{Action, Context, Entry};
 use super::app::App;
 use super::canvas::{Canvas, Line};
+use super::keymap::Chord;
 use super::layout::{self, Pane};
 use super::status::{self, State};
 use super::text;
@@ -26,7 +33,7 @@ pub(crate) fn view(app: &App, buffer: &mut Buffer) {
     let places = app.places();
     header(app, &mut canvas, places.header);
     if let Some(area) = places.hint {
-        hint(&mut canvas, area);
+        hint(app, &mut canvas, area);
     }
     if let Some(area) = places.tabs {
         tabs(app, &mut canvas, area);
@@ -93,11 +100,17 @@ fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 /// What a newcomer looks at.
-fn hint(canvas: &mut Canvas<'_>, area: Rect) {
-    let long = " A run repeats: evaluate the student, plan for its weak skills, generate and check data, train. \
-        r starts, ? explains every key, Esc hides this line.";
-    let short = " A run: evaluate, plan, generate, check, train. r starts, ? helps, Esc hides.";
-    let fits = text::width(long) <= usize::from(area.width);
+fn hint(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let key = |action: &Action| app.keymap.key(Context::Everywhere, action);
+    let run = key(&Action::Tell(crate::gym::episode::Command::Run));
+    let (help, hide) = (key(&Action::Help), key(&Action::HideHint));
+    let long = format!(
+        " A run repeats: evaluate the student, plan for its weak skills, generate and check data, train. \
+         {run} starts, {help} explains every key, {hide} hides this line."
+    );
+    let short =
+        format!(" A run: evaluate, plan, generate, check, train. {run} starts, {help} helps, {hide} hides.");
+    let fits = text::width(&long) <= usize::from(area.width);
     canvas.text(area.x, area.y, area.width, Scope::Hint, if fits { long } else { short });
 }
 
@@ -120,16 +133,25 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         return;
     }
     let mut right = Line::of(Scope::Text, " ");
+    let offered = app.keymap.offered(app.context());
+    let mut said: Vec<&Action> = Vec::new();
+    let once = offered.filter(|(entry, _)| {
+        let new = !said.contains(&&entry.action);
+        said.push(&entry.action);
+        new
+    });
     let (last, first): (Vec<_>, Vec<_>) =
-        action::offered(app.context()).partition(|b| matches!(b.action, Action::Help | Action::Quit));
-    for binding in last {
-        offer(&mut right, binding);
+        once.partition(|(entry, _)| matches!(entry.action, Action::Help | Action::Quit | Action::Palette));
+    for (entry, key) in last {
+        if entry.action != Action::Palette || area.width >= 100 {
+            offer(&mut right, entry, key);
+        }
     }
     let width = usize::from(area.width);
     let mut left = Line::default();
-    for binding in first {
+    for (entry, key) in first {
         let mut longer = left.clone();
-        offer(&mut longer, binding);
+        offer(&mut longer, entry, key);
         if longer.width() + right.width() + 1 > width {
             break;
         }
@@ -141,15 +163,25 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.line(Rect { x: area.x + start, width: area.width - start, ..area }, 0, &right);
 }
 
-fn offer(line: &mut Line, binding: &Binding) {
+fn offer(line: &mut Line, entry: &Entry, key: Chord) {
     line.push(Scope::Text, if line.0.is_empty() { " " } else { "  " });
-    line.push(Scope::Key, binding.keys[0].to_string());
-    line.push(Scope::Text, format!(" {}", binding.name));
+    line.push(Scope::Key, key.to_string());
+    line.push(Scope::Text, format!(" {}", entry.word));
 }
 
 /// How far the open overlay can be scrolled, plus one.
 pub(crate) fn overlay_stops(app: &App) -> usize {
-    overlay::content(app).map_or(1, |(_, inner, lines)| stops(lines.len(), inner))
+    overlay::stops(app)
+}
+
+/// How far the help can be scrolled, plus one.
+pub(crate) fn help_stops(app: &App, search: &str) -> usize {
+    overlay::help_stops(app, search)
+}
+
+/// Columns of the text while a datum is written.
+pub(crate) fn draft_columns(app: &App) -> usize {
+    draft::columns(app)
 }
 
 /// How far the machine pane can be scrolled, plus one.
@@ -162,7 +194,7 @@ pub(crate) fn machine_stops(app: &App) -> usize {
 pub(crate) fn reading_stops(app: &App) -> usize {
     let area = app.places().pane(Pane::Samples).map(layout::inside).unwrap_or_default();
     let detail = layout::samples(area, true).1.map(samples::text_area).unwrap_or_default();
-    stops(sheet::of_selected(app, detail.width.into()).len(), detail)
+    stops(sheet::of_selected(app, detail.width.into()).lines.len(), detail)
 }
 
 fn stops(lines: usize, area: Rect) -> usize {

@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
-use dataenvgym::gym::episode::Halt;
+use dataenvgym::gym::datum::Verdict;
+use dataenvgym::gym::episode::{Episode, Halt, Phase};
+use dataenvgym::store::{At, DataFilter, Patience, Reader};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use crate::faults::children;
@@ -18,7 +20,16 @@ struct Screen {
 }
 
 impl Screen {
-    fn open(home: &Home, arguments: &[&str], (columns, rows): (u16, u16)) -> Self {
+    fn open(home: &Home, arguments: &[&str], size: (u16, u16)) -> Self {
+        Self::open_with(home, arguments, size, &[])
+    }
+
+    fn open_with(
+        home: &Home,
+        arguments: &[&str],
+        (columns, rows): (u16, u16),
+        environment: &[(&str, &str)],
+    ) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let plain = home.command(arguments);
@@ -33,6 +44,9 @@ impl Screen {
             command.env(key, value.unwrap());
         }
         command.env("TERM", "xterm-256color");
+        for (key, value) in environment {
+            command.env(key, value);
+        }
         let child = pair.slave.spawn_command(command).unwrap();
         let shown = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let (mut reader, writer) =
@@ -164,6 +178,114 @@ fn a_stopped_run_is_shown_and_resumed_by_a_key() {
     assert!(!episode(&long).unwrap().running);
     screen.press("n");
     wait_for("a phase by a fresh runner", || episode(&long)?.iterations[0].validation.clone());
+}
+
+#[test]
+fn a_person_drives_a_run_through_its_gates() {
+    let home = Home::new();
+    let config = home.scripted(15, 20);
+    home.stdout(&["run", "--config", &config, "--name", "driven"]);
+    let folder = home.run_folder("driven");
+    let editor = home.path("editor");
+    std::fs::write(&editor, "#!/bin/sh\nsed -i 's/^Add .*/What is one and one?/; s/^What .*/What is one and one?/; s/^Calculate .*/What is one and one?/' \"$1\"\n").unwrap();
+    std::fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let environment = [("EDITOR", editor.to_str().unwrap())];
+    let mut screen = Screen::open_with(&home, &["attach", "driven"], (120, 40), &environment);
+    screen.wait("2 Iterations");
+    screen.press("p");
+    wait_for("the pause", || episode(&folder).filter(|e| !e.running));
+    // A gate before generate; the list stays open, so that what it leads to is seen in it.
+    screen.press("b");
+    screen.wait("before generate");
+    screen.press("ggjj\r");
+    wait_for("the gate", || episode(&folder).filter(|e| e.rules.gates.contains(&Phase::Generate)));
+    screen.wait("[x] before generate");
+    screen.press("jj\r");
+    wait_for("the other gate", || episode(&folder).filter(|e| e.rules.gates.contains(&Phase::Train)));
+    screen.wait("[x] before train");
+    screen.press("q");
+    screen.press("r");
+    let at = |phase| move |e: &Episode| !e.running && e.work.is_some_and(|w| w.phase == phase);
+    let reached = || episode(&folder).filter(at(Phase::Generate));
+    let planned = wait_for("the gate before generate", reached);
+    // Typed numbers reach the plan.
+    screen.wait("the run waits for you");
+    screen.press("P");
+    screen.wait("data in all");
+    screen.press("17\r");
+    let edited = wait_for("another plan", || {
+        let e = episode(&folder)?;
+        e.iterations.last()?.plans.last().filter(|p| p.edited).cloned()
+    });
+    assert_eq!(edited.allocations[0].count, 17);
+    assert_ne!(planned.iterations.last().unwrap().plans[0].allocations[0].count, 17);
+    screen.press("r");
+    wait_for("the gate before train", || episode(&folder).filter(at(Phase::Train)));
+    screen.wait("accepts a datum");
+    // The first datum is reworded in the person's editor, the second rejected.
+    screen.press("4E");
+    let reader = Reader::open(&folder).unwrap();
+    let data = || reader.data(&DataFilter::default(), At::Position(0), 2, Patience::default()).unwrap().rows;
+    wait_for("other words", || data()[0].1.review.as_ref()?.original.clone());
+    assert_eq!(data()[0].1.datum.instruction, "What is one and one?");
+    screen.wait("your review");
+    screen.press("j-");
+    wait_for("the rejection", || data()[1].1.review.as_ref()?.verdict.filter(|v| *v == Verdict::Rejected));
+    screen.press("Nseen by a person\r");
+    screen.press("L");
+    screen.wait("note: seen by a person");
+    screen.press("q");
+    // An order that cannot be carried out is refused, and said so.
+    screen.press("P");
+    screen.wait("before its data are generated");
+    screen.press("q");
+    screen.wait("background");
+    screen.press("\r");
+    screen.restored();
+}
+
+#[test]
+fn a_finished_run_goes_on_with_other_limits() {
+    let home = Home::new();
+    let folder = started(&home, 0, 1);
+    wait_for("the end", || episode(&folder).filter(|e| e.halt == Some(Halt::Finished)));
+    let mut screen = Screen::open(&home, &["attach", "scripted"], (120, 40));
+    screen.wait("all iterations are done");
+    screen.press("x");
+    screen.wait("When the run ends");
+    screen.press("2\r");
+    wait_for("other limits", || episode(&folder).filter(|e| e.rules.budget.iterations == 2));
+    screen.wait("aused");
+    screen.press("r");
+    wait_for("the new end", || episode(&folder).filter(|e| e.finished() && e.iterations.len() == 3));
+}
+
+#[test]
+fn without_colour_no_colour_is_sent_and_a_bad_key_file_is_named() {
+    let home = Home::new();
+    started(&home, 0, 1);
+    let mut screen = Screen::open_with(&home, &["attach", "scripted"], (80, 24), &[("NO_COLOR", "1")]);
+    screen.wait("validation");
+    screen.press("1");
+    screen.wait("all skills");
+    let colours = |screen: &Screen| {
+        let shown = screen.shown.lock().unwrap();
+        let cell =
+            |n: u16| shown.screen().cell(n / 80, n % 80).map(|c| (c.fgcolor(), c.bgcolor(), c.inverse()));
+        (0..80 * 24).filter_map(cell).collect::<Vec<_>>()
+    };
+    let plain = vt100::Color::Default;
+    assert!(colours(&screen).iter().all(|(fg, bg, _)| *fg == plain && *bg == plain));
+    assert!(colours(&screen).iter().any(|(_, _, inverse)| *inverse), "the selection can be seen");
+    screen.press("q");
+    screen.press("\r");
+    let settings = home.path("settings/dataenvgym");
+    std::fs::create_dir_all(&settings).unwrap();
+    std::fs::write(settings.join("keymap.toml"), "[everywhere]\nzoom = 'q'\n").unwrap();
+    let mut command = home.command(&["attach", "scripted"]);
+    let output = command.env("XDG_CONFIG_HOME", home.path("settings")).output().unwrap();
+    let said = crate::home::text(&output.stderr);
+    assert!(!output.status.success() && said.contains("keymap.toml, line 2: `q` would mean both"), "{said}");
 }
 
 /// A run that was made and stopped before its first phase ended.

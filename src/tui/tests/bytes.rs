@@ -85,7 +85,10 @@ fn every_scene_arrives_on_the_terminal_as_drawn() {
         let (_folder, mut desk) = scene(name, (100, 30));
         let mut watched = Watched::new(&desk);
         watched.cost(&desk);
-        for keys in ["1", "4", "t", "j", "<Enter>", "G", "<Esc>", "?", "<Esc>", "z", "q", "<Esc>", "T"] {
+        for keys in [
+            "1", "4", "t", "j", "<Enter>", "G", "<Esc>", "?", "<Esc>", "z", "q", "<Esc>", "Tj", "<Esc>", "C",
+            "<Esc>",
+        ] {
             desk.press(keys);
             watched.cost(&desk);
         }

@@ -3,8 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tui::app::Overlay;
+use crate::gym::statistics::Estimate;
+use crate::tui::canvas::Marks;
 use crate::tui::layout::Pane;
+use crate::tui::runs::{RunRow, RunsNews};
+use crate::tui::text_box::TextBox;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 55)];
 
@@ -36,6 +39,63 @@ fn every_pane_of_a_narrow_screen() {
     }
 }
 
+/// Everything that can lie over the panes.
+const OVERLAYS: [(&str, &str, &str); 16] = [
+    ("help", "finished", "?"),
+    ("help_found", "finished", "?gate"),
+    ("palette", "training", "4:rev"),
+    ("gates", "evaluating", "b"),
+    ("limits", "finished", "x+j2000j"),
+    ("plan", "planned", "Pj25j+"),
+    ("plan_acting", "planned", "P<Tab> j3<End>"),
+    ("review", "checked", "1jjj4a"),
+    ("bulk", "checked", "1jjj4aB"),
+    ("draft", "checked", "4ePlease: <Tab><End>"),
+    ("discard", "checked", "4ex<Esc>"),
+    ("remark", "checked", "4modd one"),
+    ("log", "checked", "L"),
+    ("chart", "finished", "C"),
+    ("chart_loss", "training", "C<Tab><Tab>"),
+    ("themes", "training", "T"),
+];
+
+#[test]
+fn every_overlay_at_every_size() {
+    for (name, at, keys) in OVERLAYS {
+        let (_folder, mut desk) = scene(at, SIZES[0]);
+        for (width, height) in SIZES {
+            desk.tell(Message::Resize(width, height));
+            desk.app.overlay = None;
+            (desk.app.focus, desk.app.samples.verdict) = (Pane::Iterations, None);
+            desk.app.skill = (None, None);
+            desk.press(keys);
+            insta::assert_snapshot!(format!("over_{name}_{width}x{height}"), desk.text());
+        }
+    }
+}
+
+#[test]
+fn the_lists_of_runs() {
+    let row = |name: &str, state: &str, accuracy| RunRow {
+        name: name.into(),
+        folder: "/runs".into(),
+        state: state.into(),
+        iterations: 3,
+        accuracy,
+        age_ms: 90_000_000,
+    };
+    let accuracy = Some(Estimate { mean: 0.607, low: 0.581, high: 0.632, n: 480 });
+    let listed = vec![row("first-run", "running", None), row("quickstart", "finished", accuracy)];
+    for (width, height) in SIZES {
+        let (_folder, mut desk) = scene("finished", (width, height));
+        desk.press("R");
+        desk.tell(Message::Runs(RunsNews::Listed(listed.clone())));
+        insta::assert_snapshot!(format!("over_runs_{width}x{height}"), desk.text());
+        desk.press("jd");
+        insta::assert_snapshot!(format!("over_delete_{width}x{height}"), desk.text());
+    }
+}
+
 #[test]
 fn predictions_and_details_of_a_finished_run() {
     let (_folder, mut desk) = scene("finished", (120, 40));
@@ -48,7 +108,8 @@ fn predictions_and_details_of_a_finished_run() {
 #[test]
 fn without_colour_the_selection_and_the_state_can_be_seen() {
     let (_folder, mut desk) = scene("training", (80, 24));
-    desk.press("1T");
+    desk.press("1");
+    desk.app.themes = vec![Themes::built_in().find("mono").unwrap().clone()];
     let buffer = desk.draw();
     let coloured = |c: ratatui::style::Color| c != ratatui::style::Color::Reset;
     assert!(buffer.content().iter().all(|cell| !coloured(cell.fg) && !coloured(cell.bg)));
@@ -95,7 +156,7 @@ proptest! {
     fn no_size_breaks_the_screen(
         scene_number in 0..SCENES.len(),
         sizes in proptest::collection::vec((0_u16..230, 0_u16..70), 1..4),
-        keys in "[1-4zjkgGhlftav?q ]{0,12}",
+        keys in "[1-4zjkgGhlftav?q PxbCTLRBemE:/+ -]{0,12}",
     ) {
         thread_local! {
             static SHOWN: Vec<std::cell::RefCell<(tempfile::TempDir, Desk)>> =
@@ -123,7 +184,7 @@ proptest! {
             let desk = &mut shown.borrow_mut().1;
             desk.app.overlay = match over {
                 0 => None,
-                1 => Some(Overlay::Help { scroll: 500 }),
+                1 => Some(Overlay::Help { search: TextBox::default(), scroll: 500 }),
                 2 => Some(Overlay::Details { scroll: 0 }),
                 _ => Some(Overlay::Leaving { choice: 1 }),
             };

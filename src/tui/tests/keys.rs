@@ -3,8 +3,8 @@
 use super::*;
 use crate::gym::datum::Verdict;
 use crate::gym::episode::Command;
-use crate::tui::action::{BINDINGS, Context};
-use crate::tui::app::{Asked, List, Overlay, Stage};
+use crate::tui::action::{ACTIONS, Context};
+use crate::tui::app::{Asked, List, Stage};
 use crate::tui::facts::{Listing, Sample};
 use crate::tui::layout::Pane;
 use crate::tui::status::{State, transition};
@@ -106,24 +106,35 @@ fn focus_zoom_and_overlays() {
     desk.press("z");
     assert!(desk.app.zoom && desk.app.places().panes.len() == 1);
     desk.press("?");
-    assert_eq!((desk.app.overlay, desk.app.context()), (Some(Overlay::Help { scroll: 0 }), Context::Overlay));
-    desk.press("G");
-    let Some(Overlay::Help { scroll }) = desk.app.overlay else { panic!() };
-    desk.press("jjk");
-    assert_eq!(desk.app.overlay, Some(Overlay::Help { scroll: scroll - 1 }));
+    assert_eq!(desk.app.context(), Context::Line);
+    let scroll = |desk: &Desk| match &desk.app.overlay {
+        Some(Overlay::Help { scroll, .. }) => *scroll,
+        other => panic!("{other:?}"),
+    };
+    desk.press("<PageDown><Down><Up>");
+    let page = scroll(&desk);
+    assert!(page > 5);
+    desk.press("<Up>");
+    assert_eq!(scroll(&desk), page - 1);
+    desk.press("pause");
+    assert_eq!(scroll(&desk), 0);
+    assert!(desk.text().contains("pause after the running phase") && !desk.text().contains("colour theme"));
+    desk.press("<Esc>");
+    assert!(desk.text().contains("type a word or a key"), "the first Esc empties the search");
     desk.press("<Esc><Esc>");
-    assert_eq!((desk.app.overlay, desk.app.hint), (None, false));
+    assert_eq!((desk.app.overlay.clone(), desk.app.hint), (None, false));
 }
 
 #[test]
 fn help_names_every_key() {
     let (_folder, mut desk) = scene("fresh", (120, 40));
-    desk.tell(Message::Resize(120, 200));
+    desk.tell(Message::Resize(120, 260));
     desk.press("?");
     let shown = desk.text();
-    for binding in BINDINGS {
-        assert!(shown.contains(&binding.keys()), "{}", binding.keys());
-        let first_words: String = binding.description.chars().take(20).collect();
+    for entry in ACTIONS {
+        let keys = desk.app.keymap.named(entry);
+        assert!(shown.contains(&keys), "{keys}");
+        let first_words: String = entry.description.chars().take(20).collect();
         assert!(shown.contains(&first_words), "{first_words}");
     }
 }
@@ -166,7 +177,9 @@ fn filters_go_round_and_the_list_starts_anew() {
     let accepted = total(&desk);
     desk.press("a");
     assert_eq!((desk.app.samples.verdict, accepted + total(&desk)), (Some(Verdict::Rejected), all));
-    desk.press("at");
+    desk.press("att");
+    assert_eq!((desk.app.samples.list, total(&desk)), (List::Calls, 0));
+    desk.press("tt");
     assert_eq!((desk.app.samples.list, total(&desk)), (List::Predictions, 600));
     desk.press("a");
     assert_eq!(desk.app.samples.correct, Some(false));
@@ -239,5 +252,5 @@ fn a_finished_run_says_what_was_gained() {
     let (_folder, mut desk) = scene("finished", (120, 40));
     assert!(desk.app.facts.as_ref().unwrap().gain.unwrap().mean > 0.05);
     assert_eq!(sent(&mut desk, "r"), []);
-    assert!(desk.app.notice.as_ref().unwrap().contains("finished"));
+    assert!(desk.app.notice.as_ref().unwrap().contains("every phase is done"));
 }

@@ -99,6 +99,12 @@ impl Player {
         player
     }
 
+    /// Goes on with the run that a screen shows, without a new process taking charge.
+    pub(crate) fn open_as(folder: &Path, desk: &super::Desk) -> Self {
+        let episode = desk.app.facts.clone().unwrap().episode;
+        Self { store: Store::open(folder).unwrap(), episode }
+    }
+
     pub(crate) fn tell(&mut self, event: &Event) -> Vec<Effect> {
         let effects = self.episode.handle(event.clone());
         self.store.append(event, &self.episode).unwrap();

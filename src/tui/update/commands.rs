@@ -1,16 +1,17 @@
 //! Commands to the runner, and the question before leaving.
 
-use super::{Effect, Exit};
+use super::{Effect, Exit, overlays};
 use crate::gym::episode::Command;
 use crate::tui::action::Action;
-use crate::tui::app::{App, Asked, Link, Overlay, Stage};
+use crate::tui::app::{App, Asked, Link, Stage};
+use crate::tui::overlay::Overlay;
 
 /// Answers of the question before leaving, in order.
 pub(crate) const ANSWERS: [&str; 4] = [
-    "d  leave; the run goes on in the background",
-    "s  stop after the running phase, and leave",
-    "x  stop now, and leave (the running phase is repeated on resume)",
-    "c  stay here",
+    "leave; the run goes on in the background",
+    "stop after the running phase, and leave",
+    "stop now, and leave (the running phase is repeated on resume)",
+    "stay here",
 ];
 
 /// A person asks something of the run.
@@ -24,24 +25,34 @@ pub(super) fn tell(app: &mut App, command: Command) -> Vec<Effect> {
     }
 }
 
-/// Why a command would change nothing.
-fn refusal(app: &App, command: &Command) -> Option<String> {
+/// The same from a form, which stays or comes back when the answer is no.
+pub(super) fn tell_from(app: &mut App, command: Command, form: Overlay) -> Vec<Effect> {
+    let effects = tell(app, command);
+    match &app.asked {
+        Some(asked) if !effects.is_empty() => app.sent_from = Some((asked.id, form)),
+        _ => app.overlay = Some(form),
+    }
+    effects
+}
+
+/// Why a command would be refused or change nothing.
+pub(super) fn refusal(app: &App, command: &Command) -> Option<String> {
     let holds = matches!(command, Command::Pause | Command::Stop | Command::StopNow);
     let starting = app.asked.as_ref().is_some_and(|asked| asked.stage == Stage::Starting);
-    let running = app.running();
     if let Link::Refused { message } = &app.link {
         return Some(format!("the runner refuses this program: {message}"));
-    }
-    if !holds && app.facts.as_ref().is_some_and(|f| f.episode.finished()) {
-        return Some("the run is finished; there is nothing left to do in it".into());
     }
     if starting {
         return Some("a runner is being started; wait a moment".into());
     }
     if holds && !app.connected() {
-        return Some("no runner is there, so nothing runs; r resumes the run".into());
+        return Some("no runner is there, so nothing runs; run on starts one".into());
     }
-    (*command == Command::Pause && !running && app.asked.is_none()).then(|| "it is paused already".into())
+    if *command == Command::Pause && !app.running() && app.asked.is_none() {
+        return Some("it is paused already".into());
+    }
+    app.facts.as_ref()?;
+    overlays::settled(app).allows(command).err().map(|refusal| refusal.to_string())
 }
 
 fn ask(app: &mut App, command: Command) -> Effect {
@@ -72,7 +83,7 @@ pub(super) fn answer_leaving(app: &mut App, action: &Action, choice: usize) -> V
         Action::Up => app.overlay = Some(Overlay::Leaving { choice: choice.checked_sub(1).unwrap_or(last) }),
         Action::Down => app.overlay = Some(Overlay::Leaving { choice: (choice + 1) % ANSWERS.len() }),
         Action::Open => return leave(app, choice),
-        Action::Choose(chosen) => return leave(app, *chosen),
+        Action::Answer(chosen) => return leave(app, *chosen),
         _ => {}
     }
     Vec::new()

@@ -1,26 +1,9 @@
 //! Moving through lists and texts.
 
 use crate::tui::action::Action;
-use crate::tui::app::{App, Overlay};
+use crate::tui::app::App;
 use crate::tui::layout::{self, Pane};
 use crate::tui::view;
-
-/// A key while help or details lie over the panes. Says whether there is such an overlay.
-pub(super) fn in_overlay(app: &mut App, action: &Action) -> bool {
-    let page = usize::from(app.size.1).saturating_sub(6).max(1);
-    let stops = view::overlay_stops(app);
-    match &mut app.overlay {
-        Some(Overlay::Help { scroll } | Overlay::Details { scroll }) => {
-            if *action == Action::Close {
-                app.overlay = None;
-            } else {
-                *scroll = moved(*scroll, action, page, stops);
-            }
-            true
-        }
-        _ => false,
-    }
-}
 
 /// A movement key in the focused pane.
 pub(super) fn in_pane(app: &mut App, action: &Action) {
@@ -30,7 +13,7 @@ pub(super) fn in_pane(app: &mut App, action: &Action) {
             let skills = app.skill_rows();
             let row = moved(app.selected_row(&skills), action, rows, skills.len());
             let key = skills.get(row).map(|r| (r.skill.clone(), r.subskill.clone())).unwrap_or_default();
-            if key.0 != app.skill.0 {
+            if key != app.skill {
                 app.samples.selected = 0;
                 app.samples.scroll = 0;
             }
@@ -70,7 +53,7 @@ fn pane_rows(app: &App) -> usize {
 }
 
 /// Where a movement leads in a list of `count` rows.
-fn moved(at: usize, action: &Action, page: usize, count: usize) -> usize {
+pub(super) fn moved(at: usize, action: &Action, page: usize, count: usize) -> usize {
     let last = count.saturating_sub(1);
     match action {
         Action::Up => at.saturating_sub(1),

@@ -9,7 +9,7 @@ use crate::store::PhaseTiming;
 use crate::tui::app::{App, window};
 use crate::tui::canvas::{Canvas, Line};
 use crate::tui::layout;
-use crate::tui::text::{duration, interval, left, right};
+use crate::tui::text::{duration, interval, left, rate, right};
 use crate::tui::theme::Scope;
 
 /// What the title says beside the name.
@@ -18,7 +18,8 @@ pub(super) fn about(app: &App) -> String {
     let budget = &facts.episode.rules.budget;
     let done = facts.episode.iterations.len().saturating_sub(1);
     let data = budget.training_data.map(|d| format!(", {} of {d} data", facts.episode.accepted()));
-    format!("{done} of {}{}", budget.iterations, data.unwrap_or_default())
+    let why = facts.episode.limit.map_or_else(String::new, |limit| format!(", {}", limit.as_str()));
+    format!("{done} of {}{}{why}", budget.iterations, data.unwrap_or_default())
 }
 
 /// Time an iteration's phases took, in milliseconds; those still running do not count.
@@ -35,15 +36,15 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
     };
     let episode = &facts.episode;
     let (table, below) = layout::iterations(area, episode.iterations.len());
-    let wide = area.width >= 64;
-    canvas.line(table, 0, &heading(wide));
+    let columns = Columns::of(area.width);
+    canvas.line(table, 0, &heading(columns));
     let visible = usize::from(table.height.saturating_sub(1)).max(1);
     let selected = app.shown_iteration() as usize;
     let top = window(selected, visible, episode.iterations.len());
     for (n, row) in episode.iterations.iter().enumerate().skip(top).take(visible) {
         let at = (n - top) as u16 + 1;
         let time = spent(&facts.timings, n as u32);
-        canvas.line(table, at, &line(episode, n as u32, row, time, app, wide));
+        canvas.line(table, at, &line(episode, n as u32, row, time, app, columns));
         if n == selected {
             canvas.highlight(table, at, focused);
         }
@@ -51,15 +52,34 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
     now::draw(app, canvas, below);
 }
 
-fn heading(wide: bool) -> Line {
+/// Widths of the last columns; 0 leaves one out.
+#[derive(Clone, Copy)]
+struct Columns {
+    rejected: usize,
+    tokens: usize,
+    time: usize,
+}
+
+impl Columns {
+    fn of(width: u16) -> Self {
+        match width {
+            0..64 => Self { rejected: 9, tokens: 0, time: 12 },
+            64..72 => Self { rejected: 10, tokens: 0, time: 13 },
+            _ => Self { rejected: 10, tokens: 9, time: 13 },
+        }
+    }
+}
+
+fn heading(columns: Columns) -> Line {
     let mut text = left("", 5) + &left("validation %", 13) + &left("test %", 13);
     text += &right("data", 6);
-    text += &right("rejected", if wide { 10 } else { 9 });
-    text += &right("time", if wide { 13 } else { 12 });
+    text += &right("rejected", columns.rejected);
+    text += &right("tokens", columns.tokens);
+    text += &right("time", columns.time);
     Line::of(Scope::Muted, text)
 }
 
-fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, app: &App, wide: bool) -> Line {
+fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, app: &App, columns: Columns) -> Line {
     let selected = episode.selected == Some(n);
     let working = episode.work.filter(|_| app.running()).is_some_and(|w| w.iteration == n);
     let (scope, mark) = match (selected, working) {
@@ -75,11 +95,11 @@ fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, app: &App, wide: 
     }
     let number = |count: u32| if row.generated == 0 { "-".to_owned() } else { count.to_string() };
     line.push(Scope::Text, right(&number(row.accepted), 6));
-    line.push(Scope::Text, right(&number(row.rejected), if wide { 10 } else { 9 }));
-    line.push(
-        Scope::Muted,
-        right(&if time > 0 { duration(time) } else { String::new() }, if wide { 13 } else { 12 }),
-    );
+    line.push(Scope::Text, right(&number(row.rejected), columns.rejected));
+    let tokens = if row.tokens > 0 { rate(row.tokens as f64) } else { String::new() };
+    line.push(Scope::Muted, right(&tokens, columns.tokens));
+    let time = if time > 0 { duration(time) } else { String::new() };
+    line.push(Scope::Muted, right(&time, columns.time));
     line
 }
 

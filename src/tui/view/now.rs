@@ -3,22 +3,31 @@
 use ratatui::layout::Rect;
 
 use crate::gym::episode::{Phase, Work};
+use crate::tui::action::{Action, Context};
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Line, paragraph};
+use crate::tui::layout::Pane;
 use crate::tui::status::{self, Progress, State};
 use crate::tui::theme::Scope;
+use crate::tui::update::PHASES;
 
 /// Below the table of iterations, or at the bottom of another pane on a narrow screen.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let state = State::of(app);
-    let inner = frame(canvas, area, &state);
+    let mut inner = frame(canvas, area, &state);
+    if inner.height >= 5
+        && let Some(line) = phases(app, usize::from(inner.width))
+    {
+        canvas.line(inner, 0, &line);
+        inner = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+    }
     let columns = usize::from(inner.width);
     match state {
         State::Running(work) => {
             let all = running(app, canvas, work, columns);
             canvas.lines(inner, &all, 0);
         }
-        _ => put(canvas, inner, &holding(app, &state, columns)),
+        _ => put(app, canvas, inner, &holding(app, &state, columns)),
     }
 }
 
@@ -37,12 +46,34 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     }
 }
 
+/// The phases in their order, where the run is, and where it waits for a person.
+fn phases(app: &App, columns: usize) -> Option<Line> {
+    let episode = &app.facts.as_ref()?.episode;
+    let now = episode.work?.phase;
+    let mut line = Line::default();
+    for (n, phase) in PHASES.into_iter().enumerate() {
+        if n > 0 {
+            line.push(Scope::Muted, " > ");
+        }
+        if episode.rules.gates.contains(&phase) {
+            line.push(Scope::Warn, "[gate] ");
+        }
+        let here = if app.running() { Scope::Running } else { Scope::Strong };
+        line.push(if phase == now { here } else { Scope::Muted }, phase.as_str());
+    }
+    (line.width() <= columns).then_some(line)
+}
+
 /// As many lines as fit, and a word about the rest.
-fn put(canvas: &mut Canvas<'_>, area: Rect, lines: &[Line]) {
+fn put(app: &App, canvas: &mut Canvas<'_>, area: Rect, lines: &[Line]) {
     let fits = usize::from(area.height);
     if lines.len() > fits && fits > 0 {
         canvas.lines(area, &lines[..fits - 1], 0);
-        canvas.line(area, area.height - 1, &Line::of(Scope::Hint, "for the rest press 2, then Enter"));
+        let everywhere = |action: &Action| app.keymap.key(Context::Everywhere, action);
+        let pane = everywhere(&Action::Focus(Pane::Iterations));
+        let open = app.keymap.key(Context::Iterations, &Action::Open);
+        let rest = format!("for the rest press {pane}, then {open}");
+        canvas.line(area, area.height - 1, &Line::of(Scope::Hint, rest));
     } else {
         canvas.lines(area, lines, 0);
     }

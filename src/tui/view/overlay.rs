@@ -1,89 +1,220 @@
-//! What lies over the panes: help, details, the question before leaving.
+//! What lies over the panes: help, details, log, lists, forms, the question before leaving.
 
 use ratatui::layout::Rect;
 
-use super::details;
-use crate::tui::action::{BINDINGS, Context};
-use crate::tui::app::{App, Overlay};
+use super::{charts, details, draft, forms, log, menus};
+use crate::tui::action::{Context, Entry};
+use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Line};
+use crate::tui::overlay::{About, Overlay};
+use crate::tui::palette;
 use crate::tui::status::{State, describe};
 use crate::tui::text::{left, wrap};
+use crate::tui::text_box::TextBox;
 use crate::tui::theme::Scope;
 use crate::tui::update::ANSWERS;
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
-    if let Some(Overlay::Leaving { choice }) = app.overlay {
-        leaving(app, canvas, choice);
-        return;
+    match &app.overlay {
+        None => {}
+        Some(Overlay::Leaving { choice }) => leaving(app, canvas, *choice),
+        Some(Overlay::Help { search, scroll }) => help(app, canvas, search, *scroll),
+        Some(Overlay::Details { scroll } | Overlay::Log { scroll }) => text(app, canvas, *scroll),
+        Some(Overlay::Palette { search, choice, from }) => commands(app, canvas, search, *choice, *from),
+        Some(Overlay::Menu { menu, choice }) => menus::draw(app, canvas, menu, *choice),
+        Some(Overlay::Prompt { about, line }) => prompt(app, canvas, about, line),
+        Some(Overlay::Limits(limits)) => forms::limits(app, canvas, limits),
+        Some(Overlay::Plan(plan)) => forms::plan(app, canvas, plan),
+        Some(Overlay::Draft(edited)) => draft::draw(app, canvas, edited),
+        Some(Overlay::Charts { chart, skill }) => charts::draw(app, canvas, *chart, *skill),
     }
-    let Some((title, inner, lines)) = content(app) else { return };
-    let scroll = match app.overlay {
-        Some(Overlay::Help { scroll } | Overlay::Details { scroll }) => scroll,
-        _ => 0,
-    };
+}
+
+/// A frame of so many columns and rows in the middle of the screen; returns what is inside. `None` where the
+/// screen is too small for any.
+pub(super) fn panel(app: &App, canvas: &mut Canvas<'_>, size: (u16, u16), title: Line) -> Option<Rect> {
+    let inner = place(app, size)?;
     let area = Rect { x: inner.x - 1, y: inner.y - 1, width: inner.width + 2, height: inner.height + 2 };
     canvas.clear(area);
+    canvas.block(area, &title, true);
+    Some(inner)
+}
+
+/// The place for so many columns and rows in the middle, the last row of the screen left free for the keys.
+pub(super) fn place(app: &App, (columns, rows): (u16, u16)) -> Option<Rect> {
+    let (width, height) = app.size;
+    let (columns, rows) = (columns.min(width.saturating_sub(2)), rows.min(height.saturating_sub(3)));
+    (columns >= 4 && rows >= 1).then(|| Rect {
+        x: (width - columns) / 2,
+        y: (height.saturating_sub(1 + rows)) / 2,
+        width: columns,
+        height: rows,
+    })
+}
+
+/// The most columns a text gets.
+fn wide(app: &App) -> u16 {
+    app.size.0.saturating_sub(6).min(96)
+}
+
+/// Lines that can be scrolled, with a word about those out of sight.
+fn scrolled(app: &App, canvas: &mut Canvas<'_>, title: &str, lines: &[Line], scroll: usize) {
+    let rows = (lines.len() as u16).min(app.size.1.saturating_sub(4));
+    let Some(inner) = place(app, (wide(app), rows)) else { return };
     let stops = lines.len().saturating_sub(inner.height.into());
     let skip = scroll.min(stops);
     let mut caption = Line::of(Scope::TitleFocus, format!(" {title} "));
     if stops > skip {
-        caption.push(Scope::Hint, format!("{} more lines, j scrolls ", stops - skip));
+        caption.push(Scope::Hint, format!("{} more lines below ", stops - skip));
     }
-    canvas.block(area, &caption, true);
-    canvas.lines(inner, &lines, skip);
+    panel(app, canvas, (wide(app), rows), caption);
+    canvas.lines(inner, lines, skip);
 }
 
-/// Title, place and lines of the open text, if one is open.
-pub(super) fn content(app: &App) -> Option<(&'static str, Rect, Vec<Line>)> {
-    let (width, height) = app.size;
-    let columns = width.saturating_sub(6).min(92);
-    let (title, lines) = match app.overlay? {
-        Overlay::Help { .. } => ("Help", help(columns.into())),
-        Overlay::Details { .. } => ("Details", details::lines(app, columns.into())),
-        Overlay::Leaving { .. } => return None,
-    };
-    let rows = (lines.len() as u16).min(height.saturating_sub(4));
-    (columns >= 1 && rows >= 1).then(|| (title, centred(width, height, columns, rows), lines))
+/// Title and lines of the open text.
+fn content(app: &App) -> Option<(&'static str, Vec<Line>)> {
+    let columns = wide(app).into();
+    match &app.overlay {
+        Some(Overlay::Details { .. }) => Some(("Details", details::lines(app, columns))),
+        Some(Overlay::Log { .. }) => Some(("Log of this run", log::lines(app, columns))),
+        _ => None,
+    }
 }
 
-fn centred(width: u16, height: u16, columns: u16, rows: u16) -> Rect {
-    let (columns, rows) = (columns.min(width.saturating_sub(2)), rows.min(height.saturating_sub(2)));
-    Rect { x: (width - columns) / 2, y: (height - rows) / 2, width: columns, height: rows }
+fn text(app: &App, canvas: &mut Canvas<'_>, scroll: usize) {
+    if let Some((title, lines)) = content(app) {
+        scrolled(app, canvas, title, &lines, scroll);
+    }
+}
+
+/// How far the open text can be scrolled, plus one.
+pub(super) fn stops(app: &App) -> usize {
+    let Some((_, lines)) = content(app) else { return 1 };
+    let rows = (lines.len() as u16).min(app.size.1.saturating_sub(4));
+    lines.len().saturating_sub(place(app, (wide(app), rows)).map_or(0, |area| area.height.into())) + 1
+}
+
+/// Rows of the help below its search line.
+fn help_rows(app: &App) -> usize {
+    usize::from(app.size.1.saturating_sub(6))
+}
+
+/// How far the help can be scrolled, plus one.
+pub(super) fn help_stops(app: &App, search: &str) -> usize {
+    help_lines(app, search, wide(app).into()).len().saturating_sub(help_rows(app)) + 1
+}
+
+fn help(app: &App, canvas: &mut Canvas<'_>, search: &TextBox, scroll: usize) {
+    let lines = help_lines(app, search.text(), wide(app).into());
+    let stops = lines.len().saturating_sub(help_rows(app));
+    let mut title = Line::of(Scope::TitleFocus, " Help ");
+    if stops > scroll {
+        title.push(Scope::Hint, format!("{} more lines below ", stops - scroll));
+    }
+    let rows = help_rows(app) as u16 + 2;
+    let Some(inner) = panel(app, canvas, (wide(app), rows), title) else { return };
+    let label = if search.is_empty() { "type a word or a key to search: " } else { "search: " };
+    line_of(canvas, inner, 0, label, search);
+    let below = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
+    canvas.lines(below, &lines, scroll.min(stops));
+}
+
+/// A label and a line being written, with its cursor.
+pub(super) fn line_of(canvas: &mut Canvas<'_>, area: Rect, row: u16, label: &str, line: &TextBox) {
+    if row >= area.height {
+        return;
+    }
+    let label = Line::of(Scope::Muted, format!(" {label}"));
+    canvas.line(area, row, &label);
+    let used = (label.width() as u16).min(area.width);
+    let room = area.width - used;
+    let (rows, (cursor_row, column)) = line.view(usize::from(room.saturating_sub(1)).max(1));
+    let field = Rect { x: area.x + used, width: room, ..area };
+    if let Some(shown) = rows.into_iter().nth(cursor_row) {
+        canvas.line(field, row, &Line::of(Scope::Strong, shown));
+    }
+    if (column as u16) < room {
+        canvas.cursor(field.x + column as u16, area.y + row);
+    }
 }
 
 /// Every key, from the table that also dispatches them.
-fn help(columns: usize) -> Vec<Line> {
+fn help_lines(app: &App, search: &str, columns: usize) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    let about = "A run improves a small language model, the student, over iterations. Each iteration: the policy \
-        looks at the student's accuracy per skill and plans how much data each skill gets (it explores new \
-        subskills or exploits known ones), the engine generates the data, checks accept or reject them, the \
-        student is trained on what was accepted, and it is evaluated again on the validation split. In the end \
-        the best iteration by validation is compared with the untrained student on the test split. Every accuracy \
-        comes with its 95 % interval.";
-    lines.extend(wrap(about, columns).into_iter().map(|l| Line::of(Scope::Text, l)));
-    let contexts = [
-        Context::Everywhere,
-        Context::Skills,
-        Context::Iterations,
-        Context::Samples,
-        Context::Reading,
-        Context::Overlay,
-        Context::Leaving,
-    ];
-    let widest = BINDINGS.iter().map(|b| b.keys().chars().count()).max().unwrap_or(0).min(columns / 3);
-    for context in contexts {
-        lines.push(Line::default());
-        lines.push(Line::of(Scope::Strong, context.heading()));
-        for binding in BINDINGS.iter().filter(|b| b.context == context) {
+    if search.trim().is_empty() {
+        let about = "A run improves a small language model, the student, over iterations. Each iteration: the \
+            policy looks at the student's accuracy per skill and plans how much data each skill gets (it explores \
+            new subskills or exploits known ones), the engine generates the data, checks accept or reject them, \
+            the student is trained on what was accepted, and it is evaluated again on the validation split. In \
+            the end the best iteration by validation is compared with the untrained student on the test split. \
+            Every accuracy comes with its 95 % interval. You can let it run, or take part: gates make it wait for \
+            you, and then plan and data are yours to change.";
+        lines.extend(wrap(about, columns).into_iter().map(|l| Line::of(Scope::Text, l)));
+    }
+    let found = palette::helped(search, &app.keymap);
+    if found.is_empty() {
+        lines.push(Line::of(
+            Scope::Muted,
+            "Nothing found. Esc empties the search; @ before a key finds keys alone.",
+        ));
+    }
+    let widest =
+        found.iter().map(|e| app.keymap.named(e).chars().count()).max().unwrap_or(0).min(columns / 3);
+    for context in Context::ALL {
+        let mut rows = found.iter().filter(|e| e.context == context).peekable();
+        if rows.peek().is_some() {
+            if !lines.is_empty() {
+                lines.push(Line::default());
+            }
+            lines.push(Line::of(Scope::Strong, context.heading()));
+        }
+        for entry in rows {
             let room = columns.saturating_sub(widest + 4).max(8);
-            for (n, part) in wrap(binding.description, room).iter().enumerate() {
-                let keys = if n == 0 { binding.keys() } else { String::new() };
+            for (n, part) in wrap(entry.description, room).iter().enumerate() {
+                let keys = if n == 0 { app.keymap.named(entry) } else { String::new() };
                 let line = Line::of(Scope::Key, format!("  {}  ", left(&keys, widest)));
                 lines.push(line.with(Scope::Text, part.as_str()));
             }
         }
     }
     lines
+}
+
+fn commands(app: &App, canvas: &mut Canvas<'_>, search: &TextBox, choice: usize, from: Context) {
+    let found = palette::found(search.text(), from);
+    let rows = app.size.1.saturating_sub(8).clamp(1, 18);
+    let title = Line::of(Scope::TitleFocus, " All actions here ");
+    let Some(inner) = panel(app, canvas, (wide(app).min(84), rows + 2), title) else { return };
+    line_of(canvas, inner, 0, ": ", search);
+    let below = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
+    if found.is_empty() {
+        canvas.line(below, 0, &Line::of(Scope::Muted, " No action has all of these words."));
+    }
+    let visible = usize::from(below.height).max(1);
+    let top = crate::tui::app::window(choice, visible, found.len());
+    for (row, entry) in found.iter().enumerate().skip(top).take(visible) {
+        let at = (row - top) as u16;
+        canvas.line(below, at, &command(app, entry));
+        if row == choice {
+            canvas.highlight(below, at, true);
+        }
+    }
+}
+
+fn command(app: &App, entry: &Entry) -> Line {
+    Line::of(Scope::Text, format!(" {}", left(&entry.name.replace('-', " "), 18)))
+        .with(Scope::Key, left(&app.keymap.named(entry), 14))
+        .with(Scope::Muted, format!(" {}", entry.description))
+}
+
+fn prompt(app: &App, canvas: &mut Canvas<'_>, about: &About, line: &TextBox) {
+    let title = match about {
+        About::Run => " A note in the journal of this run ".to_owned(),
+        About::Search => " Words that the data must have ".to_owned(),
+        About::Datum { id } => format!(" A remark on datum {id} "),
+    };
+    let Some(inner) = panel(app, canvas, (wide(app), 1), Line::of(Scope::TitleFocus, title)) else { return };
+    line_of(canvas, inner, 0, "", line);
 }
 
 fn leaving(app: &App, canvas: &mut Canvas<'_>, choice: usize) {
@@ -93,25 +224,26 @@ fn leaving(app: &App, canvas: &mut Canvas<'_>, choice: usize) {
         other => format!("The run is {}; its runner waits for commands.", other.badge().1),
     };
     let rows = ANSWERS.len() as u16 + 2;
-    if width < 8 || height < rows + 2 {
-        canvas.text(
-            0,
-            height.saturating_sub(1),
-            width,
-            Scope::Warn,
-            "quit? d leave  s stop after phase  x now  c no",
-        );
+    if width < 8 || height < rows + 3 {
+        let short = "quit? d leave  s stop after phase  x now  c no";
+        canvas.text(0, height.saturating_sub(1), width, Scope::Warn, short);
         return;
     }
-    let inner = centred(width, height, 68.min(width - 4), rows);
-    let area = Rect { x: inner.x - 1, y: inner.y - 1, width: inner.width + 2, height: inner.height + 2 };
-    canvas.clear(area);
-    canvas.block(area, &Line::of(Scope::TitleFocus, " Leave? "), true);
+    let title = Line::of(Scope::TitleFocus, " Leave? ");
+    let Some(inner) = panel(app, canvas, (70.min(width - 4), rows), title) else { return };
     canvas.line(inner, 0, &Line::of(Scope::Text, format!(" {question}")));
-    for (n, answer) in ANSWERS.iter().enumerate() {
-        canvas.line(inner, n as u16 + 2, &Line::of(Scope::Text, format!("  {answer}")));
+    for (n, (answer, entry)) in ANSWERS.iter().zip(answers()).enumerate() {
+        let key = entry.and_then(|e| app.keymap.keys(e).first()).map(ToString::to_string).unwrap_or_default();
+        let line = Line::of(Scope::Key, format!("  {}", left(&key, 5))).with(Scope::Text, *answer);
+        canvas.line(inner, n as u16 + 2, &line);
         if n == choice {
             canvas.highlight(inner, n as u16 + 2, true);
         }
     }
+}
+
+/// The rows of the action table that are the answers, in their order.
+fn answers() -> impl Iterator<Item = Option<&'static Entry>> {
+    use crate::tui::action::{ACTIONS, Action};
+    (0..ANSWERS.len()).map(|n| ACTIONS.iter().find(|entry| entry.action == Action::Answer(n)))
 }

@@ -4,6 +4,8 @@ use ratatui::layout::Rect;
 
 use super::sheet;
 use crate::gym::datum::Verdict;
+use crate::gym::teacher_call::CallOutcome;
+use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, List};
 use crate::tui::canvas::{Canvas, Glyphs, Line};
 use crate::tui::facts::{Listing, Sample};
@@ -32,15 +34,29 @@ pub(super) fn about(app: &App) -> String {
             },
             Some(format!(", iteration {}", filter.iteration)),
         ),
+        Listing::Calls(filter) => (
+            "teacher calls",
+            match filter.malformed {
+                None => "all",
+                Some(false) => "used",
+                Some(true) => "malformed",
+            },
+            filter.iteration.map(|n| format!(", iteration {n}")),
+        ),
     };
-    let skill = if app.samples.follow { app.skill.0.clone() } else { None };
-    let skill = skill.map_or_else(String::new, |s| format!(", {s}"));
+    let follows = app.samples.follow && app.samples.list != List::Calls;
+    let skill = if follows { app.skill.0.clone() } else { None };
+    let sub = app.skill.1.as_ref().filter(|_| follows && app.samples.list == List::Training);
+    let sub = sub.map_or_else(String::new, |s| format!(" / {s}"));
+    let skill = skill.map_or_else(String::new, |s| format!(", {s}{sub}"));
+    let words = app.samples.words.as_ref().filter(|_| app.samples.list == List::Training);
+    let words = words.map_or_else(String::new, |words| format!(", with \"{words}\""));
     let total = app.samples.page.as_ref().filter(|p| p.listing == app.listing()).map(|p| p.total);
     let count = match total {
         Some(total) if total > 0 => format!(", {} of {total}", app.samples.selected + 1),
         _ => String::new(),
     };
-    format!("{what}, {filter}{skill}{}{count}", iteration.unwrap_or_default())
+    format!("{what}, {filter}{skill}{words}{}{count}", iteration.unwrap_or_default())
 }
 
 /// The place of the text within the place of the sample.
@@ -57,9 +73,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
     let page = app.samples.page.as_ref().filter(|p| p.listing == app.listing());
     if page.is_none_or(|p| p.total == 0) {
         let inset = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-        let text = if page.is_some() { nothing(app) } else { "Loading." };
+        let text = if page.is_some() { nothing(app) } else { "Loading.".into() };
         let lines: Vec<Line> =
-            wrap(text, inset.width.into()).into_iter().map(|l| Line::of(Scope::Muted, l)).collect();
+            wrap(&text, inset.width.into()).into_iter().map(|l| Line::of(Scope::Muted, l)).collect();
         canvas.lines(inset, &lines, 0);
         return;
     }
@@ -76,24 +92,39 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
 }
 
 /// Why the list is empty, and what to do.
-fn nothing(app: &App) -> &'static str {
+fn nothing(app: &App) -> String {
     let filtered = match app.samples.list {
-        List::Training => app.samples.verdict.is_some(),
+        List::Training => app.samples.verdict.is_some() || app.samples.words.is_some(),
         List::Predictions => app.samples.correct.is_some(),
+        List::Calls => app.samples.malformed.is_some(),
     };
-    if filtered || (app.samples.follow && app.skill.0.is_some()) {
-        return "Nothing matches. a changes the filter, f shows all skills, t switches between training data and \
-            predictions.";
+    let key = |action: &Action| app.keymap.key(Context::Samples, action);
+    let (list, skills) = (key(&Action::OtherList), key(&Action::FollowSkill));
+    let follows = app.samples.follow && app.skill.0.is_some() && app.samples.list != List::Calls;
+    if filtered || follows {
+        let filter = key(&Action::NextFilter);
+        return format!(
+            "Nothing matches. {filter} changes the filter, {skills} shows all skills, {list} goes to the next list: \
+             training data, predictions, teacher calls."
+        );
     }
     match app.samples.list {
-        List::Training if app.iteration == Some(0) => {
-            "Iteration 0 is the student before any training, so it has no training data. t shows its predictions."
+        List::Training if app.iteration == Some(0) => format!(
+            "Iteration 0 is the student before any training, so it has no training data. {list} shows its predictions."
+        ),
+        List::Training => format!(
+            "No training data yet: the first plan comes after the first evaluation. {list} shows the student's \
+             predictions."
+        ),
+        List::Predictions => {
+            let split = key(&Action::OtherSplit);
+            format!("No predictions here yet. {split} switches between the validation and the test split.")
         }
-        List::Training => {
-            "No training data yet: the first plan comes after the first evaluation. t shows the student's \
-            predictions."
+        List::Calls => {
+            "No teacher was asked here. Engines that work without a teacher, and the world's own generator, \
+            ask none."
+                .into()
         }
-        List::Predictions => "No predictions here yet. v switches between the validation and the test split.",
     }
 }
 
@@ -121,6 +152,7 @@ fn skill(sample: &Sample) -> &str {
     match sample {
         Sample::Datum(judged) => &judged.datum.skill,
         Sample::Prediction(scored) => scored.instance.skill.as_deref().unwrap_or(""),
+        Sample::Call(call) => &call.context.prompt,
     }
 }
 
@@ -134,6 +166,8 @@ pub(super) fn mark(sample: &Sample, glyphs: Glyphs) -> (Scope, &'static str) {
         },
         Sample::Prediction(scored) if scored.prediction.correct => (Scope::Good, glyphs.right),
         Sample::Prediction(_) => (Scope::Bad, glyphs.wrong),
+        Sample::Call(call) if call.outcome == CallOutcome::Used => (Scope::Good, glyphs.right),
+        Sample::Call(_) => (Scope::Bad, glyphs.wrong),
     }
 }
 
@@ -142,8 +176,12 @@ fn row(sample: &Sample, glyphs: Glyphs, column: usize) -> Line {
     let question = match sample {
         Sample::Datum(judged) => judged.datum.instruction.as_str(),
         Sample::Prediction(scored) => scored.instance.content.question(),
+        Sample::Call(call) => call.reply.as_str(),
     };
-    let mut line = Line::of(scope, format!(" {sign} "));
+    // A person's hand is seen in the list.
+    let reviewed = matches!(sample, Sample::Datum(judged) if judged.review.is_some());
+    let hand = if reviewed { glyphs.here } else { " " };
+    let mut line = Line::of(scope, format!(" {sign}")).with(Scope::Match, format!("{hand} "));
     if column > 0 {
         line.push(Scope::Muted, format!("{}  ", left(skill(sample), column)));
     }
@@ -155,16 +193,31 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let scope = if app.samples.reading { Scope::TitleFocus } else { Scope::Title };
     let caption = app.selected_sample().map_or_else(String::new, |s| format!(" {} ", s.id()));
     let inner = text_area(area);
-    let lines = sheet::of_selected(app, inner.width.into());
-    let stops = lines.len().saturating_sub(inner.height.into());
+    let sheet = sheet::of_selected(app, inner.width.into());
+    let stops = sheet.lines.len().saturating_sub(inner.height.into());
     let skip = if app.samples.reading { app.samples.scroll.min(stops) } else { 0 };
     let more = stops.saturating_sub(skip);
     let mut title = Line::of(scope, caption);
     if more > 0 {
-        let how = if app.samples.reading { "j scrolls" } else { "Enter reads" };
+        let (context, action, what) = if app.samples.reading {
+            (Context::Reading, Action::Down, "scrolls")
+        } else {
+            (Context::Samples, Action::Open, "reads")
+        };
         let lines = if more == 1 { "line" } else { "lines" };
-        title.push(Scope::Hint, format!("{more} more {lines}, {how} "));
+        title.push(Scope::Hint, format!("{more} more {lines}, {} {what} ", app.keymap.key(context, &action)));
     }
     canvas.rule(area, 0, &title);
-    canvas.lines(inner, &lines, skip);
+    canvas.lines(inner, &sheet.lines, skip);
+    let pictures = app.samples.page.as_ref().map_or(&[][..], |page| &page.behind.pictures);
+    for (line, rows, n) in sheet.pictures {
+        let Some(Ok(picture)) = pictures.get(n) else { continue };
+        let (top, hidden) = (line.saturating_sub(skip) as u16, skip.saturating_sub(line) as u16);
+        if hidden < rows && top < inner.height {
+            let height = (rows - hidden).min(inner.height - top);
+            let place =
+                Rect { x: inner.x + 2, y: inner.y + top, width: inner.width.saturating_sub(2), height };
+            canvas.picture(place, picture, app.depth, (hidden, rows));
+        }
+    }
 }

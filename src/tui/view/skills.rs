@@ -13,7 +13,10 @@ pub(super) fn about(app: &App) -> String {
     let Some(facts) = &app.facts else { return String::new() };
     let Some(report) = app.shown_report() else { return "no accuracy yet".into() };
     let mut plans = facts.episode.iterations.iter().take(app.shown_iteration() as usize + 1).rev();
-    let planned = plans.find_map(|i| i.plans.last()).map(|p| format!(", plan of iteration {}", p.iteration));
+    let planned = plans.find_map(|i| i.plans.last()).map(|p| {
+        let by = if p.edited { ", yours" } else { "" };
+        format!(", plan of iteration {}{by}", p.iteration)
+    });
     format!("after iteration {}{}", report.iteration, planned.unwrap_or_default())
 }
 
@@ -115,9 +118,16 @@ fn line(row: &SkillRow, columns: &Columns, glyphs: Glyphs) -> Line {
     change(&mut line, row.since_last, columns.last);
     line.push(main, right(&row.allocation.map_or_else(dash, |a| a.to_string()), 6));
     if columns.bar > 0 {
-        let share = f64::from(row.allocation.unwrap_or(0)) / f64::from(row.largest.max(1));
-        let full = if row.largest == 0 { String::new() } else { glyphs.bar(share, columns.bar - 1).0 };
-        line.push(Scope::Bar, format!(" {}", left(&full, columns.bar - 1)));
+        let share = |count: u32| f64::from(count) / f64::from(row.largest.max(1));
+        let bar = |count: u32| {
+            if row.largest == 0 { String::new() } else { glyphs.bar(share(count), columns.bar - 1).0 }
+        };
+        // What is made of it already, then what is still asked for.
+        let asked = row.allocation.unwrap_or(0);
+        let (made, whole) = (bar(row.made.min(asked)), left(&bar(asked), columns.bar - 1));
+        let rest: String = whole.chars().skip(made.chars().count()).collect();
+        line.push(Scope::Made, format!(" {made}"));
+        line.push(Scope::Bar, rest);
     }
     let scope = if row.action == Some("explore") { Scope::Explore } else { Scope::Exploit };
     match row.action {

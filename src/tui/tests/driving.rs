@@ -1,0 +1,294 @@
+//! A person takes part: gates, plan, data, limits, notes.
+
+use super::*;
+use crate::gym::budget::Budget;
+use crate::gym::plan::Action;
+use crate::gym::review::{DataSelection, DatumEdit};
+use crate::tui::app::Stage;
+use crate::tui::overlay::Menu;
+use crate::tui::runs::{RunRow, RunsNews, RunsOrder};
+use crate::tui::status::transition;
+use crate::tui::update::Exit;
+
+/// The commands that keys sent.
+fn sent(desk: &mut Desk, keys: &str) -> Vec<Command> {
+    desk.effects.clear();
+    desk.press(keys);
+    let commands = |effect| match effect {
+        Effect::Send { command, .. } | Effect::Start { command, .. } => Some(command),
+        _ => None,
+    };
+    std::mem::take(&mut desk.effects).into_iter().filter_map(commands).collect()
+}
+
+fn at(name: &str) -> (tempfile::TempDir, Desk) {
+    scene(name, (120, 40))
+}
+
+#[test]
+fn gates_are_set_and_taken_away_in_a_list() {
+    let (folder, mut desk) = at("evaluating");
+    assert_eq!(sent(&mut desk, "2bjj<Enter>"), [Command::Gate { phase: Phase::Generate, wait: true }]);
+    assert!(transition(&desk.app).unwrap().contains("a gate before generate"));
+    assert!(desk.text().contains("[ ] before generate"), "it is set when the run says so");
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    player.command(Command::Gate { phase: Phase::Generate, wait: true });
+    desk.tell(Message::Link(LinkEvent::Acknowledged { id: 1 }));
+    desk.settle();
+    assert!(desk.text().contains("[x] before generate"));
+    assert_eq!(sent(&mut desk, " "), [Command::Gate { phase: Phase::Generate, wait: false }]);
+    desk.press("<Esc>");
+    assert!(desk.text().contains("[gate] generate"));
+}
+
+#[test]
+fn numbers_of_the_plan_are_typed_and_changed() {
+    let (_folder, mut desk) = at("planned");
+    assert!(desk.text().contains("the run waits for you"));
+    desk.press("1e");
+    let Some(Overlay::Plan(plan)) = &desk.app.overlay else { panic!("{:?}", desk.app.notice) };
+    let before: Vec<u32> = plan.amounts.iter().map(|a| a.field.count()).collect();
+    let commands = sent(&mut desk, "j25k++j<Enter>");
+    let [Command::Allocate { allocations }] = &commands[..] else { panic!("{commands:?}") };
+    let counts: Vec<u32> = allocations.iter().map(|a| a.count).collect();
+    assert_eq!((counts[0], counts[1], &counts[2..]), (before[0] + 2, 25, &before[2..]));
+    assert_eq!(desk.app.overlay, None);
+    // The runner says no: nothing that was typed is lost.
+    let id = desk.app.asked.as_ref().unwrap().id;
+    desk.tell(Message::Link(LinkEvent::Rejected { id, message: "too late".into() }));
+    let Some(Overlay::Plan(plan)) = &desk.app.overlay else { panic!() };
+    assert_eq!(plan.amounts[1].field.count(), 25);
+    assert!(desk.text().contains("refused: too late"));
+}
+
+#[test]
+fn a_person_acts_in_place_of_the_policy() {
+    let (folder, mut desk) = at("planned");
+    // Explore for the first skill, exploit for the second.
+    let commands = sent(&mut desk, "P<Tab> j3j7<End>");
+    assert_eq!(commands, []);
+    desk.press("gG");
+    let Some(Overlay::Plan(plan)) = &mut desk.app.overlay else { panic!("{:?}", desk.app.notice) };
+    plan.select(3);
+    let commands = sent(&mut desk, "  j12<Enter>");
+    let [Command::Act { actions }] = &commands[..] else { panic!("{commands:?} {:?}", desk.app.notice) };
+    assert_eq!(actions[0].skill, "addition");
+    assert_eq!(actions[0].action, Action::Explore { new_subskills: 3, data_per_subskill: 7 });
+    let Action::Exploit { deltas } = &actions[1].action else { panic!() };
+    let known = desk.app.facts.as_ref().unwrap().episode.before_plan.as_ref().unwrap();
+    let tree = known.tree(&actions[1].skill).unwrap();
+    let first = &tree.subskills[0];
+    assert_eq!(deltas[&first.name] + i64::from(first.allocation), 12);
+    let actions = actions.clone();
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    player.command(Command::Act { actions });
+    desk.tell(Message::Link(LinkEvent::Acknowledged { id: 1 }));
+    desk.settle();
+    assert!(desk.text().contains("The next plan is yours: explore addition"), "{}", desk.text());
+}
+
+#[test]
+fn a_plan_that_cannot_be_changed_says_when_it_can() {
+    let (_folder, mut desk) = at("training");
+    assert_eq!(sent(&mut desk, "P"), []);
+    assert!(desk.app.notice.as_ref().unwrap().contains("train is running"), "{:?}", desk.app.notice);
+    let (_folder, mut desk) = at("finished");
+    desk.press("P");
+    assert!(desk.app.notice.as_ref().unwrap().contains("every phase is done"));
+    let (_folder, mut desk) = at("planned");
+    assert_eq!(sent(&mut desk, "P<Enter>"), []);
+    assert!(
+        desk.app.notice.as_ref().unwrap().contains("no number was changed") && desk.app.overlay.is_some()
+    );
+    desk.press("<Esc>");
+    assert_eq!(desk.app.overlay, None);
+}
+
+#[test]
+fn data_are_judged_with_one_key_and_in_bulk() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("4jj");
+    let id = desk.app.selected_datum().unwrap().datum.id.clone();
+    let one = |edit| Command::Review { selection: DataSelection::one(&id), edit };
+    assert_eq!(sent(&mut desk, "-"), [one(DatumEdit::Reject)]);
+    assert_eq!(sent(&mut desk, "+"), [one(DatumEdit::Accept)]);
+    assert_eq!(sent(&mut desk, "u"), [], "there is nothing to restore");
+    assert_eq!(sent(&mut desk, "modd<Enter>"), [one(DatumEdit::Note { text: "odd".into() })]);
+    // Everything the filter names: the accepted data of one skill.
+    desk.press("1jjj4a");
+    let listed = desk.app.listed();
+    desk.press("B");
+    assert!(desk.text().contains(&format!("All {listed} listed data")), "{}", desk.text());
+    let commands = sent(&mut desk, "j<Enter>");
+    let [Command::Review { selection, edit: DatumEdit::Reject }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(selection.skill.as_deref(), Some("multiplication"));
+    assert_eq!((selection.verdict, selection.ids.len()), (Some(crate::gym::datum::Verdict::Accepted), 0));
+    // Predictions cannot be judged, and nothing while the data are in use.
+    assert_eq!(sent(&mut desk, "t+"), []);
+    let (_folder, mut desk) = at("training");
+    assert_eq!(sent(&mut desk, "4+"), []);
+    assert!(desk.app.notice.as_ref().unwrap().contains("train is running"));
+}
+
+#[test]
+fn words_are_changed_on_the_screen_or_elsewhere() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("4<Enter>e");
+    let Some(Overlay::Draft(draft)) = &desk.app.overlay else { panic!() };
+    let (id, before) = (draft.id.clone(), draft.wording());
+    assert_eq!(sent(&mut desk, "Please: <Tab><Ctrl-x>").len(), 1);
+    let asked = desk.app.asked.clone().unwrap();
+    let Command::Review { edit: DatumEdit::Reword { wording }, .. } = asked.command else { panic!() };
+    assert_eq!(wording.instruction, format!("Please: {}", before.instruction));
+    assert_eq!(wording.response, before.response);
+    // Throwing words away takes a second key.
+    desk.press("eXX<Esc>");
+    assert!(desk.text().contains("Throw your words away?"));
+    desk.press("<Esc>");
+    assert!(matches!(desk.app.overlay, Some(Overlay::Draft(_))));
+    desk.press("<Esc><Enter>");
+    assert_eq!(desk.app.overlay, None);
+    desk.press("e<Esc>");
+    assert_eq!(desk.app.overlay, None, "nothing to throw away");
+    desk.effects.clear();
+    desk.press("E");
+    assert_eq!(desk.effects, [Effect::Write { id: id.clone(), wording: before.clone() }]);
+    let changed = crate::gym::datum::Wording { response: "#### 1".into(), ..before };
+    desk.effects.clear();
+    desk.tell(Message::Written { id: id.clone(), result: Ok(Some(changed)) });
+    assert!(matches!(&desk.effects[..], [Effect::Send { command: Command::Review { .. }, .. }]));
+    desk.tell(Message::Written { id, result: Err("line 4: no part `x`".into()) });
+    assert!(desk.text().contains("line 4"));
+}
+
+#[test]
+fn limits_and_notes() {
+    let (_folder, mut desk) = at("finished");
+    let commands = sent(&mut desk, "x+++j5000<Enter>");
+    let [Command::Extend { budget }] = &commands[..] else { panic!("{commands:?} {:?}", desk.app.notice) };
+    assert_eq!(*budget, Budget { iterations: 6, training_data: Some(5000), ..Budget::default() });
+    let (_folder, mut desk) = at("finished");
+    assert_eq!(sent(&mut desk, "x-<Enter>"), [], "limits that are reached already");
+    assert!(desk.app.notice.as_ref().unwrap().contains("reached these limits already"));
+    assert!(matches!(desk.app.overlay, Some(Overlay::Limits(_))));
+    desk.press("<Esc>");
+    assert_eq!(sent(&mut desk, "Nlooks good<Enter>"), [Command::Note { text: "looks good".into() }]);
+    assert_eq!(sent(&mut desk, "N  <Enter>"), []);
+}
+
+#[test]
+fn without_a_runner_a_command_starts_one() {
+    let (_folder, mut desk) = scene("gone", (120, 40));
+    desk.press("Nhello<Enter>");
+    assert!(matches!(&desk.effects[..], [.., Effect::Start { command: Command::Note { .. }, .. }]));
+    assert_eq!(desk.app.asked.as_ref().unwrap().stage, Stage::Starting);
+    desk.tell(Message::Link(LinkEvent::StartFailed { message: "no space".into() }));
+    assert_eq!(desk.app.asked, None);
+}
+
+#[test]
+fn the_log_tells_what_happened() {
+    let (folder, mut desk) = at("checked");
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    player.command(Command::Note { text: "a remark \u{1b}[2J".into() });
+    desk.press("L");
+    let shown = desk.text();
+    assert!(shown.contains("note: a remark ␛[2J") && shown.contains("checked:"), "{shown}");
+    player.command(Command::Note { text: "another".into() });
+    desk.settle();
+    assert!(desk.text().contains("note: another"), "it follows");
+    desk.press("<Esc>");
+    assert_eq!(desk.app.journal, None);
+}
+
+#[test]
+fn themes_are_seen_while_they_are_chosen() {
+    let (_folder, mut desk) = at("training");
+    desk.press("Tjj");
+    assert_eq!(desk.app.theme().name(), "light");
+    desk.press("<Esc>");
+    assert_eq!(desk.app.theme().name(), "terminal");
+    desk.press("Tj<Enter>");
+    assert_eq!(desk.app.theme().name(), "dark");
+}
+
+#[test]
+fn the_palette_does_what_its_keys_do() {
+    let (_folder, mut desk) = at("training");
+    assert_eq!(sent(&mut desk, ":paus<Enter>"), [Command::Pause]);
+    desk.press(":zoom<Enter>");
+    assert!(desk.app.zoom);
+    desk.press(":nosuchthing<Enter>");
+    assert_eq!(desk.app.overlay, None);
+    desk.press("4:filter<Enter>");
+    assert!(desk.app.samples.verdict.is_some());
+}
+
+#[test]
+fn charts_turn_and_are_exported() {
+    let (_folder, mut desk) = at("finished");
+    desk.press("C");
+    assert!(desk.text().contains("Accuracy by iteration"));
+    desk.press("<Tab>j");
+    assert!(desk.text().contains("Accuracy in subtraction by iteration"));
+    desk.effects.clear();
+    desk.press("w");
+    let [Effect::Export(files)] = &desk.effects[..] else { panic!("{:?}", desk.effects) };
+    assert!(files.iter().any(|f| f.name == "accuracy.svg") && files.iter().any(|f| f.name == "loss.csv"));
+    assert_eq!(files.len(), 2 * (1 + 12 + 2));
+    let (_folder, mut desk) = at("fresh");
+    desk.press("Cw");
+    assert!(desk.app.notice.as_ref().unwrap().contains("nothing to write yet"));
+}
+
+fn run(name: &str) -> RunRow {
+    RunRow {
+        name: name.into(),
+        folder: format!("/runs/{name}").into(),
+        state: "stopped".into(),
+        iterations: 3,
+        accuracy: None,
+        age_ms: 90_000,
+    }
+}
+
+#[test]
+fn runs_are_opened_made_and_deleted_after_a_question() {
+    let (_folder, mut desk) = at("finished");
+    desk.effects.clear();
+    desk.press("R");
+    assert_eq!(desk.effects, [Effect::Runs(RunsOrder::List)]);
+    desk.tell(Message::Runs(RunsNews::Listed(vec![run("newer"), run("first-run"), run("older")])));
+    assert!(
+        matches!(&desk.app.overlay, Some(Overlay::Menu { menu: Menu::Runs { .. }, choice: 1 })),
+        "the one in sight"
+    );
+    desk.effects.clear();
+    desk.press("jd");
+    assert!(desk.text().contains("Delete run older?"));
+    desk.press("<Enter>");
+    assert_eq!(desk.effects, [Effect::Runs(RunsOrder::List)], "keeping it is the default");
+    desk.tell(Message::Runs(RunsNews::Listed(vec![run("older")])));
+    desk.effects.clear();
+    desk.press("dk<Enter>");
+    assert_eq!(desk.effects, [Effect::Runs(RunsOrder::Delete("older".into()))]);
+    desk.tell(Message::Runs(RunsNews::Deleted("older".into(), Err("it has a runner".into()))));
+    assert!(desk.text().contains("it has a runner"));
+    desk.tell(Message::Runs(RunsNews::Listed(vec![run("older")])));
+    desk.effects.clear();
+    desk.press("n");
+    desk.tell(Message::Runs(RunsNews::Ready(vec![("quickstart".into(), "The quick start".into())])));
+    assert!(desk.text().contains("The quick start"));
+    desk.press("<Enter>");
+    assert_eq!(desk.effects[1], Effect::Runs(RunsOrder::Create("quickstart".into())));
+    desk.tell(Message::Runs(RunsNews::Created(Ok("/runs/quickstart".into()))));
+    assert_eq!(desk.effects[2], Effect::Quit(Exit::Open("/runs/quickstart".into())));
+    let (_folder, mut desk) = at("finished");
+    desk.press("R");
+    desk.tell(Message::Runs(RunsNews::Listed(vec![run("a"), run("b")])));
+    desk.effects.clear();
+    desk.press("j<Enter>");
+    assert_eq!(desk.effects, [Effect::Quit(Exit::Open("/runs/b".into()))]);
+}

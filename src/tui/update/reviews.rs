@@ -1,0 +1,120 @@
+//! A person's judgement of data: one with a key, many at once, and other words.
+
+use super::{Effect, commands, overlays};
+use crate::gym::datum::Wording;
+use crate::gym::episode::Command;
+use crate::gym::review::{DataSelection, DatumEdit};
+use crate::store::DataFilter;
+use crate::tui::action::{Action, Review};
+use crate::tui::app::{App, List};
+use crate::tui::overlay::{About, Menu, Overlay};
+use crate::tui::text_box::TextBox;
+use crate::tui::wording::{self, Draft};
+
+/// The data a list names.
+pub(super) fn selection(filter: &DataFilter) -> DataSelection {
+    DataSelection {
+        iteration: filter.iteration,
+        skill: filter.skill.clone(),
+        subskill: filter.subskill.clone(),
+        verdict: filter.verdict,
+        ..DataSelection::default()
+    }
+}
+
+/// A key about the selected datum.
+pub(super) fn act(app: &mut App, action: &Action) -> Vec<Effect> {
+    let Some(judged) = app.selected_datum().cloned() else {
+        app.notice = Some(match app.samples.list {
+            List::Training => "no datum is selected".into(),
+            List::Predictions | List::Calls => {
+                "only training data can be reviewed; t changes the list".into()
+            }
+        });
+        return Vec::new();
+    };
+    let id = judged.datum.id.clone();
+    // Said before anything is typed, not after.
+    let probe = Command::Review { selection: DataSelection::one(&id), edit: DatumEdit::Accept };
+    if let Some(reason) = commands::refusal(app, &probe) {
+        app.notice = Some(reason);
+        return Vec::new();
+    }
+    match action {
+        Action::Review(Review::Restore) if judged.review.is_none() => {
+            app.notice = Some("there is no review of this datum to take back".into());
+        }
+        Action::Review(review) => {
+            let edit = match review {
+                Review::Accept => DatumEdit::Accept,
+                Review::Reject => DatumEdit::Reject,
+                Review::Restore => DatumEdit::Restore,
+            };
+            return commands::tell(app, Command::Review { selection: DataSelection::one(id), edit });
+        }
+        Action::EditHere => app.overlay = Some(Overlay::Draft(Draft::new(&judged.datum))),
+        Action::EditOutside => return vec![Effect::Write { id, wording: wording::wording(&judged.datum) }],
+        Action::Remark => {
+            let before = judged.review.and_then(|review| review.note).unwrap_or_default();
+            app.overlay = Some(Overlay::Prompt { about: About::Datum { id }, line: TextBox::of(before) });
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// A remark on a datum; an empty one takes the earlier one away.
+pub(super) fn remark(id: String, text: String) -> Command {
+    Command::Review { selection: DataSelection::one(id), edit: DatumEdit::Note { text } }
+}
+
+fn reword(id: &str, wording: Wording) -> Command {
+    Command::Review { selection: DataSelection::one(id), edit: DatumEdit::Reword { wording } }
+}
+
+/// A key while a datum is being written. It was taken out of the state.
+pub(super) fn in_draft(app: &mut App, action: &Action, mut draft: Draft) -> Vec<Effect> {
+    let columns = crate::tui::view::draft_columns(app);
+    let parts = draft.parts.len();
+    match action {
+        Action::Open => match draft.finished() {
+            Ok(new) => {
+                let command = reword(&draft.id, new);
+                return commands::tell_from(app, command, Overlay::Draft(draft));
+            }
+            Err(reason) => app.notice = Some(reason),
+        },
+        Action::Close if draft.finished().is_err_and(|reason| reason.starts_with("no word")) => {
+            return Vec::new();
+        }
+        Action::Close => {
+            overlays::ask(app, Menu::Discard { draft });
+            return Vec::new();
+        }
+        Action::EditOutside => return vec![Effect::Write { id: draft.id.clone(), wording: draft.wording() }],
+        Action::NextPart => draft.part = (draft.part + 1) % parts,
+        Action::PreviousPart => draft.part = (draft.part + parts - 1) % parts,
+        Action::Up => draft.parts[draft.part].move_rows(-1, columns),
+        Action::Down => draft.parts[draft.part].move_rows(1, columns),
+        Action::PageUp => draft.parts[draft.part].move_rows(-8, columns),
+        Action::PageDown => draft.parts[draft.part].move_rows(8, columns),
+        _ => {}
+    }
+    app.overlay = Some(Overlay::Draft(draft));
+    Vec::new()
+}
+
+/// The person's own editor came back.
+pub(super) fn written(app: &mut App, id: &str, result: Result<Option<Wording>, String>) -> Vec<Effect> {
+    match result {
+        Ok(Some(wording)) => commands::tell(app, reword(id, wording)),
+        Ok(None) => {
+            app.notice = Some("no word was changed".into());
+            Vec::new()
+        }
+        Err(message) => {
+            app.notice = Some(message);
+            Vec::new()
+        }
+    }
+}

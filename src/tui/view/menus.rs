@@ -1,0 +1,153 @@
+//! Lists to choose from.
+
+use ratatui::layout::Rect;
+
+use super::overlay::panel;
+use crate::gym::datum::Verdict;
+use crate::gym::review::DataSelection;
+use crate::tui::app::{App, window};
+use crate::tui::canvas::{Canvas, Line};
+use crate::tui::overlay::Menu;
+use crate::tui::runs::RunRow;
+use crate::tui::text::{duration, interval, left, right, wrap};
+use crate::tui::theme::Scope;
+use crate::tui::update::{BULK, PHASES};
+
+/// Columns of the list of runs: name, state, iterations, accuracy, age. They fit into 80.
+const RUN: [usize; 5] = [20, 10, 11, 16, 13];
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, menu: &Menu, choice: usize) {
+    let columns = app.size.0.saturating_sub(6).min(74);
+    let head: Vec<Line> = about(app, menu)
+        .iter()
+        .flat_map(|text| wrap(text, usize::from(columns).saturating_sub(2)))
+        .map(|line| Line::of(Scope::Text, format!(" {line}")))
+        .collect();
+    let lines = lines(app, menu);
+    let room = app.size.1.saturating_sub(6).saturating_sub(head.len() as u16 + 1).max(1);
+    let shown = (lines.len() as u16).clamp(1, room);
+    let rows = head.len() as u16 + 1 + shown;
+    let Some(inner) = panel(app, canvas, (columns, rows), Line::of(Scope::TitleFocus, title(menu))) else {
+        return;
+    };
+    canvas.lines(inner, &head, 0);
+    let used = (head.len() as u16 + 1).min(inner.height.saturating_sub(1));
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    let visible = usize::from(below.height).max(1);
+    let top = window(choice, visible, lines.len());
+    for (row, line) in lines.iter().enumerate().skip(top).take(visible) {
+        let at = (row - top) as u16;
+        canvas.line(below, at, line);
+        if row == choice {
+            canvas.highlight(below, at, true);
+        }
+    }
+}
+
+fn title(menu: &Menu) -> String {
+    match menu {
+        Menu::Gates => " Gates ".into(),
+        Menu::Bulk { count, .. } => format!(" All {count} listed data "),
+        Menu::Themes { .. } => " Theme ".into(),
+        Menu::Runs { .. } => " Runs ".into(),
+        Menu::Ready { .. } => " A new run ".into(),
+        Menu::Delete { name } => format!(" Delete run {name}? "),
+        Menu::Discard { .. } => " Throw your words away? ".into(),
+    }
+}
+
+/// What stands above the list.
+fn about(app: &App, menu: &Menu) -> Vec<String> {
+    match menu {
+        Menu::Gates => vec![
+            "The run waits for you before the marked phases. At generate the plan can be changed, at check and \
+             train the data."
+                .into(),
+        ],
+        Menu::Bulk { selection, .. } => vec![format!("{}.", named(selection))],
+        Menu::Themes { .. } => vec!["What you mark is seen at once.".into()],
+        Menu::Runs { runs: None } => vec!["Looking for runs.".into()],
+        Menu::Runs { runs: Some(runs) } if runs.is_empty() => vec!["There are no runs. n starts one.".into()],
+        Menu::Runs { .. } => vec![format!(
+            "  {}{}{}{}{}",
+            left("name", RUN[0]),
+            left("state", RUN[1]),
+            right("iterations", RUN[2]),
+            right("validation %", RUN[3]),
+            right("age", RUN[4])
+        )],
+        Menu::Ready { .. } => vec!["It starts at once, in the background; this screen shows it.".into()],
+        Menu::Delete { .. } => vec![
+            "Its database, checkpoints, logs and exports are gone then; there is no way back.".into(),
+        ],
+        Menu::Discard { draft } => vec![format!("The words of datum {} were changed and not applied.", draft.id)],
+    }
+    .into_iter()
+    .chain(app.asked.as_ref().filter(|_| matches!(menu, Menu::Gates)).and_then(|_| crate::tui::status::transition(app)))
+    .collect()
+}
+
+/// The data a selection names, in words.
+fn named(selection: &DataSelection) -> String {
+    let verdict = selection.verdict.map_or("All data", |verdict| match verdict {
+        Verdict::Accepted => "All accepted data",
+        Verdict::Rejected => "All rejected data",
+        Verdict::Pending => "All data not yet checked",
+    });
+    let skill = selection.skill.as_ref().map(|skill| format!(" of skill {skill}")).unwrap_or_default();
+    let skill =
+        skill + &selection.subskill.as_ref().map(|name| format!(", subskill {name}")).unwrap_or_default();
+    let iteration =
+        selection.iteration.map_or(" of every iteration".into(), |n| format!(" of iteration {n}"));
+    format!("{verdict}{skill}{iteration}: what the list names")
+}
+
+fn lines(app: &App, menu: &Menu) -> Vec<Line> {
+    let text = |text: String| Line::of(Scope::Text, text);
+    match menu {
+        Menu::Gates => {
+            let gates = app.facts.as_ref().map(|f| f.episode.rules.gates.clone()).unwrap_or_default();
+            let line = |phase: &crate::gym::episode::Phase| {
+                let mark = if gates.contains(phase) { "[x]" } else { "[ ]" };
+                text(format!("  {mark} before {}", phase.as_str()))
+            };
+            PHASES.iter().map(line).collect()
+        }
+        Menu::Bulk { .. } => BULK.iter().map(|(words, _)| text(format!("  {words}"))).collect(),
+        Menu::Themes { .. } => app.themes.iter().map(|theme| text(format!("  {}", theme.name()))).collect(),
+        Menu::Runs { runs } => {
+            let shown = app.facts.as_ref().map(|f| f.record.name.as_str());
+            let line = |run: &RunRow| run_line(run, shown == Some(&run.name), app);
+            runs.iter().flatten().map(line).collect()
+        }
+        Menu::Ready { ready } if ready.is_empty() => vec![Line::of(Scope::Muted, "  ...")],
+        Menu::Ready { ready } => {
+            let line = |(name, about): &(String, String)| {
+                text(format!("  {}", left(name, 14))).with(Scope::Muted, about)
+            };
+            ready.iter().map(line).collect()
+        }
+        Menu::Delete { .. } => vec![text("  delete it".into()), text("  keep it".into())],
+        Menu::Discard { .. } => vec![text("  throw them away".into()), text("  go on writing".into())],
+    }
+}
+
+fn run_line(run: &RunRow, shown: bool, app: &App) -> Line {
+    let mark = if shown { app.glyphs.here } else { " " };
+    let scope = match run.state.as_str() {
+        "running" => Scope::Running,
+        "finished" => Scope::Good,
+        "failed" => Scope::Bad,
+        _ => Scope::Text,
+    };
+    let accuracy = run
+        .accuracy
+        .as_ref()
+        .map_or_else(|| "-".to_owned(), |e| format!("{:.1} ({})", e.mean * 100.0, interval(e)));
+    Line::of(Scope::Running, format!(" {mark} "))
+        .with(Scope::Strong, left(&run.name, RUN[0]))
+        .with(scope, left(&run.state, RUN[1]))
+        .with(Scope::Text, right(&run.iterations.to_string(), RUN[2]))
+        .with(Scope::Text, right(&accuracy, RUN[3]))
+        .with(Scope::Muted, right(&duration(run.age_ms), RUN[4]))
+}
