@@ -118,3 +118,23 @@ pub(super) fn progress_line(live: &Live) -> String {
         format::duration(live.elapsed_ms)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_negative_time() {
+        let timing = |phase: &str, began_ms, ended_ms| PhaseTiming {
+            iteration: 1,
+            round: 0,
+            phase: phase.to_owned(),
+            split: String::new(),
+            began_ms,
+            ended_ms,
+        };
+        let timings =
+            [timing("plan", 9_000, Some(1_000)), timing("train", 1_000, Some(3_000)), timing("x", 5, None)];
+        assert_eq!(spent(&timings, 1), 2_000);
+    }
+}

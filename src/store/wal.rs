@@ -4,13 +4,19 @@
 //! transaction that never ended. That is right after a kill and wrong after damage, where commits that were
 //! acknowledged would vanish without a word. Formats: <https://sqlite.org/walformat.html>.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::StoreError;
 
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
+/// Both copies of the index's header, and how much of the log was copied into the database.
+const INDEX_HEAD: usize = 100;
 
 /// What can be read of a log.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +37,7 @@ pub(super) fn verify(database: &Path) -> Result<(), StoreError> {
     let mut before: Option<Log> = None;
     loop {
         // The index first: what it knows as committed is in the log when the log is read.
-        let committed = fs::read(&index).ok().and_then(|bytes| committed(&bytes));
+        let committed = index_head(&index).and_then(|bytes| committed(&bytes));
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -52,6 +58,30 @@ pub(super) fn verify(database: &Path) -> Result<(), StoreError> {
         }
         before = Some(log);
     }
+}
+
+/// The beginning of a log's index. The file is never closed again: closing any descriptor of a file drops every
+/// lock that this process has on it (POSIX), those of SQLite's connections too, and another process would then
+/// take the index for nobody's and truncate what is mapped here.
+fn index_head(path: &Path) -> Option<[u8; INDEX_HEAD]> {
+    static KEPT: Mutex<BTreeMap<(u64, u64), File>> = Mutex::new(BTreeMap::new());
+    let key = |found: &Metadata| (found.dev(), found.ino());
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut wanted = key(&fs::metadata(path).ok()?);
+    if !kept.contains_key(&wanted) {
+        let opened = File::open(path).ok()?;
+        // Another one may have got the name meanwhile.
+        wanted = key(&opened.metadata().ok()?);
+        match kept.entry(wanted) {
+            Entry::Vacant(place) => {
+                place.insert(opened);
+            }
+            Entry::Occupied(_) => std::mem::forget(opened),
+        }
+    }
+    let mut head = [0; INDEX_HEAD];
+    kept.get(&wanted)?.read_exact_at(&mut head, 0).ok()?;
+    Some(head)
 }
 
 fn read(bytes: &[u8]) -> Option<Log> {
