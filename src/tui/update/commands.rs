@@ -51,8 +51,7 @@ pub(super) fn refusal(app: &App, command: &Command) -> Option<String> {
     if *command == Command::Pause && !app.running() && app.asked.is_none() {
         return Some("it is paused already".into());
     }
-    app.facts.as_ref()?;
-    overlays::settled(app).allows(command).err().map(|refusal| refusal.to_string())
+    overlays::settled(app)?.allows(command).err().map(|refusal| refusal.to_string())
 }
 
 fn ask(app: &mut App, command: Command) -> Effect {
