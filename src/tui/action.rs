@@ -57,7 +57,7 @@ pub(crate) enum Action {
     /// Another way to plan: numbers of data, or actions per skill.
     OtherMode,
     /// The next of what can be done to a skill.
-    OtherAction,
+    OtherMove,
     /// The next or previous part of a text, chart of a set.
     NextPart,
     PreviousPart,
@@ -373,7 +373,7 @@ pub(crate) static ACTIONS: &[Entry] = &[
     entry(
         Plan,
         "other-action",
-        Action::OtherAction,
+        Action::OtherMove,
         "action",
         "the skill's action: leave it, explore new subskills, exploit known ones",
     ),

@@ -1,5 +1,6 @@
 //! Which keys do what: the built-in table of keys, a person's changes to it, and the way from a key to an action.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -153,10 +154,13 @@ impl Keymap {
 
     /// What a key does in a context.
     pub(crate) fn lookup(&self, context: Context, event: KeyEvent) -> Option<Action> {
-        let chord = Chord::from(event);
+        self.meaning(context, Chord::from(event)).map(|entry| entry.action.clone())
+    }
+
+    fn meaning(&self, context: Context, chord: Chord) -> Option<&'static Entry> {
         let find = |context: Context| {
             let row = |n: &usize| ACTIONS[*n].context == context && self.keys[*n].contains(&chord);
-            (0..ACTIONS.len()).find(row).map(|n| ACTIONS[n].action.clone())
+            (0..ACTIONS.len()).find(row).map(|n| &ACTIONS[n])
         };
         context.chain().find_map(find)
     }
@@ -182,11 +186,16 @@ impl Keymap {
         context.chain().find_map(of).unwrap_or_else(|| "(no key)".to_owned())
     }
 
-    /// The rows the footer offers in a context, most specific first.
+    /// The rows the footer offers in a context, most specific first, each with a key that does it here.
     pub(crate) fn offered(&self, context: Context) -> impl Iterator<Item = (&'static Entry, Chord)> {
         let in_footer =
             |context: Context| ACTIONS.iter().filter(move |e| e.context == context && !e.word.is_empty());
-        context.chain().flat_map(in_footer).filter_map(|e| Some((e, *self.keys(e).first()?)))
+        let key = move |entry: &Entry| {
+            let does =
+                |chord: &&Chord| self.meaning(context, **chord).is_some_and(|e| e.action == entry.action);
+            self.keys(entry).iter().find(does).copied()
+        };
+        context.chain().flat_map(in_footer).filter_map(move |entry| Some((entry, key(entry)?)))
     }
 
     /// The rows that can be done in a context, most specific first.
@@ -198,14 +207,16 @@ impl Keymap {
     pub fn markdown(&self) -> String {
         let mut out = String::new();
         for context in Context::ALL {
-            out.push_str(&format!(
+            // Writing into a string cannot fail.
+            let _ = write!(
+                out,
                 "\n**{}** (`[{}]`)\n\n| key | what it does | name |\n|---|---|---|\n",
                 context.heading(),
                 context.name()
-            ));
+            );
             for entry in ACTIONS.iter().filter(|e| e.context == context) {
                 let keys: Vec<String> = self.keys(entry).iter().map(|k| format!("`{k}`")).collect();
-                out.push_str(&format!("| {} | {} | `{}` |\n", keys.join(" "), entry.description, entry.name));
+                let _ = writeln!(out, "| {} | {} | `{}` |", keys.join(" "), entry.description, entry.name);
             }
         }
         out.trim_start().to_owned()

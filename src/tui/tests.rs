@@ -2,6 +2,7 @@
 
 mod bytes;
 mod conversation;
+mod domains;
 mod driving;
 mod frames;
 mod hostile;

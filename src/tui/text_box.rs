@@ -171,7 +171,9 @@ mod tests {
 
     fn after(text: &str, edits: &[Edit]) -> (String, usize) {
         let mut typed = TextBox::of(text);
-        edits.iter().for_each(|edit| typed.apply(*edit));
+        for edit in edits {
+            typed.apply(*edit);
+        }
         (typed.text, typed.at)
     }
 

@@ -302,7 +302,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             let choice = *choice;
             return commands::answer_leaving(app, &action, choice);
         }
-        Some(_) => return overlays::act(app, action),
+        Some(_) => return overlays::act(app, &action),
         None => {}
     }
     match action {
@@ -365,7 +365,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         | Action::Change(_)
         | Action::Clear
         | Action::OtherMode
-        | Action::OtherAction
+        | Action::OtherMove
         | Action::NextPart
         | Action::PreviousPart
         | Action::Export

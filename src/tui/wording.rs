@@ -72,7 +72,10 @@ pub(crate) fn written(id: &str, wording: &Wording) -> String {
          {MARK}# Leave the file as it is, or empty it, to change nothing. Lines that begin with {MARK}# do not count.\n"
     );
     for (name, text) in PARTS.iter().zip(parts(wording)) {
-        out.push_str(&format!("{MARK} {name}\n"));
+        out.push(MARK);
+        out.push(' ');
+        out.push_str(name);
+        out.push('\n');
         for line in text.split('\n') {
             if line.starts_with(MARK) {
                 out.push(MARK);

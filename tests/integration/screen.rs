@@ -192,6 +192,7 @@ fn a_person_drives_a_run_through_its_gates() {
     let environment = [("EDITOR", editor.to_str().unwrap())];
     let mut screen = Screen::open_with(&home, &["attach", "driven"], (120, 40), &environment);
     screen.wait("2 Iterations");
+    screen.wait("· runner ");
     screen.press("p");
     wait_for("the pause", || episode(&folder).filter(|e| !e.running));
     // A gate before generate; the list stays open, so that what it leads to is seen in it.
@@ -282,10 +283,10 @@ fn without_colour_no_colour_is_sent_and_a_bad_key_file_is_named() {
     let settings = home.path("settings/dataenvgym");
     std::fs::create_dir_all(&settings).unwrap();
     std::fs::write(settings.join("keymap.toml"), "[everywhere]\nzoom = 'q'\n").unwrap();
-    let mut command = home.command(&["attach", "scripted"]);
-    let output = command.env("XDG_CONFIG_HOME", home.path("settings")).output().unwrap();
-    let said = crate::home::text(&output.stderr);
-    assert!(!output.status.success() && said.contains("keymap.toml, line 2: `q` would mean both"), "{said}");
+    let environment = [("XDG_CONFIG_HOME", home.path("settings"))];
+    let environment = environment.each_ref().map(|(name, path)| (*name, path.to_str().unwrap()));
+    let screen = Screen::open_with(&home, &["attach", "scripted"], (120, 40), &environment);
+    screen.wait("keymap.toml, line 2: `q` would mean both");
 }
 
 /// A run that was made and stopped before its first phase ended.

@@ -100,7 +100,8 @@ fn every_file_of_the_project_is_valid() {
     let judge = Judge::new();
     let mut seen = 0;
     for path in std::fs::read_dir(configs()).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        // The keys of the screen are no run's configuration.
+        if path.extension().is_some_and(|extension| extension == "toml") && !path.ends_with("keymap.toml") {
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(judge.accepts(&text), "{}", path.display());
             checked(&text).unwrap_or_else(|error| panic!("{error}"));

@@ -189,6 +189,15 @@ fn without_a_runner_a_command_starts_one() {
 }
 
 #[test]
+fn a_command_before_the_run_was_read_goes_to_the_runner() {
+    let (_folder, mut desk) = at("training");
+    desk.app.facts = None;
+    assert_eq!(sent(&mut desk, "p"), [Command::Pause]);
+    assert_eq!(sent(&mut desk, "x"), []);
+    assert!(desk.app.notice.as_ref().unwrap().contains("has not been read yet"));
+}
+
+#[test]
 fn the_log_tells_what_happened() {
     let (folder, mut desk) = at("checked");
     let mut player = script::Player::open_as(&folder.path().join("run"), &desk);

@@ -63,7 +63,7 @@ impl Dice {
             "日本語",
         ];
         let mut out = String::new();
-        for _ in 0..1 + self.below(6) {
+        for _ in 0..=self.below(6) {
             match self.below(4) {
                 0 => out.push_str(WHOLE[self.below(16) as usize]),
                 1 => out.extend(char::from_u32(self.below(0x11_0000) as u32)),

@@ -43,7 +43,6 @@ impl Depth {
     pub(in crate::tui) fn convert(self, colour: Color) -> Option<Color> {
         match (self, colour) {
             (Self::None, _) => None,
-            (Self::True, _) | (_, Color::Reset) => Some(colour),
             (Self::Table, Color::Rgb(r, g, b)) => Some(Color::Indexed(nearest([r, g, b], 16..=255))),
             (Self::Sixteen, Color::Rgb(r, g, b)) => Some(named(hue([r, g, b]))),
             (Self::Sixteen, Color::Indexed(n)) => Some(named(hue(of_table(n)))),

@@ -55,8 +55,8 @@ pub struct Themes {
 impl Themes {
     /// The themes compiled in, in all their colours.
     pub fn built_in() -> Self {
-        let drafts = BUILT_IN.iter().filter_map(|(origin, text)| Draft::parse(text, origin).ok()).collect();
-        Self { all: settled(drafts).unwrap_or_default() }
+        let drafts = BUILT_IN.iter().filter_map(|(origin, text)| Draft::parse(text, origin).ok());
+        Self { all: settled(&drafts.collect::<Vec<_>>()).unwrap_or_default() }
     }
 
     /// The themes compiled in and those of a folder; one there replaces a built-in one of its name. Without
@@ -76,7 +76,7 @@ impl Themes {
                 None => drafts.push(draft),
             }
         }
-        let all = settled(drafts)?.into_iter().map(|theme| theme.converted(depth));
+        let all = settled(&drafts)?.into_iter().map(|theme| theme.converted(depth));
         Ok(Self { all: all.filter(|theme| depth != Depth::None || theme.name == "mono").collect() })
     }
 
@@ -121,7 +121,7 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, ThemeError> {
 }
 
 /// Parents before children; the order of the list stays.
-fn settled(drafts: Vec<Draft>) -> Result<Vec<Theme>, ThemeError> {
+fn settled(drafts: &[Draft]) -> Result<Vec<Theme>, ThemeError> {
     let mut done: Vec<Option<Theme>> = vec![None; drafts.len()];
     loop {
         let mut progress = false;

@@ -48,11 +48,11 @@ pub(super) fn refusal(app: &App, command: &Command) -> Option<String> {
     if holds && !app.connected() {
         return Some("no runner is there, so nothing runs; run on starts one".into());
     }
-    if *command == Command::Pause && !app.running() && app.asked.is_none() {
+    // Before the run was read nothing is known of it; the runner knows.
+    if *command == Command::Pause && app.facts.is_some() && !app.running() && app.asked.is_none() {
         return Some("it is paused already".into());
     }
-    app.facts.as_ref()?;
-    overlays::settled(app).allows(command).err().map(|refusal| refusal.to_string())
+    overlays::settled(app)?.allows(command).err().map(|refusal| refusal.to_string())
 }
 
 fn ask(app: &mut App, command: Command) -> Effect {

@@ -123,13 +123,13 @@ fn choose(app: &mut App, menu: Menu, choice: usize) -> Vec<Effect> {
             ));
             Vec::new()
         }
-        Menu::Runs { runs } => match runs.as_ref().and_then(|runs| runs.get(choice)) {
-            Some(run) => vec![Effect::Quit(Exit::Open(run.folder.clone()))],
-            None => {
-                app.overlay = Some(Overlay::Menu { menu: Menu::Runs { runs }, choice });
-                Vec::new()
+        Menu::Runs { runs } => {
+            if let Some(run) = runs.as_ref().and_then(|runs| runs.get(choice)) {
+                return vec![Effect::Quit(Exit::Open(run.folder.clone()))];
             }
-        },
+            app.overlay = Some(Overlay::Menu { menu: Menu::Runs { runs }, choice });
+            Vec::new()
+        }
         Menu::Ready { ready } => match ready.get(choice) {
             Some((name, _)) => {
                 app.notice = Some(format!("making a run of {name}"));

@@ -1,8 +1,8 @@
 //! Keys while something lies over the panes, and the opening of texts and forms.
 
 use super::{Effect, act as act_below, commands, menus, movement, reviews};
-use crate::gym::episode::{Command, Phase};
-use crate::tui::action::Action;
+use crate::gym::episode::{Command, Episode, Phase};
+use crate::tui::action::{Action, Context};
 use crate::tui::app::App;
 use crate::tui::charts;
 use crate::tui::numbers::Limits;
@@ -20,9 +20,10 @@ pub(super) fn open(app: &mut App, action: &Action) -> Vec<Effect> {
     };
     match action {
         Action::Limits => app.overlay = Some(Overlay::Limits(Limits::new(&facts.episode.rules.budget))),
-        Action::Plan => match PlanEdit::new(&settled(app)) {
-            Ok(plan) => app.overlay = Some(Overlay::Plan(plan)),
-            Err(reason) => app.notice = Some(format!("{reason}{}", gate_hint(app))),
+        Action::Plan => match settled(app).map(|episode| PlanEdit::new(&episode)) {
+            Some(Ok(plan)) => app.overlay = Some(Overlay::Plan(plan)),
+            Some(Err(reason)) => app.notice = Some(format!("{reason}{}", gate_hint(app))),
+            None => {}
         },
         Action::Note => app.overlay = Some(Overlay::Prompt { about: About::Run, line: TextBox::default() }),
         Action::Charts => app.overlay = Some(Overlay::Charts { chart: 0, skill: 0 }),
@@ -36,13 +37,10 @@ pub(super) fn open(app: &mut App, action: &Action) -> Vec<Effect> {
 }
 
 /// The episode as a fresh runner would find it: without one nothing runs, whatever was committed last.
-pub(super) fn settled(app: &App) -> crate::gym::episode::Episode {
-    let mut episode = app
-        .facts
-        .as_ref()
-        .map_or_else(|| crate::gym::episode::Episode::new(Default::default()), |f| f.episode.clone());
+pub(super) fn settled(app: &App) -> Option<Episode> {
+    let mut episode = app.facts.as_ref()?.episode.clone();
     episode.running = app.running();
-    episode
+    Some(episode)
 }
 
 /// How to come to a place where the plan can be changed.
@@ -51,7 +49,7 @@ fn gate_hint(app: &App) -> String {
         .facts
         .as_ref()
         .is_none_or(|f| f.episode.finished() || f.episode.rules.gates.contains(&Phase::Generate));
-    let key = app.keymap.key(crate::tui::action::Context::Everywhere, &Action::Gates);
+    let key = app.keymap.key(Context::Everywhere, &Action::Gates);
     if gated { String::new() } else { format!(". {key} sets a gate before generate") }
 }
 
@@ -92,9 +90,9 @@ fn changed(app: &mut App) {
 }
 
 /// Carries an action out while something is open.
-pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
+pub(super) fn act(app: &mut App, action: &Action) -> Vec<Effect> {
     if let Action::Write(edit) = action {
-        write(app, edit);
+        write(app, *edit);
         return Vec::new();
     }
     let Some(overlay) = app.overlay.take() else { return Vec::new() };
@@ -108,24 +106,24 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
                 }
                 Action::Close | Action::Open => {}
                 _ => {
-                    let scroll = movement::moved(scroll.min(stops - 1), &action, page(app), stops);
+                    let scroll = movement::moved(scroll.min(stops - 1), action, page(app), stops);
                     app.overlay = Some(Overlay::Help { search, scroll });
                 }
             }
         }
         Overlay::Details { scroll } => {
             app.overlay = Some(Overlay::Details { scroll });
-            scroll_text(app, &action, |scroll| Overlay::Details { scroll });
+            scroll_text(app, action, |scroll| Overlay::Details { scroll });
         }
         Overlay::Log { scroll } => {
             app.overlay = Some(Overlay::Log { scroll });
-            scroll_text(app, &action, |scroll| Overlay::Log { scroll });
+            scroll_text(app, action, |scroll| Overlay::Log { scroll });
             if app.overlay.is_none() {
                 app.journal = None;
                 return vec![Effect::FollowJournal(false)];
             }
         }
-        Overlay::Charts { chart, skill } => return in_charts(app, &action, chart, skill),
+        Overlay::Charts { chart, skill } => return in_charts(app, action, chart, skill),
         Overlay::Palette { search, choice, from } => {
             let found = palette::found(search.text(), from);
             match action {
@@ -136,20 +134,20 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
                         .map_or_else(Vec::new, |entry| act_below(app, entry.action.clone()));
                 }
                 _ => {
-                    let choice = movement::moved(choice, &action, page(app), found.len());
+                    let choice = movement::moved(choice, action, page(app), found.len());
                     app.overlay = Some(Overlay::Palette { search, choice, from });
                 }
             }
         }
-        Overlay::Menu { menu, choice } => return menus::act(app, &action, menu, choice),
+        Overlay::Menu { menu, choice } => return menus::act(app, action, menu, choice),
         Overlay::Prompt { about, line } => match action {
             Action::Open => return said(app, about, line),
             Action::Close => {}
             _ => app.overlay = Some(Overlay::Prompt { about, line }),
         },
-        Overlay::Limits(limits) => return in_limits(app, &action, limits),
-        Overlay::Plan(plan) => return in_plan(app, &action, plan),
-        Overlay::Draft(draft) => return reviews::in_draft(app, &action, draft),
+        Overlay::Limits(limits) => return in_limits(app, action, limits),
+        Overlay::Plan(plan) => return in_plan(app, action, plan),
+        Overlay::Draft(draft) => return reviews::in_draft(app, action, draft),
         Overlay::Leaving { choice } => app.overlay = Some(Overlay::Leaving { choice }),
     }
     Vec::new()
@@ -261,9 +259,10 @@ fn in_plan(app: &mut App, action: &Action, mut plan: PlanEdit) -> Vec<Effect> {
                 app.notice = Some(reason);
             }
         }
-        Action::OtherAction if plan.acts => plan.other_action(),
-        Action::OtherAction => {
-            app.notice = Some("actions are chosen in the other mode; Tab changes to it".into())
+        Action::OtherMove if plan.acts => plan.other_action(),
+        Action::OtherMove => {
+            let key = app.keymap.key(Context::Plan, &Action::OtherMode);
+            app.notice = Some(format!("actions are chosen in the other mode; {key} changes to it"));
         }
         _ => {
             let row = movement::moved(plan.selected, action, page(app), plan.rows().len());

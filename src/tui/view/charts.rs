@@ -18,7 +18,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, number: usize, skill: usi
     }
     title.push(Scope::Text, " ");
     let size = (app.size.0.saturating_sub(4), app.size.1.saturating_sub(4));
-    let Some(inner) = panel(app, canvas, size, title) else { return };
+    let Some(inner) = panel(app, canvas, size, &title) else { return };
     let chart = charts::chart(app, number, skill);
     canvas.line(inner, 0, &Line::of(Scope::Strong, format!(" {}", chart.title)));
     let below = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };

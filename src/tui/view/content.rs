@@ -100,11 +100,10 @@ pub(super) fn beside(content: &Content, columns: usize) -> Vec<(&'static str, Ve
     let list = |options: &[String]| options.iter().flat_map(|o| paragraph(Scope::Text, o, columns)).collect();
     match content {
         Content::Mathematics { options, .. } if !options.is_empty() => vec![("options", list(options))],
-        Content::Mathematics { .. } => Vec::new(),
         Content::VisualQuestionAnswering { choices, .. } if !choices.is_empty() => {
             vec![("choices", list(choices))]
         }
-        Content::VisualQuestionAnswering { .. } => Vec::new(),
+        Content::Mathematics { .. } | Content::VisualQuestionAnswering { .. } => Vec::new(),
         Content::Programming { starter_code, tests, .. } => {
             let mut found = Vec::new();
             if let Some(starter) = starter_code {

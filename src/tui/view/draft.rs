@@ -19,7 +19,7 @@ pub(super) fn columns(app: &App) -> usize {
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, draft: &Draft) {
     let title = Line::of(Scope::TitleFocus, format!(" The words of datum {} ", draft.id));
-    let Some(inner) = panel(app, canvas, size(app), title) else { return };
+    let Some(inner) = panel(app, canvas, size(app), &title) else { return };
     let columns = columns(app);
     let views: Vec<_> = draft.parts.iter().map(|part| part.view(columns)).collect();
     let heights = shared(inner.height, &[views[0].0.len(), views[1].0.len(), views[2].0.len()], draft.part);

@@ -14,7 +14,7 @@ use crate::tui::theme::Scope;
 pub(super) fn limits(app: &App, canvas: &mut Canvas<'_>, limits: &Limits) {
     let title = Line::of(Scope::TitleFocus, " When the run ends ");
     let columns = app.size.0.saturating_sub(6).min(66);
-    let Some(inner) = panel(app, canvas, (columns, limits.fields.len() as u16 + 3), title) else { return };
+    let Some(inner) = panel(app, canvas, (columns, limits.fields.len() as u16 + 3), &title) else { return };
     let heading = format!(" {}{}{}", left("limit", 28), right("spent", 14), right("limit", 14));
     canvas.line(inner, 0, &Line::of(Scope::Muted, heading));
     let spent = spent(app);
@@ -62,7 +62,7 @@ pub(super) fn plan(app: &App, canvas: &mut Canvas<'_>, plan: &PlanEdit) {
     let title = format!(" {what}, row {} of {} ", (plan.selected + 1).min(rows.len()), rows.len());
     let columns = app.size.0.saturating_sub(6).min(84);
     let height = (rows.len().max(1) as u16 + 3).min(app.size.1.saturating_sub(5));
-    let Some(inner) = panel(app, canvas, (columns, height), Line::of(Scope::TitleFocus, title)) else {
+    let Some(inner) = panel(app, canvas, (columns, height), &Line::of(Scope::TitleFocus, &title)) else {
         return;
     };
     canvas.line(inner, 0, &Line::of(Scope::Muted, heading(plan, inner.width)));

@@ -27,7 +27,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, menu: &Menu, choice: usiz
     let room = app.size.1.saturating_sub(6).saturating_sub(head.len() as u16 + 1).max(1);
     let shown = (lines.len() as u16).clamp(1, room);
     let rows = head.len() as u16 + 1 + shown;
-    let Some(inner) = panel(app, canvas, (columns, rows), Line::of(Scope::TitleFocus, title(menu))) else {
+    let Some(inner) = panel(app, canvas, (columns, rows), &Line::of(Scope::TitleFocus, title(menu))) else {
         return;
     };
     canvas.lines(inner, &head, 0);

@@ -32,11 +32,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
 
 /// A frame of so many columns and rows in the middle of the screen; returns what is inside. `None` where the
 /// screen is too small for any.
-pub(super) fn panel(app: &App, canvas: &mut Canvas<'_>, size: (u16, u16), title: Line) -> Option<Rect> {
+pub(super) fn panel(app: &App, canvas: &mut Canvas<'_>, size: (u16, u16), title: &Line) -> Option<Rect> {
     let inner = place(app, size)?;
     let area = Rect { x: inner.x - 1, y: inner.y - 1, width: inner.width + 2, height: inner.height + 2 };
     canvas.clear(area);
-    canvas.block(area, &title, true);
+    canvas.block(area, title, true);
     Some(inner)
 }
 
@@ -67,7 +67,7 @@ fn scrolled(app: &App, canvas: &mut Canvas<'_>, title: &str, lines: &[Line], scr
     if stops > skip {
         caption.push(Scope::Hint, format!("{} more lines below ", stops - skip));
     }
-    panel(app, canvas, (wide(app), rows), caption);
+    panel(app, canvas, (wide(app), rows), &caption);
     canvas.lines(inner, lines, skip);
 }
 
@@ -112,7 +112,7 @@ fn help(app: &App, canvas: &mut Canvas<'_>, search: &TextBox, scroll: usize) {
         title.push(Scope::Hint, format!("{} more lines below ", stops - scroll));
     }
     let rows = help_rows(app) as u16 + 2;
-    let Some(inner) = panel(app, canvas, (wide(app), rows), title) else { return };
+    let Some(inner) = panel(app, canvas, (wide(app), rows), &title) else { return };
     let label = if search.is_empty() { "type a word or a key to search: " } else { "search: " };
     line_of(canvas, inner, 0, label, search);
     let below = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
@@ -184,7 +184,7 @@ fn commands(app: &App, canvas: &mut Canvas<'_>, search: &TextBox, choice: usize,
     let found = palette::found(search.text(), from);
     let rows = app.size.1.saturating_sub(8).clamp(1, 18);
     let title = Line::of(Scope::TitleFocus, " All actions here ");
-    let Some(inner) = panel(app, canvas, (wide(app).min(84), rows + 2), title) else { return };
+    let Some(inner) = panel(app, canvas, (wide(app).min(84), rows + 2), &title) else { return };
     line_of(canvas, inner, 0, ": ", search);
     let below = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
     if found.is_empty() {
@@ -213,7 +213,9 @@ fn prompt(app: &App, canvas: &mut Canvas<'_>, about: &About, line: &TextBox) {
         About::Search => " Words that the data must have ".to_owned(),
         About::Datum { id } => format!(" A remark on datum {id} "),
     };
-    let Some(inner) = panel(app, canvas, (wide(app), 1), Line::of(Scope::TitleFocus, title)) else { return };
+    let Some(inner) = panel(app, canvas, (wide(app), 1), &Line::of(Scope::TitleFocus, &title)) else {
+        return;
+    };
     line_of(canvas, inner, 0, "", line);
 }
 
@@ -230,7 +232,7 @@ fn leaving(app: &App, canvas: &mut Canvas<'_>, choice: usize) {
         return;
     }
     let title = Line::of(Scope::TitleFocus, " Leave? ");
-    let Some(inner) = panel(app, canvas, (70.min(width - 4), rows), title) else { return };
+    let Some(inner) = panel(app, canvas, (70.min(width - 4), rows), &title) else { return };
     canvas.line(inner, 0, &Line::of(Scope::Text, format!(" {question}")));
     for (n, (answer, entry)) in ANSWERS.iter().zip(answers()).enumerate() {
         let key = entry.and_then(|e| app.keymap.keys(e).first()).map(ToString::to_string).unwrap_or_default();

@@ -165,9 +165,8 @@ pub(super) fn mark(sample: &Sample, glyphs: Glyphs) -> (Scope, &'static str) {
             Verdict::Pending => (Scope::Muted, glyphs.pending),
         },
         Sample::Prediction(scored) if scored.prediction.correct => (Scope::Good, glyphs.right),
-        Sample::Prediction(_) => (Scope::Bad, glyphs.wrong),
         Sample::Call(call) if call.outcome == CallOutcome::Used => (Scope::Good, glyphs.right),
-        Sample::Call(_) => (Scope::Bad, glyphs.wrong),
+        Sample::Prediction(_) | Sample::Call(_) => (Scope::Bad, glyphs.wrong),
     }
 }
 
