@@ -107,7 +107,7 @@ pub enum TaskConfig {
         #[serde(default = "ten")]
         per_skill: u32,
     },
-    /// Any file of JSON lines with a question and a numeric answer.
+    /// Any file of JSON lines with a question and an answer.
     Jsonl {
         /// The file; a relative path starts at the configuration's folder.
         file: PathBuf,
@@ -124,7 +124,23 @@ pub enum TaskConfig {
         /// Names to replace in the skill column, for sources that spell one skill in two ways.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         rename_skills: BTreeMap<String, String>,
+        /// How an answer is found and compared.
+        #[serde(default)]
+        scoring: AnswerScoring,
     },
+}
+
+/// How the answers of a JSON-lines task are found and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerScoring {
+    /// Answers are plain numbers: the one behind the last `####`, else the last one.
+    #[default]
+    Numeric,
+    /// Answers are mathematics in LaTeX or plain text.
+    Strict,
+    /// As the reference scores MATH, with its answer line and its blemishes.
+    Parity,
 }
 
 /// Columns of a JSON-lines task.
@@ -136,7 +152,7 @@ pub struct Columns {
     pub id: Option<String>,
     /// Columns whose texts, joined by a space, are the question.
     pub question: Vec<String>,
-    /// Column of the numeric answer.
+    /// Column of the answer.
     pub answer: String,
     /// Column of the gold skill.
     #[serde(default, skip_serializing_if = "Option::is_none")]

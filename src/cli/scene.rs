@@ -6,7 +6,7 @@ use std::sync::Arc;
 use color_eyre::eyre::{Result, bail};
 
 use crate::agents::engines::EngineChoice;
-use crate::config::{Config, Paths, StateConfig, TaskConfig, Update};
+use crate::config::{AnswerScoring, Config, Paths, StateConfig, TaskConfig, Update};
 use crate::environments::{Scene, TeacherSource};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Checkpoint, Engine, Policy, SubskillProposal, Task};
@@ -15,6 +15,7 @@ use crate::runner::driver::checkpoints;
 use crate::skills::ListProposal;
 use crate::tasks::arithmetic::ArithmeticTask;
 use crate::tasks::jsonl::{JsonlTask, Layout};
+use crate::tasks::math::Scoring;
 use crate::tasks::scripted::ScriptedTask;
 use crate::worlds::scripted;
 
@@ -47,7 +48,7 @@ pub(super) fn task(config: &Config) -> Result<Arc<dyn Task>> {
         TaskConfig::Scripted { domain, skills, per_skill } => {
             Arc::new(ScriptedTask::new(*domain, *skills, *per_skill, max_tokens)?)
         }
-        TaskConfig::Jsonl { file, task_name, columns, response, shares, rename_skills } => {
+        TaskConfig::Jsonl { file, task_name, columns, response, shares, rename_skills, scoring } => {
             let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned());
             let layout = Layout {
                 name: task_name.clone().or(stem).unwrap_or_else(|| "jsonl".to_owned()),
@@ -59,6 +60,11 @@ pub(super) fn task(config: &Config) -> Result<Arc<dyn Task>> {
                 response: response.clone(),
                 shares: [shares.pool, shares.validation, shares.test],
                 max_tokens,
+                scoring: match scoring {
+                    AnswerScoring::Numeric => None,
+                    AnswerScoring::Strict => Some(Scoring::Strict),
+                    AnswerScoring::Parity => Some(Scoring::Parity),
+                },
             };
             Arc::new(JsonlTask::read(file, layout)?)
         }

@@ -1,10 +1,11 @@
-//! A task from any file of JSON lines with declared columns and numeric answers.
+//! A task from any file of JSON lines with declared columns: numeric answers, or mathematics in LaTeX.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::math::{self, Scoring};
 use super::{Splits, marked_answer, numbers};
 use crate::gym::instance::{Content, Split, TaskInstance};
 use crate::gym::ports::Task;
@@ -20,7 +21,7 @@ pub struct Layout {
     pub id: Option<String>,
     /// Columns that make up the question.
     pub question: Vec<String>,
-    /// Column of the numeric answer.
+    /// Column of the answer.
     pub answer: String,
     /// Column of the gold skill.
     pub skill: Option<String>,
@@ -32,6 +33,8 @@ pub struct Layout {
     pub shares: [f64; 3],
     /// Upper limit of an answer in tokens.
     pub max_tokens: u32,
+    /// How answers are found and compared; `None` for plain numbers.
+    pub scoring: Option<Scoring>,
 }
 
 /// Why a file is no task.
@@ -112,8 +115,14 @@ fn instance(layout: &Layout, record: &Value, line: usize) -> Result<TaskInstance
         layout.question.iter().map(|column| text_of(record, column)).collect::<Result<_, _>>()?;
     let question = parts.join(" ");
     let answer = numbers::tidy(&text_of(record, &layout.answer)?);
-    if answer.parse::<f64>().is_err() {
-        return Err(format!("column `{}` holds {answer:?}, which is not a number", layout.answer));
+    if layout.scoring.is_none() && answer.parse::<f64>().is_err() {
+        return Err(format!(
+            "column `{}` holds {answer:?}, which is not a number; for other answers set `task.scoring = \"strict\"`",
+            layout.answer
+        ));
+    }
+    if answer.is_empty() {
+        return Err(format!("column `{}` is empty; leave the line out or answer it", layout.answer));
     }
     let skill = match &layout.skill {
         Some(column) => text_of(record, column)?,
@@ -209,8 +218,15 @@ impl Task for JsonlTask {
         self.layout.max_tokens
     }
 
-    /// The number behind the last answer mark, else the last number of the response.
+    /// The number behind the last answer mark, else the last number of the response; with a scoring of
+    /// mathematics, the answer that it finds.
     fn score(&self, instance: &TaskInstance, response: &str) -> (Option<String>, bool) {
+        if let Some(mode) = self.layout.scoring {
+            let answer = math::extract(mode, response);
+            let truth = instance.content.truth();
+            let correct = answer.as_ref().is_some_and(|given| math::equal(mode, &truth, given));
+            return (answer, correct);
+        }
         let marked = marked_answer(response).and_then(|text| numbers::find(text).into_iter().next());
         let answer = marked.or_else(|| numbers::find(response).pop());
         let correct = answer.as_ref().is_some_and(|a| numbers::equal(a, &instance.content.truth()));
@@ -233,6 +249,7 @@ mod tests {
             response: "{work}={answer}. #### {answer}".into(),
             shares: [0.5, 0.25, 0.25],
             max_tokens: 48,
+            scoring: None,
         }
     }
 
@@ -273,6 +290,29 @@ mod tests {
         assert_eq!(judged("#### 7 of 9"), (Some("7".into()), false));
         assert!(judged(&format!("so it is {answer}")).1);
         assert_eq!(judged("no idea"), (None, false));
+    }
+
+    #[test]
+    fn mathematical_answers_are_scored_in_either_mode() {
+        let lines: Vec<String> = (0..40)
+            .map(|n| {
+                line(n)
+                    .replace(".0,\"work", ",\"work")
+                    .replace(&format!(":{}", n + 100), &format!(":\"\\\\frac{{{n}}}{{7}}\""))
+            })
+            .collect();
+        let (_folder, path) = file(&lines);
+        let read = |scoring| JsonlTask::read(&path, Layout { scoring, ..layout() });
+        assert!(read(None).unwrap_err().to_string().contains("task.scoring = \"strict\""));
+        let strict = read(Some(Scoring::Strict)).unwrap();
+        let item = &strict.instances(Split::Pool)[0];
+        let answer = item.content.truth();
+        assert!(answer.starts_with("\\frac"), "{answer}");
+        assert_eq!(strict.score(item, &format!("so \\boxed{{{answer}}}")), (Some(answer.clone()), true));
+        assert!(!strict.score(item, "so \\boxed{\\frac{1}{8}}").1);
+        let parity = read(Some(Scoring::Parity)).unwrap();
+        assert_eq!(parity.score(item, &format!("so \\boxed{{{answer}}}")), (None, false));
+        assert!(parity.score(item, &format!("Final Answer: The final answer is ${answer}$.")).1);
     }
 
     #[test]
