@@ -108,6 +108,15 @@ fn check(config: &Config) -> Result<(), String> {
     if !(0.0..1.0).contains(&trainer.warmup) {
         return Err(format!("`trainer.warmup` must lie in 0..1, it is {}", trainer.warmup));
     }
+    positive("trainer.micro_tokens", f64::from(trainer.micro_tokens))?;
+    for (key, share) in [("trainer.replay", trainer.replay), ("trainer.held_out", trainer.held_out)] {
+        if !(0.0..1.0).contains(&share) {
+            return Err(format!("`{key}` must lie in 0..1, it is {share}"));
+        }
+    }
+    if trainer.patience > 0 && trainer.held_out <= 0.0 {
+        return Err("`trainer.patience` needs held-out examples: give `trainer.held_out` a share".to_owned());
+    }
     let name = &config.name;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {

@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dataenvgym::gym::ports::{ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Student};
+use dataenvgym::gym::ports::{
+    ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Student, TrainingMethod, TrainingOrder,
+    TrainingSettings,
+};
 use dataenvgym::models::embedded;
 use dataenvgym::runner::pool::{Roster, WorkerCommand, WorkerPool};
-use dataenvgym::training::{self, Mode, TrainingExample, TrainingJob};
+use dataenvgym::training::{self, Resources};
 use dataenvgym::worlds::arithmetic::{Problem, Skill, Split, evaluation_set, sample};
 use serde_json::Value;
 
@@ -155,26 +158,26 @@ fn the_embedded_student_and_what_we_train_from_it_answer_as_in_transformers() {
     let pool_problems = Skill::ALL
         .into_iter()
         .flat_map(|skill| (0..8).map(move |n| sample(skill, None, Split::Pool, 5, n).unwrap()));
-    let example = |p: Problem| TrainingExample { prompt: p.question, response: p.response };
-    let job = |mode, output: &str| TrainingJob {
-        base: base.clone(),
-        continue_from: None,
-        examples: pool_problems.clone().map(example).collect(),
-        mode,
-        learning_rate: 1e-3,
-        epochs: 2,
-        batch_size: 16,
-        warmup: 0.1,
-        weight_decay: 0.0,
-        clip: 1.0,
-        max_length: 128,
+    let order = |method, output: &str| TrainingOrder {
+        start: Checkpoint::Full { folder: base.clone() },
+        examples: pool_problems.clone().map(|p: Problem| (p.question, p.response)).collect(),
+        replay: vec![],
+        settings: TrainingSettings {
+            method,
+            learning_rate: 1e-3,
+            epochs: 2,
+            max_length: 128,
+            ..TrainingSettings::default()
+        },
         seed: 3,
-        threads: None,
         output: folder.join(output),
     };
-    let train = |job: &TrainingJob| training::train(job, &mut |_| ControlFlow::Continue(())).unwrap().output;
-    let adapter = train(&job(Mode::Lora { rank: 16, alpha: 32.0 }, "adapter"));
-    let full = train(&job(Mode::Full, "full"));
+    let train = |order: &TrainingOrder| {
+        training::train(order, &Resources::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+        order.output.clone()
+    };
+    let adapter = train(&order(TrainingMethod::Lora { rank: 16, alpha: 32.0 }, "adapter"));
+    let full = train(&order(TrainingMethod::Full, "full"));
     let cases = [
         (Checkpoint::Full { folder: base.clone() }, theirs(&python, &base, &prompts, None)),
         (
