@@ -1,6 +1,8 @@
 //! The command line: the only place that picks concrete types and prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what a command line is for
 
+mod alone;
+mod bench;
 mod format;
 mod headless;
 mod launch;
@@ -58,12 +60,20 @@ enum Verb {
         #[arg(long)]
         now: bool,
     },
+    /// Train a student on a file of data, outside a run.
+    Train(train::TrainArgs),
+    /// Score a student on a task's questions, outside a run.
+    Eval(alone::EvalArgs),
+    /// Ask a student, one question per line of standard input.
+    Chat(alone::ChatArgs),
     /// Make the embedded student from its recipe with our own trainer.
     Pretrain {
         /// Folder to create.
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
     },
+    /// Measure, and print figures.
+    Bench(bench::BenchArgs),
     /// The process that owns a run.
     #[command(hide = true)]
     Runner {
@@ -144,7 +154,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Some(Verb::Worker { role, scripted }) => work::worker(role, scripted.as_deref()),
         Some(Verb::Runner { folder, go }) => serve::detached(&paths, &folder, go),
+        Some(Verb::Train(args)) => train::train(&paths, &args),
+        Some(Verb::Eval(args)) => alone::eval(&paths, &args),
+        Some(Verb::Chat(args)) => alone::chat(&paths, &args),
         Some(Verb::Pretrain { out }) => train::pretrain(&out),
+        Some(Verb::Bench(args)) => bench::run(args),
         Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),
         Some(Verb::Attach { name }) => screen::attach(&paths, name.as_deref()),

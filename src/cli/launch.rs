@@ -30,10 +30,7 @@ pub(super) fn prepare(paths: &Paths, args: &RunArgs) -> Result<PathBuf> {
         }
         return Ok(paths.run(name));
     }
-    let mut config = match config::built_in(&args.config) {
-        Some(config) => config?,
-        None => config::read(Path::new(&args.config))?,
-    };
+    let mut config = named(&args.config)?;
     config.seed = args.seed.unwrap_or(config.seed);
     config.episode.iterations = args.iterations.unwrap_or(config.episode.iterations);
     config.name = match &args.name {
@@ -44,6 +41,14 @@ pub(super) fn prepare(paths: &Paths, args: &RunArgs) -> Result<PathBuf> {
     let config =
         config::parse(&toml::to_string(&config)?, "the configuration with the command line's values")?;
     create(paths, &config)
+}
+
+/// A built-in configuration by name, or one from a file.
+pub(super) fn named(name: &str) -> Result<Config> {
+    Ok(match config::built_in(name) {
+        Some(config) => config?,
+        None => config::read(Path::new(name))?,
+    })
 }
 
 /// The quick start: the newest unfinished run of it, or a fresh one.

@@ -123,7 +123,7 @@ impl PretrainRecipe {
     }
 
     /// Normal weights, narrower where a layer writes to the residual stream; norms are one.
-    fn initial(&self) -> Result<Variables, TrainingError> {
+    pub(super) fn initial(&self) -> Result<Variables, TrainingError> {
         let wide = (0.4 / (self.hidden as f64).sqrt()).max(0.02);
         let residual = wide / (2.0 * self.layers as f64).sqrt();
         let mut variables = Variables::new();
