@@ -155,7 +155,13 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
         let peer = theirs.as_ref().map_or("no peer", |reading| reading.versions.as_str());
         let conditions = format!("{machine}; threads {}; {peer}", cell.threads);
         let speed = theirs.as_ref().map(Reading::speed);
-        sink(figure(&format!("train.tokens_per_cpu_second.{name}"), "tokens/s", ours.speed(), speed, &conditions));
+        sink(figure(
+            &format!("train.tokens_per_cpu_second.{name}"),
+            "tokens/s",
+            ours.speed(),
+            speed,
+            &conditions,
+        ));
         let mib = 1024.0 * 1024.0;
         let (peak, least) = (ours.peak_bytes as f64 / mib, least.map(|bytes| bytes / mib));
         sink(figure(&format!("train.peak_memory.{name}"), "MiB", peak, least, &conditions));
@@ -250,7 +256,15 @@ mod tests {
 
     #[test]
     fn our_side_counts_tokens_time_and_memory() {
-        let cell = Cell { hidden: 16, intermediate: 16, layers: 1, heads: 2, kv_heads: 1, vocabulary: 32, ..cells(&options("3m.lora.128")).remove(0).1 };
+        let cell = Cell {
+            hidden: 16,
+            intermediate: 16,
+            layers: 1,
+            heads: 2,
+            kv_heads: 1,
+            vocabulary: 32,
+            ..cells(&options("3m.lora.128")).remove(0).1
+        };
         let reading = rehearsed(&cell).unwrap();
         assert_eq!(reading.tokens, 3 * 16 * 128);
         assert!(reading.cpu_seconds > 0.0 && reading.peak_bytes > 1 << 20, "{reading:?}");

@@ -67,7 +67,8 @@ pub(super) struct EvalArgs {
 }
 
 fn split(word: &str) -> Result<Split, String> {
-    let found = [Split::Validation, Split::Test, Split::Pool].into_iter().find(|split| split.as_str() == word);
+    let found =
+        [Split::Validation, Split::Test, Split::Pool].into_iter().find(|split| split.as_str() == word);
     found.ok_or_else(|| "expected `validation`, `test` or `pool`".to_owned())
 }
 

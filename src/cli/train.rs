@@ -159,7 +159,9 @@ pub(super) fn train(paths: &Paths, args: &TrainArgs) -> Result<ExitCode> {
     if let Some(merged) = &args.merge {
         match &outcome.checkpoint {
             Checkpoint::Adapter { base, adapter } => training::merge_adapter(base, adapter, merged)?,
-            Checkpoint::Full { .. } => bail!("--merge is for adapters: {} is a model already", args.out.display()),
+            Checkpoint::Full { .. } => {
+                bail!("--merge is for adapters: {} is a model already", args.out.display())
+            }
         }
         println!("merged into {}", format::escaped(&merged.display().to_string()));
     }

@@ -114,17 +114,8 @@ impl GreedyDecoder {
         order.sort_by_key(|&index| prompts[index].len());
         let mut out = vec![Vec::new(); prompts.len()];
         for members in order.chunks(BATCH) {
-            let mut active: Vec<Sequence> = members
-                .iter()
-                .map(|&index| Sequence {
-                    index,
-                    tokens: prompts[index].clone(),
-                    prompt: prompts[index].len(),
-                    position: 0,
-                    keys: vec![Vec::new(); self.config.layers],
-                    values: vec![Vec::new(); self.config.layers],
-                })
-                .collect();
+            let mut active: Vec<Sequence> =
+                members.iter().map(|&index| self.sequence(index, &prompts[index])).collect();
             let longest = members.iter().map(|&index| prompts[index].len()).max().unwrap_or(0) + most;
             let rotary = Rotary::new(longest, &self.config.frequencies());
             while !active.is_empty() {
@@ -152,8 +143,37 @@ impl GreedyDecoder {
         out
     }
 
+    /// Logits of the token after `prompt`; empty for an empty one.
+    pub fn logits(&self, prompt: &[u32]) -> Vec<f32> {
+        let rotary = Rotary::new(prompt.len(), &self.config.frequencies());
+        let mut sequence = [self.sequence(0, prompt)];
+        let mut states = Vec::new();
+        for position in 0..prompt.len() {
+            sequence[0].position = position;
+            states = self.states(&mut sequence, &rotary);
+        }
+        self.head(&states)
+    }
+
+    fn sequence(&self, index: usize, prompt: &[u32]) -> Sequence {
+        Sequence {
+            index,
+            tokens: prompt.to_vec(),
+            prompt: prompt.len(),
+            position: 0,
+            keys: vec![Vec::new(); self.config.layers],
+            values: vec![Vec::new(); self.config.layers],
+        }
+    }
+
     /// Feeds each sequence its token at `position`; the greedy next token where the prompt is through.
     fn advance(&self, active: &mut [Sequence], rotary: &Rotary) -> Vec<Option<u32>> {
+        let states = self.states(active, rotary);
+        self.next_tokens(active, &states)
+    }
+
+    /// Feeds each sequence its token at `position`: [sequences, hidden] before the last norm.
+    fn states(&self, active: &mut [Sequence], rotary: &Rotary) -> Vec<f32> {
         let config = &self.config;
         let (hidden, n) = (config.hidden, active.len());
         let (q_width, kv_width) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
@@ -189,7 +209,7 @@ impl GreedyDecoder {
             product(&mut added, &gate, &layer.down, config.intermediate);
             self.add(&mut x, &added, layer.outer_norms.as_ref().map(|(_, norm)| norm), &mut normed);
         }
-        self.next_tokens(active, &x)
+        x
     }
 
     fn norm(&self, x: &[f32], weight: &[f32], out: &mut [f32]) {
@@ -260,6 +280,20 @@ impl GreedyDecoder {
         }
     }
 
+    /// Logits of rows that have been through the layers.
+    fn head(&self, rows: &[f32]) -> Vec<f32> {
+        let hidden = self.config.hidden;
+        let mut normed = vec![0.0; rows.len()];
+        self.norm(rows, &self.norm, &mut normed);
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        let mut logits = vec![0.0; rows.len() / hidden * self.config.vocabulary];
+        product(&mut logits, &normed, head, hidden);
+        if let Some(cap) = self.config.logit_cap {
+            soft_cap(&mut logits, cap as f32);
+        }
+        logits
+    }
+
     fn next_tokens(&self, active: &[Sequence], x: &[f32]) -> Vec<Option<u32>> {
         let hidden = self.config.hidden;
         let wanted: Vec<bool> =
@@ -270,12 +304,7 @@ impl GreedyDecoder {
             .filter(|(_, wanted)| **wanted)
             .flat_map(|(row, _)| row.iter().copied())
             .collect();
-        let count = rows.len() / hidden;
-        let mut normed = vec![0.0; rows.len()];
-        self.norm(&rows, &self.norm, &mut normed);
-        let head = self.head.as_ref().unwrap_or(&self.embedding);
-        let mut logits = vec![0.0; count * self.config.vocabulary];
-        product(&mut logits, &normed, head, hidden);
+        let logits = self.head(&rows);
         let mut best = logits.chunks_exact(self.config.vocabulary).map(|row| {
             let first = (0_u32, f32::NEG_INFINITY);
             row.iter().zip(0_u32..).fold(first, |best, (x, id)| if *x > best.1 { (id, *x) } else { best }).0

@@ -40,7 +40,8 @@ pub fn rehearse(
         if let TrainingMethod::Lora { rank, alpha } = rehearsal.method {
             let chosen = Adapter { rank: rank as usize, alpha };
             let tensor = |(key, variable): (String, candle_core::Var)| (key, variable.as_detached_tensor());
-            weights = std::mem::replace(&mut variables, chosen.init(&config, 1)?).into_iter().map(tensor).collect();
+            weights =
+                std::mem::replace(&mut variables, chosen.init(&config, 1)?).into_iter().map(tensor).collect();
             adapter = Some(chosen);
         }
         let mut session = session(&config, &weights, &variables, adapter, rehearsal.length)?;

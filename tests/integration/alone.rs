@@ -43,7 +43,8 @@ fn home() -> Home {
 /// The arguments of a training with the embedded student into `out`.
 fn arguments(home: &Home, out: &str) -> Vec<String> {
     let path = |name: &str| home.path(name).to_str().unwrap().to_owned();
-    let words = ["train", "--student", "embedded", "--config", &path("alone.toml"), "--data", &path("data.jsonl")];
+    let words =
+        ["train", "--student", "embedded", "--config", &path("alone.toml"), "--data", &path("data.jsonl")];
     words.into_iter().map(str::to_owned).chain(["--out".to_owned(), path(out)]).collect()
 }
 
@@ -80,7 +81,10 @@ fn interrupted(home: &Home, out: &str, signal: Signal) -> Option<i32> {
 fn a_training_that_was_killed_or_stopped_comes_to_the_same_weights() {
     let home = home();
     let (said, told) = train(&home, "straight");
-    assert!(said.contains("16 steps") && told.contains("step 16 of 16") && told.contains(" left"), "{said}{told}");
+    assert!(
+        said.contains("16 steps") && told.contains("step 16 of 16") && told.contains(" left"),
+        "{said}{told}"
+    );
     for (out, signal, code) in [("killed", Signal::KILL, None), ("stopped", Signal::INT, Some(75))] {
         assert_eq!(interrupted(&home, out, signal), code, "{out}");
         let (_, told) = train(&home, out);
@@ -93,7 +97,11 @@ fn a_training_that_was_killed_or_stopped_comes_to_the_same_weights() {
 #[test]
 fn wrong_data_is_named_by_file_and_line() {
     let home = home();
-    fs::write(home.path("data.jsonl"), "{\"instruction\": \"a\", \"response\": \"b\"}\n\n{\"instruction\": 3}\n").unwrap();
+    fs::write(
+        home.path("data.jsonl"),
+        "{\"instruction\": \"a\", \"response\": \"b\"}\n\n{\"instruction\": 3}\n",
+    )
+    .unwrap();
     let arguments = arguments(&home, "out");
     let output = home.output(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let told = String::from_utf8(output.stderr).unwrap();
@@ -107,7 +115,8 @@ fn a_student_is_scored_and_asked_outside_a_run() {
     let said = home.stdout(&["eval", "--config", config.to_str().unwrap(), "--json"]);
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!((&report["overall"]["n"], &report["split"]), (&24.into(), &"validation".into()));
-    let said = home.stdout(&["eval", "--config", config.to_str().unwrap(), "--split", "test", "--limit", "5"]);
+    let said =
+        home.stdout(&["eval", "--config", config.to_str().unwrap(), "--split", "test", "--limit", "5"]);
     assert!(said.starts_with("all") && said.contains("5 questions"), "{said}");
 
     let mut command = home.command(&["chat", "--config", config.to_str().unwrap()]);

@@ -12,6 +12,7 @@ mod domains;
 mod example;
 mod faults;
 mod home;
+mod peer_families;
 mod peer_greedy;
 #[cfg(feature = "mistralrs")]
 mod real;

@@ -21,7 +21,7 @@ use dataenvgym::worlds::arithmetic::{Problem, Skill, Split, evaluation_set, samp
 use serde_json::Value;
 
 const NEW_TOKENS: u32 = 64;
-const PROMPTS: [&str; 20] = [
+pub const PROMPTS: [&str; 20] = [
     "def main():",
     "import os\nfor i in range(",
     "The tensor is",
@@ -44,7 +44,7 @@ const PROMPTS: [&str; 20] = [
     "The end token must not be written <|im_start|> here",
 ];
 
-fn run(python: &Path, arguments: &[&str]) -> String {
+pub fn run(python: &Path, arguments: &[&str]) -> String {
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
     let output = Command::new(python).current_dir(peers).args(arguments).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -53,7 +53,7 @@ fn run(python: &Path, arguments: &[&str]) -> String {
 }
 
 /// Text and number of tokens per prompt.
-fn theirs(python: &Path, model: &Path, prompts: &[&str], adapter: Option<&Path>) -> Vec<(String, u32)> {
+pub fn theirs(python: &Path, model: &Path, prompts: &[&str], adapter: Option<&Path>) -> Vec<(String, u32)> {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("prompts.json");
     fs::write(&list, serde_json::to_string(prompts).unwrap()).unwrap();
@@ -91,13 +91,13 @@ fn answers(pool: &mut WorkerPool, requests: &[ChatRequest]) -> Vec<ChatReply> {
     answers.into_iter().map(Option::unwrap).collect()
 }
 
-fn ours(pool: &mut WorkerPool, checkpoint: &Checkpoint, prompts: &[&str]) -> Vec<(String, u32)> {
+pub fn ours(pool: &mut WorkerPool, checkpoint: &Checkpoint, prompts: &[&str]) -> Vec<(String, u32)> {
     pool.refresh(checkpoint).unwrap();
     let replies = answers(pool, &requests_for(prompts, Sampling::Greedy));
     replies.into_iter().map(|reply| (reply.text, reply.tokens)).collect()
 }
 
-fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, PathBuf) {
+pub fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, PathBuf) {
     let logs = folder.join(format!("logs-{workers}-{in_flight}"));
     let command = WorkerCommand {
         program: program().unwrap(),
@@ -121,7 +121,7 @@ fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, P
 }
 
 /// A program with mistral.rs.
-fn program() -> Option<PathBuf> {
+pub fn program() -> Option<PathBuf> {
     let built = cfg!(feature = "mistralrs").then(|| PathBuf::from(env!("CARGO_BIN_EXE_dataenvgym")));
     env::var_os("DATAENVGYM_PEER_PROGRAM").map(PathBuf::from).or(built)
 }
@@ -134,11 +134,18 @@ fn rss_mb(pid: u32) -> f64 {
 }
 
 /// The peer's Python, or a line that says why the test is skipped.
-fn peer(test: &str) -> Option<PathBuf> {
+pub fn python(test: &str) -> Option<PathBuf> {
     let python = env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from);
     if python.is_none() {
         println!("skipped: {test} needs DATAENVGYM_PEER_PYTHON");
-    } else if program().is_none() {
+    }
+    python
+}
+
+/// The same where mistral.rs is needed too.
+fn peer(test: &str) -> Option<PathBuf> {
+    let python = python(test);
+    if python.is_some() && program().is_none() {
         println!("skipped: {test} needs the feature mistralrs");
     }
     python.filter(|_| program().is_some())

@@ -95,7 +95,9 @@ impl<'json> Fields<'json> {
             Some("default") => return Ok((theta, RopeScaling::None)),
             None if field == "rope_parameters" => return Ok((theta, RopeScaling::None)),
             _ => {
-                return Err(self.wrong(field, format!("has type `{}`: not supported", kind.unwrap_or("none"))));
+                return Err(
+                    self.wrong(field, format!("has type `{}`: not supported", kind.unwrap_or("none")))
+                );
             }
         }
         let number = |name: &str| {
