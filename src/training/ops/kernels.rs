@@ -108,7 +108,7 @@ fn tanh(x: f32) -> f32 {
     let p = p * z + 2.063_908_8e-2;
     let p = p * z - 5.373_971_6e-2;
     let p = p * z + 1.333_144_2e-1;
-    let p = p * z - 3.333_328_2e-1;
+    let p = p * z - 3.333_328e-1;
     let near = p * z * x + x;
     let far = 1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0);
     if x.abs() < 0.625 { near } else { far.copysign(x) }
@@ -173,7 +173,7 @@ impl Gate {
     /// `x sigmoid(x)`.
     pub(in crate::training) const SILU: Self = Self { linear: 1.0, cubic: 0.0 };
     /// `x (1 + tanh u) / 2 = x sigmoid(2 u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
-    pub(in crate::training) const GELU: Self = Self { linear: 1.595_769_1, cubic: 0.071_354_82 };
+    pub(in crate::training) const GELU: Self = Self { linear: 1.595_769, cubic: 0.071_354_82 };
 
     #[inline(always)]
     fn sigmoid(self, x: f32) -> f32 {

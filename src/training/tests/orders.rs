@@ -135,7 +135,7 @@ fn a_training_that_was_stopped_anywhere_goes_on_to_the_same_bits() {
             match done {
                 Ok(outcome) => break outcome,
                 Err(TrainingError::Stopped { .. }) => {
-                    assert!(!output.exists() && unfinished(&output).exists())
+                    assert!(!output.exists() && unfinished(&output).exists());
                 }
                 Err(error) => panic!("{error}"),
             }
