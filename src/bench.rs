@@ -5,6 +5,7 @@
 
 pub mod resume;
 pub mod store;
+pub mod train;
 
 use serde::Serialize;
 

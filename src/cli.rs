@@ -1,6 +1,7 @@
 //! The command line: the only place that picks concrete types and prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what a command line is for
 
+mod alone;
 mod bench;
 mod config;
 mod delete;
@@ -126,6 +127,12 @@ enum Verb {
     ///
     /// The run can be looked at, exported and compared. It cannot be resumed: it has no configuration.
     Import(import::ImportArgs),
+    /// Train a student on a file of data, outside a run.
+    Train(train::TrainArgs),
+    /// Score a student on a task's questions, outside a run.
+    Eval(alone::EvalArgs),
+    /// Ask a student, one question per line of standard input.
+    Chat(alone::ChatArgs),
     /// Make the embedded student from its recipe with our own trainer.
     Pretrain {
         /// Folder to create.
@@ -214,7 +221,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Some(Verb::Worker { role, scripted }) => work::worker(role, scripted.as_deref()),
         Some(Verb::Runner { folder, go }) => serve::detached(&paths, &folder, go),
-        Some(Verb::Bench(args)) => bench::run(&args),
+        Some(Verb::Train(args)) => train::train(&paths, &args),
+        Some(Verb::Eval(args)) => alone::eval(&paths, &args),
+        Some(Verb::Chat(args)) => alone::chat(&paths, &args),
+        Some(Verb::Bench(args)) => bench::run(args),
         Some(Verb::Pretrain { out }) => train::pretrain(&out),
         Some(Verb::Config(verb)) => config::run(&paths, &verb),
         Some(Verb::Export(args)) => export::run(&paths, args),

@@ -298,6 +298,21 @@ pub struct TrainerConfig {
     /// Longest example in tokens.
     #[schemars(range(min = 1))]
     pub max_length: u32,
+    /// Most tokens in one forward and backward pass.
+    #[schemars(range(min = 1))]
+    pub micro_tokens: u32,
+    /// Whether layers are computed again in the backward pass instead of kept.
+    pub checkpointing: bool,
+    /// Share of a training that replays data of earlier iterations beside the new; 0 trains on all alike.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    pub replay: f64,
+    /// Share of the examples held out to measure the loss after every epoch.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    pub held_out: f64,
+    /// Epochs without a lower held-out loss after which training ends; 0 for never.
+    pub patience: u32,
+    /// Seconds between two savings of an unfinished training.
+    pub save_seconds: u32,
 }
 
 impl Default for TrainerConfig {
@@ -314,6 +329,12 @@ impl Default for TrainerConfig {
             weight_decay: 0.0,
             clip: 1.0,
             max_length: 1024,
+            micro_tokens: 4096,
+            checkpointing: false,
+            replay: 0.0,
+            held_out: 0.0,
+            patience: 0,
+            save_seconds: 60,
         }
     }
 }
@@ -333,6 +354,12 @@ impl TrainerConfig {
             weight_decay: self.weight_decay,
             clip: self.clip,
             max_length: self.max_length,
+            micro_tokens: self.micro_tokens,
+            checkpointing: self.checkpointing,
+            replay: self.replay,
+            held_out: self.held_out,
+            patience: self.patience,
+            save_seconds: self.save_seconds,
         }
     }
 }

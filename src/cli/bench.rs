@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
-use crate::bench::{Figure, resume, store};
+use crate::bench::{Figure, resume, store, train};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -16,6 +16,8 @@ pub(super) enum Name {
     Resume,
     /// Insertion, pages, search and resume of a large run database.
     Store,
+    /// Training speed and memory, beside `PyTorch` + PEFT where a Python is named.
+    Train,
 }
 
 /// A process of a bench beside the one that was started.
@@ -38,19 +40,43 @@ pub(super) struct BenchArgs {
     /// One JSON object per line: figure, value, unit, peer, ratio, conditions.
     #[arg(long)]
     json: bool,
-    /// Training data in the store.
+    /// `store`: training data in the store.
     #[arg(long, default_value_t = 1_000_000)]
     rows: usize,
-    /// Kills at random instants.
+    /// `resume`: kills at random instants.
     #[arg(long, default_value_t = 100)]
     random: u64,
+    /// `train`: a Python with `tests/peers/requirements.txt` [default: `DATAENVGYM_PEER_PYTHON`].
+    #[arg(long, value_name = "PYTHON", visible_alias = "peer-python")]
+    peer: Option<PathBuf>,
+    /// `train`: threads of either side.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// `train`: processor seconds per measurement.
+    #[arg(long, default_value_t = 8.0)]
+    seconds: f64,
+    /// `train`: measurements per side, of which the best one counts.
+    #[arg(long, default_value_t = 2)]
+    repeats: u32,
+    /// `train`: only cells whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// `train`: settings of the peer, of which the best one counts.
+    #[arg(long, value_delimiter = ',', default_value = "sdpa,eager")]
+    settings: Vec<String>,
     #[arg(long, hide = true, requires = "folder")]
     part: Option<Part>,
     #[arg(long, hide = true)]
     folder: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    cell: Option<String>,
 }
 
-pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
+pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
+    if let Some(cell) = &args.cell {
+        say(&serde_json::to_string(&train::rehearsed(&serde_json::from_str(cell)?)?)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     if let (Some(part), Some(folder)) = (args.part, &args.folder) {
         match part {
             Part::Read => println!("{}", serde_json::to_string(&store::read(folder)?)?),
@@ -74,13 +100,24 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
     match args.name {
         Name::Resume => resume::run(&program, args.random, &mut sink)?,
         Name::Store => store::run(args.rows, &program, &mut sink)?,
+        Name::Train => {
+            let peer = args.peer.or_else(|| std::env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from));
+            let (threads, seconds, repeats) = (args.threads.max(1), args.seconds, args.repeats);
+            let options =
+                train::Options { peer, threads, seconds, repeats, only: args.only, settings: args.settings };
+            train::run(&options, &program, &mut sink)?;
+        }
     }
     broken.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
 }
 
 fn row(figure: &Figure) -> String {
-    let Figure { figure, value, unit, conditions, .. } = figure;
-    format!("{figure:<52} {value:>14.3} {unit:<8} {conditions}")
+    let Figure { figure, value, unit, peer, ratio, conditions } = figure;
+    let beside = match (peer, ratio) {
+        (Some(peer), Some(ratio)) => format!("peer {peer:.1}, ratio {ratio:.2}  "),
+        _ => String::new(),
+    };
+    format!("{figure:<52} {value:>14.3} {unit:<8} {beside}{conditions}")
 }
 
 /// A line that is there when a reader behind a pipe looks for it.

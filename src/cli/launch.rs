@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use color_eyre::eyre::{Result, WrapErr, bail};
 
+use super::config::LayerArgs;
 use super::outcome::Standing;
 use super::{RunArgs, format, logs, runs, scene, serve};
 use crate::config::{self, Config, Paths};
@@ -51,6 +52,12 @@ pub(super) fn prepare(paths: &Paths, args: &RunArgs) -> Result<PathBuf> {
         config.name = runs::fresh_name(paths, &config.name);
     }
     create(paths, &config)
+}
+
+/// A ready configuration by name, or one from a file, above the other layers.
+pub(super) fn named(paths: &Paths, name: &str) -> Result<Config> {
+    let layers = LayerArgs { config: Some(name.to_owned()), ..LayerArgs::default() };
+    Ok(config::resolve(&layers.sources(paths)?)?.config)
 }
 
 /// What runs when nothing is said, the quick start or a project: the newest unfinished run of its name, or

@@ -127,7 +127,7 @@ fn base(paths: &Paths, config: &Config) -> Result<PathBuf> {
 }
 
 /// Folder of a model's weights.
-fn weights(paths: &Paths, model: &str) -> Result<PathBuf> {
+pub(super) fn weights(paths: &Paths, model: &str) -> Result<PathBuf> {
     match model {
         "embedded" => Ok(embedded::student(&paths.cache)?),
         "scripted" => {

@@ -147,7 +147,7 @@ fn teacher_script(config: &Config) -> Result<String> {
 }
 
 /// `cpu`, `cuda:N` or `metal`.
-fn device(key: &str, word: &str) -> Result<Device> {
+pub(super) fn device(key: &str, word: &str) -> Result<Device> {
     Ok(match word.split_once(':') {
         None if word == "cpu" => Device::Cpu,
         None if word == "metal" => Device::Metal,

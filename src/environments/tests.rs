@@ -13,7 +13,7 @@ use crate::gym::episode::{EpisodeRules, Halt};
 use crate::gym::instance::{Content, Split};
 use crate::gym::ports::{
     ChatModel, ChatReply, ChatRequest, EnvironmentKind, Ledger, PortError, ReplySink, Trainer,
-    TrainingMethod, TrainingOrder, TrainingOutcome, TrainingSink,
+    TrainingAccount, TrainingMethod, TrainingOrder, TrainingOutcome, TrainingSink,
 };
 use crate::gym::prediction::FinishReason;
 use crate::skills::ListProposal;
@@ -73,13 +73,18 @@ impl Trainer for Coach {
         sink: &mut TrainingSink<'_>,
     ) -> Result<TrainingOutcome, PortError> {
         self.0.push(order.clone());
-        let progress =
-            TrainingProgress { step: 1, steps: 1, loss: 0.5, learning_rate: 1e-3, tokens_per_second: 1.0 };
+        let progress = TrainingProgress { step: 1, steps: 1, loss: 0.5, ..TrainingProgress::default() };
         if sink(progress) == ControlFlow::Break(()) {
             return Err(PortError::cancelled());
         }
         let checkpoint = Checkpoint::Full { folder: order.output.clone() };
-        Ok(TrainingOutcome { checkpoint, steps: 1, final_loss: 0.5, tokens: 10 })
+        Ok(TrainingOutcome {
+            checkpoint,
+            steps: 1,
+            final_loss: 0.5,
+            tokens: 10,
+            account: TrainingAccount::default(),
+        })
     }
 }
 
@@ -106,6 +111,7 @@ fn scene(task: &Arc<ArithmeticTask>, continues: bool) -> Scene {
             weight_decay: 0.0,
             clip: 1.0,
             max_length: 64,
+            ..TrainingSettings::default()
         },
         continues,
         seed: 5,

@@ -132,6 +132,7 @@ mod tests {
         TrainingOrder {
             start: Checkpoint::Full { folder: start.to_owned() },
             examples: vec![("q".to_owned(), "a".to_owned()); examples],
+            replay: vec![],
             settings: TrainingSettings {
                 method: TrainingMethod::Full,
                 learning_rate: 1e-3,
@@ -141,6 +142,7 @@ mod tests {
                 weight_decay: 0.0,
                 clip: 1.0,
                 max_length: 64,
+                ..TrainingSettings::default()
             },
             seed: 1,
             output: output.to_owned(),

@@ -200,6 +200,7 @@ fn the_training_curve_is_kept_by_step() {
         loss: 1.0 / f64::from(step),
         learning_rate: 1e-3,
         tokens_per_second: 1.0,
+        ..TrainingProgress::default()
     };
     for step in [2, 1, 2] {
         store.put_training_progress(1, point(step)).unwrap();

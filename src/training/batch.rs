@@ -54,6 +54,26 @@ impl Batch {
         self.real_tokens += example.tokens.len();
     }
 
+    /// Packed batches of at most `most` tokens with their padding, or one example, in the order given.
+    pub(super) fn micro(examples: &[&Encoded], capacity: usize, most: usize) -> Vec<Self> {
+        let (mut out, mut rest) = (Vec::new(), examples);
+        while !rest.is_empty() {
+            let mut tokens = 0;
+            let fits = |example: &&&Encoded| {
+                tokens += example.tokens.len();
+                tokens <= most
+            };
+            let fitting = rest.iter().take_while(fits).count().max(1);
+            // Padding makes a batch larger than its examples: fewer of them, until it fits.
+            let packed = (1..=fitting).rev().map(|count| (count, Self::packed(&rest[..count], capacity)));
+            let small = |(count, batch): &(usize, Self)| *count == 1 || batch.tokens.len() <= most;
+            let Some((count, batch)) = { packed }.find(small) else { break };
+            out.push(batch);
+            rest = &rest[count..];
+        }
+        out
+    }
+
     /// One example per row, padded on the right to the longest.
     #[cfg_attr(not(test), allow(dead_code))] // the oracle that packing is tested against
     pub(super) fn padded(examples: &[&Encoded]) -> Self {
@@ -118,6 +138,19 @@ mod tests {
         assert_eq!(batch.tokens, [10, 11, 12, 13, 14, 20, 21, 22, 0, 0]);
         assert_eq!(batch.predicting, [2, 3, 5, 6]);
         assert_eq!(batch.targets, [13, 14, 21, 22]);
+    }
+
+    #[test]
+    fn a_batch_with_too_many_tokens_is_split_in_order() {
+        let examples: Vec<Encoded> = (0..9).map(|n| example(n * 10, 4 + n % 3, 2)).collect();
+        let members: Vec<_> = examples.iter().collect();
+        assert_eq!(Batch::micro(&members, 10, 1000).len(), 1);
+        let parts = Batch::micro(&members, 10, 20);
+        assert!(parts.len() > 2 && parts.iter().all(|part| part.tokens.len() <= 20));
+        let targets: usize = parts.iter().map(|part| part.targets.len()).sum();
+        assert_eq!(targets, Batch::packed(&members, 10).targets.len());
+        assert_eq!(Batch::micro(&members, 10, 1).len(), 9, "one example is the least");
+        assert!(Batch::micro(&[], 10, 20).is_empty());
     }
 
     #[test]

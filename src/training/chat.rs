@@ -15,17 +15,20 @@ pub struct ChatFormat {
     template_path: PathBuf,
     environment: Environment<'static>,
     specials: [String; 3],
-    end: u32,
+    /// Everything that ends a response; what training teaches comes first.
+    ends: Vec<u32>,
+    /// Tokens with which the template opens the answer, whatever the prompt.
+    tail: usize,
 }
 
 /// The bytes of a file by name, if there is one.
 type FileSource<'source> = dyn Fn(&str) -> Result<Option<Vec<u8>>, TrainingError> + 'source;
 
-/// The first id of an `eos_token_id`, which may be a number or a list.
-fn first_id(json: &Value) -> Option<u32> {
-    let field = json.get("eos_token_id")?;
-    let id = field.as_u64().or_else(|| field.get(0).and_then(Value::as_u64))?;
-    u32::try_from(id).ok()
+/// The ids of an `eos_token_id`, which may be a number or a list.
+fn end_ids(json: &Value) -> Vec<u32> {
+    let field = json.get("eos_token_id").unwrap_or(&Value::Null);
+    let all = field.as_array().map_or(std::slice::from_ref(field), Vec::as_slice);
+    all.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect()
 }
 
 /// A special token as `tokenizer_config.json` writes it: text, or an object with `content`.
@@ -98,32 +101,90 @@ impl ChatFormat {
             problem: error.to_string(),
         })?;
         let specials = ["bos_token", "eos_token", "unk_token"].map(|field| special(&config, field));
-        let named = |name: &str| -> Result<Option<u32>, TrainingError> {
-            Ok(match file(name)? {
-                Some(bytes) => first_id(&json(name, &bytes)?),
-                None => None,
-            })
+        let named = |name: &str| -> Result<Vec<u32>, TrainingError> {
+            Ok(file(name)?
+                .map(|bytes| json(name, &bytes))
+                .transpose()?
+                .as_ref()
+                .map_or_else(Vec::new, end_ids))
         };
-        let end = match named("generation_config.json")? {
-            Some(id) => Some(id),
-            None => named("config.json")?,
-        };
-        let end = end
-            .or_else(|| tokenizer.token_to_id(&specials[1]))
-            .ok_or_else(|| TrainingError::field(&config_path, "eos_token", "is missing"))?;
-        Ok(Self { tokenizer, tokenizer_path, template_path, environment, specials, end })
+        let mut ends = named("generation_config.json")?;
+        if ends.is_empty() {
+            ends = named("config.json")?;
+        }
+        let own = tokenizer.token_to_id(&specials[1]);
+        if ends.is_empty() {
+            ends.extend(own);
+        }
+        if ends.is_empty() {
+            return Err(TrainingError::field(&config_path, "eos_token", "is missing"));
+        }
+        let mut format =
+            Self { tokenizer, tokenizer_path, template_path, environment, specials, ends, tail: 0 };
+        // Of several ends the one that the template itself puts after an answer is the one to teach.
+        let taught = format.after_an_answer().or(own);
+        if let Some(at) = format.ends.iter().position(|end| Some(*end) == taught) {
+            format.ends.swap(0, at);
+        }
+        format.tail = format.common_tail()?;
+        Ok(format)
     }
 
-    /// The id that ends a response.
-    pub const fn end(&self) -> u32 {
-        self.end
+    /// The first end that the template puts after an assistant's message; templates that only take a user's
+    /// message have none.
+    fn after_an_answer(&self) -> Option<u32> {
+        let turn = |role: &str, content: &str| json!({ "role": role, "content": content });
+        let answer = "An answer.";
+        let text =
+            self.render_messages(&json!([turn("user", "A question?"), turn("assistant", answer)]), false);
+        let text = text.ok()?;
+        let (_, after) = text.rsplit_once(answer)?;
+        self.ids(after).ok()?.into_iter().find(|id| self.ends.contains(id))
+    }
+
+    /// Tokens that two different prompts end with.
+    fn common_tail(&self) -> Result<usize, TrainingError> {
+        let (one, two) = (self.encode_prompt("What is it?")?, self.encode_prompt("Name 7")?);
+        Ok(one.iter().rev().zip(two.iter().rev()).take_while(|(a, b)| a == b).count())
+    }
+
+    /// The id that training puts after a response.
+    pub fn end(&self) -> u32 {
+        self.ends.first().copied().unwrap_or(0)
+    }
+
+    /// Every id that ends a response.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// Tokens with which the template opens the answer, whatever the prompt.
+    pub(super) fn tail(&self) -> usize {
+        self.tail
+    }
+
+    /// Refuses a tokenizer that knows more tokens than the model.
+    pub(super) fn check_fits(&self, vocabulary: usize) -> Result<(), TrainingError> {
+        let own = self.tokenizer.get_vocab_size(true);
+        if own <= vocabulary {
+            return Ok(());
+        }
+        let problem = format!("it knows {own} tokens, the model only {vocabulary}");
+        Err(TrainingError::tokenizer(&self.tokenizer_path, problem))
     }
 
     /// The template's text for one user message, generation prompt included.
     pub fn render(&self, prompt: &str) -> Result<String, TrainingError> {
+        self.render_messages(&json!([{ "role": "user", "content": prompt }]), true)
+    }
+
+    fn render_messages(
+        &self,
+        messages: &Value,
+        add_generation_prompt: bool,
+    ) -> Result<String, TrainingError> {
         let [bos_token, eos_token, unk_token] = &self.specials;
-        let messages = json!([{ "role": "user", "content": prompt }]);
-        let context = context! { messages, add_generation_prompt => true, bos_token, eos_token, unk_token };
+        let context = context! { messages, add_generation_prompt, bos_token, eos_token, unk_token };
         self.environment.get_template("chat").and_then(|template| template.render(context)).map_err(|error| {
             TrainingError::Template { path: self.template_path.clone(), problem: error.to_string() }
         })
@@ -151,12 +212,7 @@ impl ChatFormat {
         let mut tokens = self.encode_prompt(prompt)?;
         let prompt = tokens.len();
         tokens.extend(self.ids(response)?);
-        tokens.push(self.end);
+        tokens.push(self.end());
         Ok(Encoded { tokens, prompt })
-    }
-
-    /// Number of tokens the tokenizer knows, added ones included.
-    pub(super) fn vocabulary(&self) -> usize {
-        self.tokenizer.get_vocab_size(true)
     }
 }

@@ -1,26 +1,43 @@
 //! The decoder's operations composed from candle's own, all with a backward pass.
 //!
 //! Slower and hungrier than the fused ones, and independent of them: the oracle they are tested against,
-//! and the way to run on a device for which no fused operation exists.
+//! and the way to run on a device for which no fused operation exists. There a frozen matrix may be kept
+//! in half precision: products are made in its type, everything else in f32.
 
-use super::ops::Attention;
-use candle_core::{D, Result, Tensor};
+mod frozen;
 
-/// `x W^T` over the last dimension.
-pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+use super::batch::Batch;
+use super::ops::{Attention, Rotary};
+use candle_core::{D, DType, Device, Result, Tensor};
+use frozen::FrozenLinear;
+
+/// Logits alive at a time where the loss is worked out in chunks.
+const LOGITS: usize = 64 << 20;
+
+/// `x W^T` over the last dimension. A frozen W costs no gradient.
+pub(super) fn linear(x: &Tensor, w: &Tensor, trained: bool) -> Result<Tensor> {
     let mut dims = x.dims().to_vec();
-    let inner = w.dim(1)?;
-    let y = x.reshape(((), inner))?.matmul(&w.t()?)?;
+    let rows = x.reshape(((), w.dim(1)?))?.to_dtype(w.dtype())?;
+    let y = if trained { rows.matmul(&w.t()?)? } else { rows.apply_op1(FrozenLinear::new(w))? };
     if let Some(last) = dims.last_mut() {
         *last = w.dim(0)?;
     }
-    y.reshape(dims)
+    y.to_dtype(DType::F32)?.reshape(dims)
 }
 
-/// `x w / sqrt(mean x^2 + eps)`.
-pub(super) fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
-    let root = (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
-    x.broadcast_div(&root)?.broadcast_mul(w)
+/// `x (w + offset) / sqrt(mean x^2 + eps)` in parts of the width of w.
+pub(super) fn rms_norm(x: &Tensor, w: &Tensor, offset: f64, eps: f64) -> Result<Tensor> {
+    let parts = x.reshape(((), w.dim(0)?))?;
+    let root = (parts.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
+    parts.broadcast_div(&root)?.broadcast_mul(&(w + offset)?)?.reshape(x.shape())
+}
+
+/// `cap tanh(x / cap)`.
+pub(super) fn soft_cap(x: &Tensor, cap: Option<f32>) -> Result<Tensor> {
+    match cap.map(f64::from) {
+        Some(cap) => (x / cap)?.tanh()? * cap,
+        None => Ok(x.clone()),
+    }
 }
 
 /// [B, T, heads D] to [B, heads, T, D].
@@ -37,47 +54,111 @@ fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     Tensor::cat(&[low, high], D::Minus1)
 }
 
-/// What [`Attention`] computes.
-pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, shape: &Attention) -> Result<Tensor> {
-    let (batch, tokens, width) = q.dims3()?;
-    let half = shape.rotary.half;
-    let device = q.device();
-    let (mut cos, mut sin, mut mask) = (Vec::new(), Vec::new(), Vec::new());
-    for row in shape.starts.chunks(tokens) {
-        for (t, &start) in row.iter().enumerate() {
-            let (c, s) = shape.rotary.at(t - start as usize);
-            cos.extend_from_slice(c);
-            sin.extend_from_slice(s);
-            let seen = |column: usize| column >= start as usize && column <= t;
-            mask.extend((0..tokens).map(|column| if seen(column) { 0.0_f32 } else { -1e30 }));
+/// What the layers share of a batch's positions.
+pub(super) struct Positions {
+    /// [B, 1, T, D / 2].
+    cos: Tensor,
+    sin: Tensor,
+    /// By window, [B, 1, T, T]: 0 where a token sees another, very low elsewhere.
+    masks: Vec<(usize, Tensor)>,
+}
+
+impl Positions {
+    /// For the windows that occur in a model.
+    pub(super) fn new(batch: &Batch, rotary: &Rotary, windows: &[usize], device: &Device) -> Result<Self> {
+        let (rows, tokens) = (batch.rows, batch.length);
+        let (mut cos, mut sin) = (Vec::new(), Vec::new());
+        for row in batch.starts.chunks(tokens) {
+            for (t, &start) in row.iter().enumerate() {
+                let (c, s) = rotary.at(t - start as usize);
+                cos.extend_from_slice(c);
+                sin.extend_from_slice(s);
+            }
         }
+        let mask = |window: usize| -> Result<Tensor> {
+            let places = batch.starts.chunks(tokens).flat_map(|row| row.iter().enumerate());
+            let mask = places.flat_map(|(t, &start)| {
+                let low = (t + 1).saturating_sub(window).max(start as usize);
+                (0..tokens).map(move |column| if column >= low && column <= t { 0.0_f32 } else { -1e30 })
+            });
+            Tensor::from_vec(mask.collect(), (rows, 1, tokens, tokens), device)
+        };
+        let mut windows = windows.to_vec();
+        windows.sort_unstable();
+        windows.dedup();
+        Ok(Self {
+            cos: Tensor::from_vec(cos, (rows, 1, tokens, rotary.half), device)?,
+            sin: Tensor::from_vec(sin, (rows, 1, tokens, rotary.half), device)?,
+            masks: windows.into_iter().map(|window| Ok((window, mask(window)?))).collect::<Result<_>>()?,
+        })
     }
-    let cos = Tensor::from_vec(cos, (batch, 1, tokens, half), device)?;
-    let sin = Tensor::from_vec(sin, (batch, 1, tokens, half), device)?;
-    let mask = Tensor::from_vec(mask, (batch, 1, tokens, tokens), device)?;
-    let group = shape.heads / shape.kv_heads;
+
+    fn mask(&self, window: usize) -> Result<&Tensor> {
+        let found = self.masks.iter().find(|(other, _)| *other == window);
+        found.map(|(_, mask)| mask).ok_or_else(|| candle_core::Error::Msg(format!("no window of {window}")))
+    }
+}
+
+/// What [`Attention`] computes.
+pub(super) fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    shape: &Attention,
+    positions: &Positions,
+) -> Result<Tensor> {
+    let (batch, tokens, width) = q.dims3()?;
+    let (group, head_dim) = (shape.heads / shape.kv_heads, shape.rotary.half * 2);
     let repeat = |x: Tensor| -> Result<Tensor> {
-        x.unsqueeze(2)?.broadcast_as((batch, shape.kv_heads, group, tokens, half * 2))?.reshape((
-            batch,
-            shape.heads,
-            tokens,
-            half * 2,
-        ))
+        let wide = x.unsqueeze(2)?.broadcast_as((batch, shape.kv_heads, group, tokens, head_dim))?;
+        wide.reshape((batch, shape.heads, tokens, head_dim))
     };
-    let q = rotate(&split(q, shape.heads)?, &cos, &sin)?;
-    let k = repeat(rotate(&split(k, shape.kv_heads)?, &cos, &sin)?)?;
+    let (cos, sin) = (&positions.cos, &positions.sin);
+    let q = rotate(&split(q, shape.heads)?, cos, sin)?;
+    let k = repeat(rotate(&split(k, shape.kv_heads)?, cos, sin)?)?;
     let v = repeat(split(v, shape.kv_heads)?)?;
-    let scale = 1.0 / ((half * 2) as f64).sqrt();
-    let scores = (q.matmul(&k.t()?.contiguous()?)? * scale)?.broadcast_add(&mask)?;
+    let scores = (q.matmul(&k.t()?.contiguous()?)? * f64::from(shape.scale))?;
+    let scores = soft_cap(&scores, shape.cap)?.broadcast_add(positions.mask(shape.window)?)?;
     let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     let probabilities = shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?;
     probabilities.matmul(&v.contiguous()?)?.transpose(1, 2)?.reshape((batch, tokens, width))
 }
 
-/// Mean of `ln sum exp - logit[target]`.
-pub(super) fn cross_entropy(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
+/// Mean of `ln sum exp - logit[target]`, after the cap.
+pub(super) fn cross_entropy(logits: &Tensor, targets: &[u32], cap: Option<f32>) -> Result<Tensor> {
+    let logits = soft_cap(logits, cap)?;
     let targets = Tensor::new(targets, logits.device())?.unsqueeze(1)?;
     let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?.detach())?;
     let lse = shifted.exp()?.sum_keepdim(1)?.log()?;
     (lse - shifted.gather(&targets, 1)?)?.mean_all()
+}
+
+/// The loss of h [rows, d] under a head, and a scalar with the same gradients. With a frozen head and many
+/// logits it goes through the head in chunks, of which only one is in memory.
+pub(super) fn head_loss(
+    h: &Tensor,
+    head: &Tensor,
+    trained: bool,
+    targets: &[u32],
+    cap: Option<f32>,
+) -> Result<(f64, Tensor)> {
+    let (rows, vocabulary) = (h.dim(0)?, head.dim(0)?);
+    let value = |loss: &Tensor| Ok::<_, candle_core::Error>(f64::from(loss.to_scalar::<f32>()?));
+    if trained || rows * vocabulary <= LOGITS {
+        let loss = cross_entropy(&linear(h, head, trained)?, targets, cap)?;
+        return Ok((value(&loss)?, loss));
+    }
+    let chunk = (LOGITS / vocabulary).max(1);
+    let (mut total, mut gradients) = (0.0, Vec::new());
+    for (index, targets) in targets.chunks(chunk).enumerate() {
+        let part = candle_core::Var::from_tensor(&h.narrow(0, index * chunk, targets.len())?.detach())?;
+        let loss = cross_entropy(&linear(&part, head, false)?, targets, cap)?;
+        let share = targets.len() as f64 / rows as f64;
+        total += value(&loss)? * share;
+        let gradient = loss.backward()?.remove(&part);
+        gradients.push(
+            (gradient.ok_or_else(|| candle_core::Error::Msg("no gradient of a chunk".to_owned()))? * share)?,
+        );
+    }
+    Ok((total, (h * Tensor::cat(&gradients, 0)?.detach())?.sum_all()?))
 }

@@ -2,10 +2,12 @@
 //!
 //! A run's evaluations go through the inference room; this decoder knows nothing of sampling or templates.
 
-use super::config::LlamaConfig;
+use super::config::DecoderConfig;
 use super::error::TrainingError;
 use super::lora::Adapter;
-use super::ops::{Matrix, Rotary, multiply, rms_norm, rotate, softmax, swiglu_in_place};
+use super::ops::{
+    Gate, Matrix, Rotary, add_to_rows, gated_in_place, multiply, rms_norm, rotate, soft_cap, softmax,
+};
 use super::weights::{self, Weights};
 use rayon::prelude::*;
 use std::path::Path;
@@ -13,8 +15,14 @@ use std::path::Path;
 struct Layer {
     attention_norm: Vec<f32>,
     qkv: Vec<f32>,
+    qkv_bias: Option<Vec<f32>>,
+    /// Of every head of queries and of keys.
+    head_norms: Option<(Vec<f32>, Vec<f32>)>,
     o: Vec<f32>,
     mlp_norm: Vec<f32>,
+    /// Of what attention and feed-forward add.
+    outer_norms: Option<(Vec<f32>, Vec<f32>)>,
+    window: usize,
     gate: Vec<f32>,
     up: Vec<f32>,
     down: Vec<f32>,
@@ -22,7 +30,7 @@ struct Layer {
 
 /// A model ready to decode on the CPU in f32.
 pub struct GreedyDecoder {
-    config: LlamaConfig,
+    config: DecoderConfig,
     embedding: Vec<f32>,
     head: Option<Vec<f32>>,
     norm: Vec<f32>,
@@ -44,7 +52,7 @@ const BATCH: usize = 256;
 impl GreedyDecoder {
     /// Reads a model folder and, if given, merges an adapter folder into it.
     pub fn load(folder: &Path, adapter: Option<&Path>) -> Result<Self, TrainingError> {
-        let config = LlamaConfig::load(folder)?;
+        let config = DecoderConfig::load(folder)?;
         let mut weights = weights::load(folder, &config)?;
         if let Some(folder) = adapter {
             let (adapter, variables) = Adapter::load(folder, &config)?;
@@ -53,27 +61,40 @@ impl GreedyDecoder {
         Self::new(&config, &weights)
     }
 
-    pub(super) fn new(config: &LlamaConfig, weights: &Weights) -> Result<Self, TrainingError> {
+    pub(super) fn new(config: &DecoderConfig, weights: &Weights) -> Result<Self, TrainingError> {
         let get = |key: &str| -> Result<Vec<f32>, TrainingError> {
             let tensor = weights.get(key);
             let tensor =
                 tensor.ok_or_else(|| TrainingError::tensor(Path::new("(memory)"), key, "is missing"))?;
             Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
         };
+        let family = config.family;
         let layers = (0..config.layers)
             .map(|layer| {
-                let part = |name: &str| get(&format!("model.layers.{layer}.{name}.weight"));
-                let mut qkv = part("self_attn.q_proj")?;
-                qkv.extend(part("self_attn.k_proj")?);
-                qkv.extend(part("self_attn.v_proj")?);
+                let part = |name: &str| get(&format!("model.layers.{layer}.{name}"));
+                let joined = |what: &str| -> Result<Vec<f32>, TrainingError> {
+                    let parts = ["q", "k", "v"].map(|name| part(&format!("self_attn.{name}_proj.{what}")));
+                    parts.into_iter().collect::<Result<Vec<_>, _>>().map(|parts| parts.concat())
+                };
+                let pair = |there: bool, first: &str, second: &str| -> Result<_, TrainingError> {
+                    there.then(|| Ok((part(first)?, part(second)?))).transpose()
+                };
+                let outer = family.outer_norms();
+                let mlp_norm = if outer { "pre_feedforward_layernorm" } else { "post_attention_layernorm" };
+                let (after, last) = ("post_attention_layernorm.weight", "post_feedforward_layernorm.weight");
+                let (q_norm, k_norm) = ("self_attn.q_norm.weight", "self_attn.k_norm.weight");
                 Ok(Layer {
-                    attention_norm: part("input_layernorm")?,
-                    qkv,
-                    o: part("self_attn.o_proj")?,
-                    mlp_norm: part("post_attention_layernorm")?,
-                    gate: part("mlp.gate_proj")?,
-                    up: part("mlp.up_proj")?,
-                    down: part("mlp.down_proj")?,
+                    attention_norm: part("input_layernorm.weight")?,
+                    qkv: joined("weight")?,
+                    qkv_bias: family.biased().then(|| joined("bias")).transpose()?,
+                    head_norms: pair(family.head_norms(), q_norm, k_norm)?,
+                    o: part("self_attn.o_proj.weight")?,
+                    mlp_norm: part(&format!("{mlp_norm}.weight"))?,
+                    outer_norms: pair(outer, after, last)?,
+                    gate: part("mlp.gate_proj.weight")?,
+                    up: part("mlp.up_proj.weight")?,
+                    down: part("mlp.down_proj.weight")?,
+                    window: config.windows.get(layer).copied().flatten().unwrap_or(usize::MAX),
                 })
             })
             .collect::<Result<Vec<_>, TrainingError>>()?;
@@ -86,26 +107,17 @@ impl GreedyDecoder {
         })
     }
 
-    /// Continues every prompt greedily until `end` or `most` new tokens. Returns the new tokens, `end`
-    /// left out, in the order of the prompts. An empty prompt yields nothing.
-    pub fn generate(&self, prompts: &[Vec<u32>], end: u32, most: usize) -> Vec<Vec<u32>> {
+    /// Continues every prompt greedily until one of `ends` or `most` new tokens. Returns the new tokens, the
+    /// end left out, in the order of the prompts. An empty prompt yields nothing.
+    pub fn generate(&self, prompts: &[Vec<u32>], ends: &[u32], most: usize) -> Vec<Vec<u32>> {
         let mut order: Vec<usize> = (0..prompts.len()).filter(|&index| !prompts[index].is_empty()).collect();
         order.sort_by_key(|&index| prompts[index].len());
         let mut out = vec![Vec::new(); prompts.len()];
         for members in order.chunks(BATCH) {
-            let mut active: Vec<Sequence> = members
-                .iter()
-                .map(|&index| Sequence {
-                    index,
-                    tokens: prompts[index].clone(),
-                    prompt: prompts[index].len(),
-                    position: 0,
-                    keys: vec![Vec::new(); self.config.layers],
-                    values: vec![Vec::new(); self.config.layers],
-                })
-                .collect();
+            let mut active: Vec<Sequence> =
+                members.iter().map(|&index| self.sequence(index, &prompts[index])).collect();
             let longest = members.iter().map(|&index| prompts[index].len()).max().unwrap_or(0) + most;
-            let rotary = Rotary::new(longest, self.config.head_dim, self.config.rope_theta);
+            let rotary = Rotary::new(longest, &self.config.frequencies());
             while !active.is_empty() {
                 let next = self.advance(&mut active, &rotary);
                 for (sequence, token) in active.iter_mut().zip(next) {
@@ -116,7 +128,7 @@ impl GreedyDecoder {
                 }
                 active.retain_mut(|sequence| {
                     let new = sequence.tokens.get(sequence.prompt..).unwrap_or(&[]);
-                    let ended = new.last() == Some(&end);
+                    let ended = new.last().is_some_and(|token| ends.contains(token));
                     let full = new.len() >= most;
                     if ended || full {
                         let keep = new.len() - usize::from(ended);
@@ -131,36 +143,89 @@ impl GreedyDecoder {
         out
     }
 
+    /// Logits of the token after `prompt`; empty for an empty one.
+    pub fn logits(&self, prompt: &[u32]) -> Vec<f32> {
+        let rotary = Rotary::new(prompt.len(), &self.config.frequencies());
+        let mut sequence = [self.sequence(0, prompt)];
+        let mut states = Vec::new();
+        for position in 0..prompt.len() {
+            sequence[0].position = position;
+            states = self.states(&mut sequence, &rotary);
+        }
+        self.head(&states)
+    }
+
+    fn sequence(&self, index: usize, prompt: &[u32]) -> Sequence {
+        Sequence {
+            index,
+            tokens: prompt.to_vec(),
+            prompt: prompt.len(),
+            position: 0,
+            keys: vec![Vec::new(); self.config.layers],
+            values: vec![Vec::new(); self.config.layers],
+        }
+    }
+
     /// Feeds each sequence its token at `position`; the greedy next token where the prompt is through.
     fn advance(&self, active: &mut [Sequence], rotary: &Rotary) -> Vec<Option<u32>> {
+        let states = self.states(active, rotary);
+        self.next_tokens(active, &states)
+    }
+
+    /// Feeds each sequence its token at `position`: [sequences, hidden] before the last norm.
+    fn states(&self, active: &mut [Sequence], rotary: &Rotary) -> Vec<f32> {
         let config = &self.config;
         let (hidden, n) = (config.hidden, active.len());
         let (q_width, kv_width) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
         let mut x = Vec::with_capacity(n * hidden);
+        let scale = config.embedding_scale() as f32;
         for sequence in active.iter() {
             let at = sequence.tokens[sequence.position] as usize * hidden;
-            x.extend_from_slice(&self.embedding[at..at + hidden]);
+            x.extend(self.embedding[at..at + hidden].iter().map(|x| x * scale));
         }
         let width = q_width + 2 * kv_width;
         let (mut normed, mut qkv) = (vec![0.0; n * hidden], vec![0.0; n * width]);
         let mut mixed = vec![0.0; n * q_width];
         let (mut gate, mut up) = (vec![0.0; n * config.intermediate], vec![0.0; n * config.intermediate]);
+        let kind = if config.family.gelu() { Gate::GELU } else { Gate::SILU };
+        let mut added = vec![0.0; n * hidden];
         for (index, layer) in self.layers.iter().enumerate() {
-            rms_norm(&x, &layer.attention_norm, config.rms_eps as f32, &mut normed);
-            product(&mut qkv, &normed, &layer.qkv, hidden, false);
+            self.norm(&x, &layer.attention_norm, &mut normed);
+            product(&mut qkv, &normed, &layer.qkv, hidden);
+            if let Some(bias) = &layer.qkv_bias {
+                add_to_rows(&mut qkv, bias);
+            }
             active
                 .par_iter_mut()
                 .zip(qkv.par_chunks_mut(width))
                 .zip(mixed.par_chunks_mut(q_width))
                 .for_each(|((sequence, qkv), out)| self.attend(sequence, index, rotary, qkv, out));
-            product(&mut x, &mixed, &layer.o, q_width, true);
-            rms_norm(&x, &layer.mlp_norm, config.rms_eps as f32, &mut normed);
-            product(&mut gate, &normed, &layer.gate, hidden, false);
-            product(&mut up, &normed, &layer.up, hidden, false);
-            swiglu_in_place(&mut gate, &up);
-            product(&mut x, &gate, &layer.down, config.intermediate, true);
+            product(&mut added, &mixed, &layer.o, q_width);
+            self.add(&mut x, &added, layer.outer_norms.as_ref().map(|(norm, _)| norm), &mut normed);
+            self.norm(&x, &layer.mlp_norm, &mut normed);
+            product(&mut gate, &normed, &layer.gate, hidden);
+            product(&mut up, &normed, &layer.up, hidden);
+            gated_in_place(kind, &mut gate, &up);
+            product(&mut added, &gate, &layer.down, config.intermediate);
+            self.add(&mut x, &added, layer.outer_norms.as_ref().map(|(_, norm)| norm), &mut normed);
         }
-        self.next_tokens(active, &x)
+        x
+    }
+
+    fn norm(&self, x: &[f32], weight: &[f32], out: &mut [f32]) {
+        rms_norm(x, weight, self.config.family.norm_offset(), self.config.rms_eps as f32, out);
+    }
+
+    /// Adds to the residual stream, through a norm where there is one.
+    fn add(&self, x: &mut [f32], added: &[f32], norm: Option<&Vec<f32>>, normed: &mut [f32]) {
+        let added = match norm {
+            Some(norm) => {
+                self.norm(added, norm, normed);
+                &*normed
+            }
+            None => added,
+        };
+        x.iter_mut().zip(added).for_each(|(x, y)| *x += y);
     }
 
     fn attend(
@@ -178,26 +243,55 @@ impl GreedyDecoder {
         let (q, kv) = qkv.split_at(q_width);
         let (k, v) = kv.split_at(kv_width);
         let (keys, values) = (&mut sequence.keys[layer], &mut sequence.values[layer]);
-        let mut head_buffer = vec![0.0; d];
+        let norms = self.layers[layer].head_norms.as_ref();
+        let (mut rotated, mut normed) = (vec![0.0; d], vec![0.0; d]);
+        let mut turn = |head: &[f32], norm: Option<&Vec<f32>>, scale: f32, out: &mut [f32]| {
+            let head = match norm {
+                Some(norm) => {
+                    self.norm(head, norm, &mut normed);
+                    &normed
+                }
+                None => head,
+            };
+            rotate(head, cos, sin, 1.0, scale, out);
+        };
         for k in k.chunks_exact(d) {
-            rotate(k, cos, sin, 1.0, 1.0, &mut head_buffer);
-            keys.extend_from_slice(&head_buffer);
+            turn(k, norms.map(|(_, norm)| norm), 1.0, &mut rotated);
+            keys.extend_from_slice(&rotated);
         }
         values.extend_from_slice(v);
-        let scale = 1.0 / (d as f32).sqrt();
-        let mut scores = vec![0.0; sequence.position + 1];
+        let seen = (sequence.position + 1).min(self.layers[layer].window);
+        let first = (sequence.position + 1 - seen) * kv_width;
+        let mut scores = vec![0.0; seen];
         for (head, (q, out)) in q.chunks_exact(d).zip(out.chunks_exact_mut(d)).enumerate() {
-            rotate(q, cos, sin, 1.0, scale, &mut head_buffer);
+            turn(q, norms.map(|(norm, _)| norm), self.config.score_scale as f32, &mut rotated);
             let at = head / group * d;
-            for (score, key) in scores.iter_mut().zip(keys.chunks_exact(kv_width)) {
-                *score = key[at..at + d].iter().zip(&head_buffer).map(|(a, b)| a * b).sum();
+            for (score, key) in scores.iter_mut().zip(keys[first..].chunks_exact(kv_width)) {
+                *score = key[at..at + d].iter().zip(&rotated).map(|(a, b)| a * b).sum();
+            }
+            if let Some(cap) = self.config.score_cap {
+                soft_cap(&mut scores, cap as f32);
             }
             softmax(&mut scores);
             out.fill(0.0);
-            for (score, value) in scores.iter().zip(values.chunks_exact(kv_width)) {
+            for (score, value) in scores.iter().zip(values[first..].chunks_exact(kv_width)) {
                 out.iter_mut().zip(&value[at..at + d]).for_each(|(out, v)| *out += score * v);
             }
         }
+    }
+
+    /// Logits of rows that have been through the layers.
+    fn head(&self, rows: &[f32]) -> Vec<f32> {
+        let hidden = self.config.hidden;
+        let mut normed = vec![0.0; rows.len()];
+        self.norm(rows, &self.norm, &mut normed);
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        let mut logits = vec![0.0; rows.len() / hidden * self.config.vocabulary];
+        product(&mut logits, &normed, head, hidden);
+        if let Some(cap) = self.config.logit_cap {
+            soft_cap(&mut logits, cap as f32);
+        }
+        logits
     }
 
     fn next_tokens(&self, active: &[Sequence], x: &[f32]) -> Vec<Option<u32>> {
@@ -210,12 +304,7 @@ impl GreedyDecoder {
             .filter(|(_, wanted)| **wanted)
             .flat_map(|(row, _)| row.iter().copied())
             .collect();
-        let count = rows.len() / hidden;
-        let mut normed = vec![0.0; rows.len()];
-        rms_norm(&rows, &self.norm, self.config.rms_eps as f32, &mut normed);
-        let head = self.head.as_ref().unwrap_or(&self.embedding);
-        let mut logits = vec![0.0; count * self.config.vocabulary];
-        product(&mut logits, &normed, head, hidden, false);
+        let logits = self.head(&rows);
         let mut best = logits.chunks_exact(self.config.vocabulary).map(|row| {
             let first = (0_u32, f32::NEG_INFINITY);
             row.iter().zip(0_u32..).fold(first, |best, (x, id)| if *x > best.1 { (id, *x) } else { best }).0
@@ -224,8 +313,8 @@ impl GreedyDecoder {
     }
 }
 
-/// `y (+)= x W^T`; x has rows of `inner`.
-fn product(y: &mut [f32], x: &[f32], w: &[f32], inner: usize, accumulate: bool) {
+/// `y = x W^T`; x has rows of `inner`.
+fn product(y: &mut [f32], x: &[f32], w: &[f32], inner: usize) {
     let (rows, out) = (x.len() / inner, w.len() / inner);
-    multiply(y, Matrix::new(x, rows, inner), Matrix::new(w, out, inner).t(), 1.0, accumulate);
+    multiply(y, Matrix::new(x, rows, inner), Matrix::new(w, out, inner).t(), 1.0, false);
 }

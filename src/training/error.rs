@@ -1,5 +1,6 @@
 //! What can go wrong in training, each with what to do about it.
 
+use super::config::Family;
 use std::path::{Path, PathBuf};
 
 /// A failed training, load or export. Messages name the file and the key.
@@ -40,7 +41,7 @@ pub enum TrainingError {
         problem: String,
     },
     /// A model family this trainer does not know.
-    #[error("{}: architecture `{found}` cannot be trained here (supported: LlamaForCausalLM)", path.display())]
+    #[error("{}: architecture `{found}` cannot be trained here (supported: {})", path.display(), families())]
     Architecture {
         /// The configuration file.
         path: PathBuf,
@@ -81,8 +82,8 @@ pub enum TrainingError {
         /// What the renderer says.
         problem: String,
     },
-    /// The job itself makes no sense.
-    #[error("the training job is not usable: {0}")]
+    /// The order itself makes no sense.
+    #[error("the training order is not usable: {0}")]
     Job(String),
     /// A trained tensor got no gradient on the first step.
     #[error("`{name}` is to be trained but got no gradient")]
@@ -98,11 +99,19 @@ pub enum TrainingError {
         /// The loss or a variable.
         what: String,
     },
-    /// The caller asked to stop; nothing was written.
+    /// The caller asked to stop; the state was saved, the output was not written.
     #[error("training was stopped at step {step}")]
     Stopped {
         /// Optimiser steps done.
         step: usize,
+    },
+    /// A device is not there or not compiled in.
+    #[error("cannot train on {device}: {problem}")]
+    Device {
+        /// The device.
+        device: String,
+        /// What the library says.
+        problem: String,
     },
     /// The training thread could not be started or died.
     #[error("the training thread failed: {0}")]
@@ -112,7 +121,17 @@ pub enum TrainingError {
     Operation(#[from] candle_core::Error),
 }
 
+/// The class names of the families that can be trained.
+fn families() -> String {
+    Family::ALL.map(|(_, name)| name).join(", ")
+}
+
 impl TrainingError {
+    /// A stop after a known number of steps; anything else as it is.
+    pub(super) fn at(self, step: usize) -> Self {
+        if matches!(self, Self::Stopped { .. }) { Self::Stopped { step } } else { self }
+    }
+
     pub(super) fn read(path: &Path, source: std::io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
     }
@@ -142,15 +161,16 @@ impl TrainingError {
             Self::Field { .. } | Self::Tensor { .. } => {
                 "the folder does not describe a model this trainer knows: use an unmodified Hugging Face folder"
             }
-            Self::Architecture { .. } => "choose a Llama student, or train it with a remote trainer",
+            Self::Architecture { .. } => "choose a student of one of these families",
             Self::Tokenizer { .. } => "the folder needs a tokenizer.json of the `tokenizers` library",
             Self::Template { .. } => "use a model whose template renders a plain user message",
             Self::Job(_) => "correct the training settings",
             Self::NoGradient { .. } | Self::Operation(_) | Self::Thread(_) => {
                 "this is a defect: please report it"
             }
+            Self::Device { .. } => "name another device, or build the program for this one",
             Self::Diverged { .. } => "lower the learning rate",
-            Self::Stopped { .. } => "start the training again when wanted",
+            Self::Stopped { .. } => "start the same training again to go on from there",
         }
     }
 }

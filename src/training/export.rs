@@ -1,10 +1,13 @@
 //! Writing folders so that a reader sees the whole of one or none of it.
 
+use super::config::{DecoderConfig, RopeScaling, read_json};
 use super::error::TrainingError;
-use super::weights::Weights;
+use super::lora::Adapter;
+use super::weights::{self, Weights};
 use candle_core::Tensor;
 use safetensors::{Dtype, tensor::TensorView};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,15 @@ impl Precision {
 
 /// A safetensors file with the metadata that other readers insist on.
 pub(super) fn serialise(tensors: &Weights, precision: Precision) -> Result<Vec<u8>, TrainingError> {
+    serialise_with(tensors, precision, HashMap::new())
+}
+
+/// As [`serialise`], with further metadata.
+pub(super) fn serialise_with(
+    tensors: &Weights,
+    precision: Precision,
+    notes: HashMap<String, String>,
+) -> Result<Vec<u8>, TrainingError> {
     let mut buffers: Vec<(&String, Vec<usize>, Vec<u8>)> = Vec::with_capacity(tensors.len());
     for (key, tensor) in tensors {
         buffers.push((key, tensor.dims().to_vec(), bytes(tensor, precision)?));
@@ -43,7 +55,8 @@ pub(super) fn serialise(tensors: &Weights, precision: Precision) -> Result<Vec<u
     for (key, shape, bytes) in &buffers {
         views.push((key.as_str(), TensorView::new(dtype, shape.clone(), bytes).map_err(broken)?));
     }
-    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    let mut metadata = notes;
+    metadata.insert("format".to_owned(), "pt".to_owned());
     safetensors::serialize(views, Some(metadata)).map_err(broken)
 }
 
@@ -71,14 +84,31 @@ fn sibling(folder: &Path, suffix: &str) -> PathBuf {
     folder.with_file_name(format!(".{name}.{suffix}-{}", std::process::id()))
 }
 
-/// Writes files into a temporary folder beside `folder`, flushes them, and renames it into place. An
-/// earlier folder of that name is replaced.
-pub(super) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), TrainingError> {
-    let parent = match folder.parent() {
+/// Writes one file so that a reader sees the whole of the new one or of the old.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), TrainingError> {
+    let parent = parent(path)?;
+    let partial = sibling(path, "partial");
+    File::create(&partial)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .map_err(|e| TrainingError::write(&partial, e))?;
+    fs::rename(&partial, path).map_err(|e| TrainingError::write(path, e))?;
+    sync_folder(parent)
+}
+
+/// The folder that holds `path`, created if need be.
+fn parent(path: &Path) -> Result<&Path, TrainingError> {
+    let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     fs::create_dir_all(parent).map_err(|e| TrainingError::write(parent, e))?;
+    Ok(parent)
+}
+
+/// Writes files into a temporary folder beside `folder`, flushes them, and renames it into place. An
+/// earlier folder of that name is replaced.
+pub(super) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), TrainingError> {
+    let parent = parent(folder)?;
     let partial = sibling(folder, "partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(|e| TrainingError::write(&partial, e))?;
@@ -135,4 +165,50 @@ pub(super) fn companions(folder: &Path) -> Result<Vec<(&'static str, Vec<u8>)>, 
         }
     }
     Ok(out)
+}
+
+/// Writes a PEFT adapter folder.
+pub(super) fn adapter(
+    output: &Path,
+    base: &Path,
+    adapter: Adapter,
+    tensors: &Weights,
+) -> Result<(), TrainingError> {
+    let config = adapter.to_json(&base.to_string_lossy());
+    let bytes = serialise(tensors, Precision::F32)?;
+    write_folder(output, &[("adapter_config.json", pretty(&config)), ("adapter_model.safetensors", bytes)])
+}
+
+/// Writes a model folder with the tokenizer and the other files of `base`.
+pub(super) fn model(
+    output: &Path,
+    base: &Path,
+    config: &DecoderConfig,
+    tensors: &Weights,
+) -> Result<(), TrainingError> {
+    let mut json = read_json(&base.join("config.json"))?;
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("torch_dtype".to_owned(), json!(Precision::F32.name()));
+        fields.remove("dtype");
+        // mistral.rs reads these flat; newer transformers write them below `rope_parameters` only.
+        fields.entry("rope_theta").or_insert(json!(config.rope_theta));
+        let nested =
+            fields.get("rope_parameters").filter(|_| config.rope_scaling != RopeScaling::None).cloned();
+        if let Some(nested) = nested {
+            fields.entry("rope_scaling").or_insert(nested);
+        }
+    }
+    let mut files = companions(base)?;
+    files.push(("config.json", pretty(&json)));
+    files.push(("model.safetensors", serialise(tensors, Precision::F32)?));
+    write_folder(output, &files)
+}
+
+/// Writes the model folder that an adapter folder and its base amount to: `W + alpha / r B A` in place of
+/// every adapted W.
+pub fn merge_adapter(base: &Path, adapter: &Path, output: &Path) -> Result<(), TrainingError> {
+    let config = DecoderConfig::load(base)?;
+    let weights = weights::load(base, &config)?;
+    let (adapter, variables) = Adapter::load(adapter, &config)?;
+    model(output, base, &config, &adapter.merge(&config, &weights, &variables)?)
 }

@@ -1,6 +1,6 @@
 //! Low-rank adapters in PEFT's terms.
 
-use super::config::LlamaConfig;
+use super::config::DecoderConfig;
 use super::error::TrainingError;
 use super::model::Variables;
 use super::ops::{Matrix, multiply};
@@ -33,7 +33,7 @@ impl Adapter {
     }
 
     /// PEFT's initial values: A uniform within `1 / sqrt(in)`, B zero.
-    pub(super) fn init(&self, config: &LlamaConfig, seed: u64) -> Result<Variables, TrainingError> {
+    pub(super) fn init(&self, config: &DecoderConfig, seed: u64) -> Result<Variables, TrainingError> {
         let mut variables = Variables::new();
         for (module, out, inner) in modules(config) {
             let key = Self::key(&module, "A");
@@ -50,11 +50,16 @@ impl Adapter {
     }
 
     /// Reads an adapter folder. Refuses what would be applied wrongly.
-    pub(super) fn load(folder: &Path, config: &LlamaConfig) -> Result<(Self, Variables), TrainingError> {
+    pub(super) fn load(folder: &Path, config: &DecoderConfig) -> Result<(Self, Variables), TrainingError> {
         let path = folder.join("adapter_config.json");
         let json = super::config::read_json(&path)?;
-        for field in ["use_rslora", "use_dora"] {
-            if json.get(field).and_then(Value::as_bool) == Some(true) {
+        for field in ["use_rslora", "use_dora", "alpha_pattern", "rank_pattern", "layers_to_transform"] {
+            let set = match json.get(field) {
+                None | Some(Value::Null | Value::Bool(false)) => false,
+                Some(Value::Object(entries)) => !entries.is_empty(),
+                Some(_) => true,
+            };
+            if set {
                 return Err(TrainingError::field(&path, field, "is set: not supported"));
             }
         }
@@ -106,7 +111,7 @@ impl Adapter {
     /// The base with `W + scale B A` in place of every adapted W.
     pub(super) fn merge(
         &self,
-        config: &LlamaConfig,
+        config: &DecoderConfig,
         base: &Weights,
         variables: &Variables,
     ) -> Result<Weights, TrainingError> {
@@ -127,7 +132,7 @@ impl Adapter {
 }
 
 /// Every adapted module: name, output width, input width.
-fn modules(config: &LlamaConfig) -> impl Iterator<Item = (String, usize, usize)> {
+fn modules(config: &DecoderConfig) -> impl Iterator<Item = (String, usize, usize)> {
     config.tensors().into_iter().filter_map(|(key, shape)| {
         let module = key.strip_suffix(".weight")?;
         let last = module.rsplit('.').next()?;

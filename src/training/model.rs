@@ -1,10 +1,15 @@
-//! The Llama decoder for training: one set of structs, two ways to compute.
+//! The decoder for training: one set of structs for every family, two ways to compute.
+//!
+//! This file owns the parts and how they are put together; [`pass`] runs batches through them.
 
-use super::batch::Batch;
+mod pass;
+
+pub(super) use pass::Gradients;
+
 use super::composed;
-use super::config::LlamaConfig;
+use super::config::DecoderConfig;
 use super::lora::Adapter;
-use super::ops::{Attention, CrossEntropy, Linear, LoraLinear, RmsNorm, Rotary, SwiGlu};
+use super::ops::{AddBias, Gate, Linear, LoraLinear, RmsNorm, Rotary};
 use super::weights::Weights;
 use candle_core::{Result, Tensor, Var};
 use std::collections::BTreeMap;
@@ -16,31 +21,36 @@ pub(super) type Variables = BTreeMap<String, Var>;
 /// How the graph is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Path {
-    /// The fused operations of this room.
+    /// The fused operations of this room, on the CPU.
     Fused,
-    /// Composed from candle's own operations: the oracle of the tests.
-    #[cfg_attr(not(test), allow(dead_code))] // the oracle; a device path would use it too
+    /// Composed from candle's own operations: on other devices, and the oracle of the tests.
     Composed,
 }
 
 struct Projection {
     weight: Tensor,
     trained: bool,
+    bias: Option<(Tensor, bool)>,
     adapter: Option<(Tensor, Tensor, f32)>,
 }
 
 impl Projection {
     fn forward(&self, path: Path, x: &Tensor) -> Result<Tensor> {
-        match (path, &self.adapter) {
-            (Path::Fused, None) => x.apply_op2(&self.weight, Linear { weight_grad: self.trained }),
+        let y = match (path, &self.adapter) {
+            (Path::Fused, None) => x.apply_op2(&self.weight, Linear { weight_grad: self.trained })?,
             (Path::Fused, Some((a, b, scale))) => {
-                x.apply_op3(a, b, LoraLinear::new(self.weight.clone(), *scale))
+                x.apply_op3(a, b, LoraLinear::new(self.weight.clone(), *scale))?
             }
-            (Path::Composed, None) => composed::linear(x, &self.weight),
+            (Path::Composed, None) => composed::linear(x, &self.weight, self.trained)?,
             (Path::Composed, Some((a, b, scale))) => {
-                let low = composed::linear(&composed::linear(x, a)?, b)?;
-                composed::linear(x, &self.weight)? + (low * f64::from(*scale))?
+                let low = composed::linear(&composed::linear(x, a, true)?, b, true)?;
+                (composed::linear(x, &self.weight, false)? + (low * f64::from(*scale))?)?
             }
+        };
+        match (path, &self.bias) {
+            (_, None) => Ok(y),
+            (Path::Fused, Some((bias, trained))) => y.apply_op2(bias, AddBias { bias_grad: *trained }),
+            (Path::Composed, Some((bias, _))) => y.broadcast_add(bias),
         }
     }
 }
@@ -48,16 +58,19 @@ impl Projection {
 struct Norm {
     weight: Tensor,
     trained: bool,
+    offset: f32,
     eps: f64,
 }
 
 impl Norm {
     fn forward(&self, path: Path, x: &Tensor) -> Result<Tensor> {
+        let Self { weight, trained, offset, eps } = self;
         match path {
             Path::Fused => {
-                x.apply_op2(&self.weight, RmsNorm { eps: self.eps as f32, weight_grad: self.trained })
+                let op = RmsNorm { eps: *eps as f32, offset: *offset, weight_grad: *trained };
+                x.apply_op2(weight, op)
             }
-            Path::Composed => composed::rms_norm(x, &self.weight, self.eps),
+            Path::Composed => composed::rms_norm(x, weight, f64::from(*offset), *eps),
         }
     }
 }
@@ -67,138 +80,113 @@ struct Layer {
     q: Projection,
     k: Projection,
     v: Projection,
+    /// Of every head of queries and of keys.
+    head_norms: Option<(Norm, Norm)>,
     o: Projection,
     mlp_norm: Norm,
     gate: Projection,
     up: Projection,
     down: Projection,
+    /// Of what attention and feed-forward add.
+    outer_norms: Option<(Norm, Norm)>,
+    window: usize,
 }
 
 /// A decoder whose tensors are either trained, frozen, or frozen with an adapter on top.
 pub(super) struct Decoder {
-    config: LlamaConfig,
-    embedding: Tensor,
+    config: DecoderConfig,
+    embedding: (Tensor, bool),
     layers: Vec<Layer>,
     norm: Norm,
     head: Projection,
+    gate: Gate,
     rotary: Arc<Rotary>,
 }
 
 /// Looks tensors up, as variables where they are trained.
 struct Builder<'parts> {
+    config: &'parts DecoderConfig,
     weights: &'parts Weights,
     variables: &'parts Variables,
     adapter: Option<&'parts Adapter>,
-    eps: f64,
 }
 
 impl Builder<'_> {
-    fn tensor(&self, name: &str) -> Result<(Tensor, bool)> {
+    fn find(&self, name: &str) -> Option<(Tensor, bool)> {
         if let Some(variable) = self.variables.get(name) {
-            return Ok((variable.as_tensor().clone(), true));
+            return Some((variable.as_tensor().clone(), true));
         }
-        let tensor = self.weights.get(name).cloned();
-        Ok((tensor.ok_or_else(|| candle_core::Error::Msg(format!("no tensor `{name}`")))?, false))
+        self.weights.get(name).map(|tensor| (tensor.clone(), false))
+    }
+
+    fn tensor(&self, name: &str) -> Result<(Tensor, bool)> {
+        self.find(name).ok_or_else(|| candle_core::Error::Msg(format!("no tensor `{name}`")))
     }
 
     fn norm(&self, module: &str) -> Result<Norm> {
         let (weight, trained) = self.tensor(&format!("{module}.weight"))?;
-        Ok(Norm { weight, trained, eps: self.eps })
+        Ok(Norm { weight, trained, offset: self.config.family.norm_offset(), eps: self.config.rms_eps })
+    }
+
+    fn norms(&self, there: bool, first: &str, second: &str) -> Result<Option<(Norm, Norm)>> {
+        there.then(|| Ok((self.norm(first)?, self.norm(second)?))).transpose()
     }
 
     fn projection(&self, module: &str) -> Result<Projection> {
         let (weight, trained) = self.tensor(&format!("{module}.weight"))?;
+        let bias = self.find(&format!("{module}.bias"));
         let adapter = self.adapter.and_then(|adapter| {
             let a = self.variables.get(&Adapter::key(module, "A"))?;
             let b = self.variables.get(&Adapter::key(module, "B"))?;
             Some((a.as_tensor().clone(), b.as_tensor().clone(), adapter.scale()))
         });
-        Ok(Projection { weight, trained, adapter })
+        Ok(Projection { weight, trained, bias, adapter })
+    }
+
+    fn layer(&self, layer: usize) -> Result<Layer> {
+        let name = |part: &str| format!("model.layers.{layer}.{part}");
+        let family = self.config.family;
+        let outer = family.outer_norms();
+        // The second norm of a Gemma layer bears the name that is the feed-forward's own elsewhere.
+        let mlp_norm = if outer { "pre_feedforward_layernorm" } else { "post_attention_layernorm" };
+        let (after, last) = (name("post_attention_layernorm"), name("post_feedforward_layernorm"));
+        let (q_norm, k_norm) = (name("self_attn.q_norm"), name("self_attn.k_norm"));
+        Ok(Layer {
+            attention_norm: self.norm(&name("input_layernorm"))?,
+            q: self.projection(&name("self_attn.q_proj"))?,
+            k: self.projection(&name("self_attn.k_proj"))?,
+            v: self.projection(&name("self_attn.v_proj"))?,
+            head_norms: self.norms(family.head_norms(), &q_norm, &k_norm)?,
+            o: self.projection(&name("self_attn.o_proj"))?,
+            mlp_norm: self.norm(&name(mlp_norm))?,
+            gate: self.projection(&name("mlp.gate_proj"))?,
+            up: self.projection(&name("mlp.up_proj"))?,
+            down: self.projection(&name("mlp.down_proj"))?,
+            outer_norms: self.norms(outer, &after, &last)?,
+            window: self.config.windows.get(layer).copied().flatten().unwrap_or(usize::MAX),
+        })
     }
 }
 
 impl Decoder {
-    /// From base weights and the variables that replace or adapt them. `adapter` gives the scale of low-rank
-    /// variables.
+    /// From base weights and the variables that replace or adapt them, all on one device. `adapter` gives
+    /// the scale of low-rank variables; `positions` bounds the length of a row.
     pub(super) fn new(
-        config: &LlamaConfig,
+        config: &DecoderConfig,
         weights: &Weights,
         variables: &Variables,
         adapter: Option<&Adapter>,
         positions: usize,
     ) -> Result<Self> {
-        let builder = Builder { weights, variables, adapter, eps: config.rms_eps };
-        let layers = (0..config.layers)
-            .map(|layer| {
-                let name = |part: &str| format!("model.layers.{layer}.{part}");
-                Ok(Layer {
-                    attention_norm: builder.norm(&name("input_layernorm"))?,
-                    q: builder.projection(&name("self_attn.q_proj"))?,
-                    k: builder.projection(&name("self_attn.k_proj"))?,
-                    v: builder.projection(&name("self_attn.v_proj"))?,
-                    o: builder.projection(&name("self_attn.o_proj"))?,
-                    mlp_norm: builder.norm(&name("post_attention_layernorm"))?,
-                    gate: builder.projection(&name("mlp.gate_proj"))?,
-                    up: builder.projection(&name("mlp.up_proj"))?,
-                    down: builder.projection(&name("mlp.down_proj"))?,
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let (embedding, _) = builder.tensor("model.embed_tokens.weight")?;
-        let head = builder.projection(if config.tied { "model.embed_tokens" } else { "lm_head" })?;
+        let builder = Builder { config, weights, variables, adapter };
         Ok(Self {
             config: config.clone(),
-            embedding,
-            layers,
+            embedding: builder.tensor("model.embed_tokens.weight")?,
+            layers: (0..config.layers).map(|layer| builder.layer(layer)).collect::<Result<_>>()?,
             norm: builder.norm("model.norm")?,
-            head,
-            rotary: Arc::new(Rotary::new(positions, config.head_dim, config.rope_theta)),
+            head: builder.projection(if config.tied { "model.embed_tokens" } else { "lm_head" })?,
+            gate: if config.family.gelu() { Gate::GELU } else { Gate::SILU },
+            rotary: Arc::new(Rotary::new(positions, &config.frequencies())),
         })
-    }
-
-    fn attend(&self, path: Path, layer: &Layer, x: &Tensor, batch: &Batch) -> Result<Tensor> {
-        let (q, k, v) = (layer.q.forward(path, x)?, layer.k.forward(path, x)?, layer.v.forward(path, x)?);
-        let attention = Attention {
-            rotary: Arc::clone(&self.rotary),
-            heads: self.config.heads,
-            kv_heads: self.config.kv_heads,
-            starts: Arc::clone(&batch.starts),
-        };
-        let mixed = match path {
-            Path::Fused => q.apply_op3(&k, &v, attention)?,
-            Path::Composed => composed::attention(&q, &k, &v, &attention)?,
-        };
-        layer.o.forward(path, &mixed)
-    }
-
-    /// Logits [predicting positions, vocabulary] of a batch.
-    pub(super) fn logits(&self, path: Path, batch: &Batch) -> Result<Tensor> {
-        let device = self.embedding.device();
-        let (rows, length, hidden) = (batch.rows, batch.length, self.config.hidden);
-        let tokens = Tensor::new(batch.tokens.as_slice(), device)?;
-        let mut x = self.embedding.index_select(&tokens, 0)?.reshape((rows, length, hidden))?;
-        for layer in &self.layers {
-            let mixed = self.attend(path, layer, &layer.attention_norm.forward(path, &x)?, batch)?;
-            x = (x + mixed)?;
-            let inner = layer.mlp_norm.forward(path, &x)?;
-            let (gate, up) = (layer.gate.forward(path, &inner)?, layer.up.forward(path, &inner)?);
-            let gated = match path {
-                Path::Fused => gate.apply_op2(&up, SwiGlu)?,
-                Path::Composed => (gate.silu()? * up)?,
-            };
-            x = (x + layer.down.forward(path, &gated)?)?;
-        }
-        let predicting = Tensor::new(batch.predicting.as_slice(), device)?;
-        let last = x.reshape((rows * length, hidden))?.index_select(&predicting, 0)?;
-        self.head.forward(path, &self.norm.forward(path, &last)?)
-    }
-
-    /// Mean cross entropy per response token, in nats, as a scalar tensor.
-    pub(super) fn loss(&self, path: Path, batch: &Batch) -> Result<Tensor> {
-        let logits = self.logits(path, batch)?;
-        match path {
-            Path::Fused => logits.apply_op1(CrossEntropy::new(batch.targets.clone())),
-            Path::Composed => composed::cross_entropy(&logits, &batch.targets),
-        }
     }
 }

@@ -9,25 +9,27 @@
 
 mod adamw;
 mod attention;
-mod cross_entropy;
+mod bias;
+mod gated;
 mod gemm;
+mod head_loss;
 mod kernels;
 mod linear;
 mod lora_linear;
 mod rms_norm;
-mod swiglu;
 #[cfg(test)]
 mod tests;
 
 pub(super) use adamw::{AdamW, AdamWStep};
 pub(super) use attention::{Attention, Rotary};
-pub(super) use cross_entropy::CrossEntropy;
+pub(super) use bias::{AddBias, add_to_rows};
+pub(super) use gated::Gated;
 pub(super) use gemm::{Matrix, multiply};
-pub(super) use kernels::{rms_norm, rotate, softmax, sum_of_squares, swiglu_in_place};
+pub(super) use head_loss::HeadLoss;
+pub(super) use kernels::{Gate, gated_in_place, rms_norm, rotate, soft_cap, softmax, sum_of_squares};
 pub(super) use linear::Linear;
 pub(super) use lora_linear::LoraLinear;
 pub(super) use rms_norm::RmsNorm;
-pub(super) use swiglu::SwiGlu;
 
 use candle_core::{CpuStorage, Error, Layout, Result, Storage, Tensor};
 use std::sync::RwLockReadGuard;

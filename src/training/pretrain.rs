@@ -2,16 +2,17 @@
 
 use super::batch::Batch;
 use super::chat::ChatFormat;
-use super::config::LlamaConfig;
+use super::config::DecoderConfig;
+use super::control::Control;
 use super::decode::GreedyDecoder;
 use super::error::TrainingError;
 use super::export::{Precision, pretty, serialise, write_folder};
-use super::job::TrainingProgress;
-use super::model::{Decoder, Variables};
+use super::model::{Decoder, Path as Route, Variables};
 use super::schedule::Schedule;
-use super::session::{Discipline, Session};
+use super::session::{Discipline, Replica, Session};
 use super::weights::Weights;
 use super::{thread, tokenizer};
+use crate::gym::ports::TrainingProgress;
 use crate::gym::rng::CounterRng;
 use crate::worlds::arithmetic::{Problem, Skill, Split, extract_answer, sample};
 use candle_core::{Device, Tensor, Var};
@@ -100,20 +101,10 @@ impl PretrainRecipe {
     }
 
     /// The model description.
-    pub fn config(&self) -> LlamaConfig {
-        LlamaConfig {
-            hidden: self.hidden,
-            intermediate: self.intermediate,
-            layers: self.layers,
-            heads: self.heads,
-            kv_heads: self.kv_heads,
-            head_dim: self.hidden / self.heads.max(1),
-            vocabulary: self.vocabulary,
-            max_positions: 1024,
-            rms_eps: 1e-5,
-            rope_theta: 10_000.0,
-            tied: true,
-        }
+    pub fn config(&self) -> DecoderConfig {
+        let Self { hidden, intermediate, layers, heads, kv_heads, .. } = *self;
+        let config = DecoderConfig::llama(hidden, intermediate, layers, heads, kv_heads);
+        DecoderConfig { vocabulary: self.vocabulary, ..config }
     }
 
     /// The `index`-th problem of the mix, always from the pre-training split.
@@ -132,7 +123,7 @@ impl PretrainRecipe {
     }
 
     /// Normal weights, narrower where a layer writes to the residual stream; norms are one.
-    fn initial(&self) -> Result<Variables, TrainingError> {
+    pub(super) fn initial(&self) -> Result<Variables, TrainingError> {
         let wide = (0.4 / (self.hidden as f64).sqrt()).max(0.02);
         let residual = wide / (2.0 * self.layers as f64).sqrt();
         let mut variables = Variables::new();
@@ -199,8 +190,11 @@ fn run(
     let format = ChatFormat::from_parts(folder, &files)?;
     let variables = recipe.initial()?;
     let decoder = Decoder::new(&config, &Weights::new(), &variables, None, 512)?;
-    let discipline = Discipline { clip: recipe.clip, weight_decay: recipe.weight_decay };
-    let mut session = Session::new(decoder, variables, discipline);
+    let discipline =
+        Discipline { clip: recipe.clip, weight_decay: recipe.weight_decay, checkpointing: false };
+    let replica = Replica { path: Route::Fused, decoder, variables: variables.clone() };
+    let mut session = Session::new(vec![replica], variables, discipline);
+    let control = Control::default();
     let schedule = Schedule { peak: recipe.learning_rate, warmup: recipe.warmup_steps, total: recipe.steps };
     let (began, mut tokens) = (Instant::now(), 0);
     for step in 1..=recipe.steps {
@@ -211,10 +205,18 @@ fn run(
             .collect::<Result<Vec<_>, _>>()?;
         let batch = Batch::packed(&examples.iter().collect::<Vec<_>>(), 128);
         let learning_rate = schedule.at(step);
-        let loss = session.step(&batch, learning_rate)?;
         tokens += batch.real_tokens;
-        let tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64().max(1e-9);
-        let progress = TrainingProgress { step, of: recipe.steps, loss, learning_rate, tokens_per_second };
+        let loss = session.step(&[batch], learning_rate, &control)?;
+        let seconds = began.elapsed().as_secs_f64().max(1e-9);
+        let progress = TrainingProgress {
+            step: step as u32,
+            steps: recipe.steps as u32,
+            loss,
+            learning_rate,
+            tokens_per_second: tokens as f64 / seconds,
+            seconds_left: seconds / step as f64 * (recipe.steps - step) as f64,
+            held_out_loss: None,
+        };
         if report(progress).is_break() {
             return Err(TrainingError::Stopped { step });
         }
@@ -228,7 +230,7 @@ fn run(
         "weights_sha256": hex(&bytes),
     });
     let (bos, eos, pad) = (tokenizer::USER, tokenizer::END, tokenizer::PAD);
-    files.push(("config.json", pretty(&config.to_json(Precision::Bf16.name(), bos, eos, pad))));
+    files.push(("config.json", pretty(&config.llama_json(Precision::Bf16.name(), bos, eos, pad))));
     files.push(("recipe.json", pretty(&identity)));
     files.push(("model.safetensors", bytes));
     write_folder(folder, &files)
@@ -247,7 +249,7 @@ pub fn score(
         .iter()
         .map(|problem| format.encode_prompt(&problem.question))
         .collect::<Result<Vec<_>, _>>()?;
-    let answers = decoder.generate(&prompts, format.end(), 96);
+    let answers = decoder.generate(&prompts, format.ends(), 96);
     problems
         .iter()
         .zip(answers)

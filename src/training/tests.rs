@@ -4,5 +4,5 @@ mod embedded;
 mod folders;
 mod golden;
 mod gradients;
-mod jobs;
+mod orders;
 mod support;

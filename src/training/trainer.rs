@@ -1,229 +1,274 @@
 //! One training from folder to folder.
 
-use super::batch::{Batch, Encoded};
 use super::chat::ChatFormat;
-use super::config::{LlamaConfig, read_json};
+use super::control::Control;
+use super::data::{Data, ROW};
 use super::error::TrainingError;
-use super::export::{Precision, companions, pretty, serialise, write_folder};
-use super::job::{Mode, TrainingJob, TrainingOutcome, TrainingProgress};
-use super::lora::Adapter;
-use super::model::{Decoder, Variables};
+use super::export;
 use super::schedule::Schedule;
 use super::session::{Discipline, Session};
+use super::start::{self, Start};
+use super::state::{Saved, Standing};
 use super::thread;
-use super::weights::{self, Weights};
-use crate::gym::rng::CounterRng;
-use candle_core::Var;
-use serde_json::json;
+use super::weights::Weights;
+use crate::gym::ports::{
+    Checkpoint, Device, TrainingAccount, TrainingMethod, TrainingOrder, TrainingOutcome, TrainingProgress,
+    TrainingSink,
+};
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// Rows of a packed batch hold this many tokens, or the longest example if that is longer.
-const ROW: usize = 128;
-
-/// Trains and writes `job.output`. Blocks; `progress` is called after every optimiser step, on the calling
-/// thread, and ends the training by breaking ([`TrainingError::Stopped`], nothing written). The result is
-/// a function of the job and the folders it names: the same bits on any number of threads.
-pub fn train(
-    job: &TrainingJob,
-    progress: &mut dyn FnMut(TrainingProgress) -> ControlFlow<()>,
-) -> Result<TrainingOutcome, TrainingError> {
-    check(job)?;
-    let threads = job.threads.unwrap_or_else(thread::default_threads);
-    thread::run(threads, progress, |report| run(job, report))
+/// What a training may use. On CPUs the result is the same bits whatever the threads; every number of
+/// devices has its own order of sums.
+#[derive(Debug, Clone, Default)]
+pub struct Resources {
+    /// Threads of the CPU; all of the machine where absent.
+    pub threads: Option<usize>,
+    /// Devices that share every step's micro-batches; the CPU where there are none. Full training takes one.
+    pub devices: Vec<Device>,
+    /// Pauses and stops it.
+    pub control: Arc<Control>,
 }
 
-fn check(job: &TrainingJob) -> Result<(), TrainingError> {
+/// Trains and writes `order.output`. Blocks; `sink` is called after every optimiser step, on the calling
+/// thread, and ends the training by breaking ([`TrainingError::Stopped`]). A training that was stopped, or
+/// whose process died, goes on from its last saved state when it is asked for again, to the same result.
+pub fn train(
+    order: &TrainingOrder,
+    resources: &Resources,
+    sink: &mut TrainingSink<'_>,
+) -> Result<TrainingOutcome, TrainingError> {
+    check(order, resources)?;
+    let threads = resources.threads.unwrap_or_else(thread::default_threads);
+    thread::run(threads, sink, |report| Course::prepare(order, resources)?.run(report))
+}
+
+fn check(order: &TrainingOrder, resources: &Resources) -> Result<(), TrainingError> {
+    let settings = &order.settings;
     let at_least_zero = |x: f64| x.is_finite() && x >= 0.0;
     let refuse = |problem: &str| Err(TrainingError::Job(problem.to_owned()));
-    if job.examples.is_empty() {
+    if order.examples.is_empty() {
         return refuse("there are no examples");
     }
-    if job.epochs == 0 || job.batch_size == 0 || job.max_length < 2 || job.threads == Some(0) {
-        return refuse("epochs, batch size, threads and longest length must be positive");
+    if settings.epochs == 0 || settings.batch_size == 0 || settings.max_length < 2 {
+        return refuse("epochs, batch size and longest length must be positive");
     }
-    if !(job.learning_rate.is_finite() && job.learning_rate > 0.0) {
+    if resources.threads == Some(0) {
+        return refuse("it needs a thread at least");
+    }
+    if !(settings.learning_rate.is_finite() && settings.learning_rate > 0.0) {
         return refuse("the learning rate must be positive");
     }
-    if !(0.0..=1.0).contains(&job.warmup) || !at_least_zero(job.weight_decay) || !at_least_zero(job.clip) {
+    if !(0.0..=1.0).contains(&settings.warmup)
+        || !at_least_zero(settings.weight_decay)
+        || !at_least_zero(settings.clip)
+    {
         return refuse("warm-up must lie in 0..=1, weight decay and clip must not be negative");
     }
-    match job.mode {
-        Mode::Lora { rank, alpha } if rank == 0 || !(alpha.is_finite() && alpha > 0.0) => {
+    if !(0.0..1.0).contains(&settings.replay) || !(0.0..1.0).contains(&settings.held_out) {
+        return refuse("the shares of replay and of held-out examples must lie in 0..1");
+    }
+    if settings.patience > 0 && settings.held_out <= 0.0 {
+        return refuse("stopping early needs held-out examples: give `held_out` a share");
+    }
+    match settings.method {
+        TrainingMethod::Full if resources.devices.len() > 1 => {
+            refuse("several devices can share the training of an adapter, not of a whole model")
+        }
+        TrainingMethod::Lora { rank, alpha } if rank == 0 || !(alpha.is_finite() && alpha > 0.0) => {
             refuse("rank and alpha must be positive")
         }
         _ => Ok(()),
     }
 }
 
-/// The tensors a training starts from.
-struct Start {
-    config: LlamaConfig,
-    weights: Weights,
-    variables: Variables,
-    adapter: Option<Adapter>,
+/// A training under way.
+struct Course<'a> {
+    order: &'a TrainingOrder,
+    control: &'a Control,
+    start: Start,
+    data: Data,
+    session: Session,
+    saved: Saved,
+    standing: Standing,
+    /// Weights of the lowest held-out loss.
+    best: Option<Weights>,
 }
 
-fn start(job: &TrainingJob) -> Result<Start, TrainingError> {
-    let config = LlamaConfig::load(&job.base)?;
-    let mut weights = weights::load(&job.base, &config)?;
-    let earlier = match &job.continue_from {
-        Some(folder) if folder.join("adapter_config.json").is_file() => Some(Adapter::load(folder, &config)?),
-        Some(folder) => {
-            let own = LlamaConfig::load(folder)?;
-            let path = folder.join("config.json");
-            if own != config {
-                return Err(TrainingError::field(
-                    &path,
-                    "hidden_size (or another size)",
-                    "differs from the base",
-                ));
-            }
-            if matches!(job.mode, Mode::Lora { .. }) {
-                let problem = "an adapter cannot continue a full checkpoint: name it as the base instead";
-                return Err(TrainingError::Job(problem.to_owned()));
-            }
-            weights = weights::load(folder, &config)?;
-            None
+/// Whether to go on after a step.
+enum Verdict {
+    GoOn,
+    /// The held-out loss has not fallen for too long.
+    Enough,
+}
+
+impl<'a> Course<'a> {
+    fn prepare(order: &'a TrainingOrder, resources: &'a Resources) -> Result<Self, TrainingError> {
+        let start = start::load(order)?;
+        let format = ChatFormat::load(&start.base)?;
+        format.check_fits(start.config.vocabulary)?;
+        let longest = (order.settings.max_length as usize).min(start.config.max_positions);
+        let data = Data::new(order, &format, longest)?;
+        let replicas = start.replicas(&resources.devices, data.longest().max(ROW))?;
+        let discipline = Discipline {
+            clip: order.settings.clip,
+            weight_decay: order.settings.weight_decay,
+            checkpointing: order.settings.checkpointing,
+        };
+        let mut session = Session::new(replicas, start.variables.clone(), discipline);
+        let saved = Saved::of(order)?;
+        let (standing, best) = saved.resume(&mut session)?.unwrap_or_default();
+        if standing.step > 0 {
+            tracing::info!(step = standing.step, "a training goes on where it was left");
         }
-        None => None,
-    };
-    match job.mode {
-        Mode::Full => {
-            if let Some((adapter, variables)) = earlier {
-                weights = adapter.merge(&config, &weights, &variables)?;
-            }
-            let variables = weights
-                .iter()
-                .map(|(key, tensor)| Ok((key.clone(), Var::from_tensor(tensor)?)))
-                .collect::<Result<_, TrainingError>>()?;
-            Ok(Start { config, weights, variables, adapter: None })
+        let control = &resources.control;
+        Ok(Self { order, control, start, data, session, saved, standing, best })
+    }
+
+    fn run(
+        mut self,
+        report: &mut dyn FnMut(TrainingProgress) -> ControlFlow<()>,
+    ) -> Result<TrainingOutcome, TrainingError> {
+        let done = self.steps(report);
+        if matches!(done, Err(TrainingError::Stopped { .. })) {
+            self.save()?;
         }
-        Mode::Lora { rank, alpha } => {
-            let adapter = Adapter { rank, alpha };
-            let variables = match earlier {
-                None => adapter.init(&config, job.seed)?,
-                Some((found, variables)) if found == adapter => variables,
-                Some((found, _)) => {
-                    return Err(TrainingError::Job(format!(
-                        "the adapter to continue has rank {} and alpha {}, the job asks for {rank} and {alpha}",
-                        found.rank, found.alpha
-                    )));
+        let stopped_early = done?;
+        self.write()?;
+        self.saved.remove();
+        let account = TrainingAccount {
+            parameters: self.start.variables.values().map(|variable| variable.elem_count() as u64).sum(),
+            response_tokens: self.standing.response_tokens,
+            cut_examples: self.data.cut,
+            skipped_examples: self.data.skipped,
+            first_loss: self.standing.first_loss,
+            held_out_loss: self.standing.best,
+            stopped_early,
+        };
+        let output = self.order.output.clone();
+        Ok(TrainingOutcome {
+            checkpoint: match self.order.settings.method {
+                TrainingMethod::Full => Checkpoint::Full { folder: output },
+                TrainingMethod::Lora { .. } => Checkpoint::Adapter { base: self.start.base, adapter: output },
+            },
+            steps: self.standing.step as u32,
+            final_loss: self.standing.last_loss,
+            tokens: self.standing.tokens,
+            account,
+        })
+    }
+
+    fn save(&self) -> Result<(), TrainingError> {
+        self.saved.write(&self.standing, &self.session, self.best.as_ref())
+    }
+
+    /// All steps that are still to be done. Whether it ended before the last epoch.
+    fn steps(
+        &mut self,
+        report: &mut dyn FnMut(TrainingProgress) -> ControlFlow<()>,
+    ) -> Result<bool, TrainingError> {
+        let settings = &self.order.settings;
+        let per_epoch = self.data.steps_per_epoch();
+        let total = per_epoch * settings.epochs as usize;
+        let warmup = (total as f64 * settings.warmup).ceil() as usize;
+        let schedule = Schedule { peak: settings.learning_rate, warmup, total };
+        let held_out = self.data.held_out();
+        let pause = Duration::from_secs(u64::from(settings.save_seconds));
+        let (stepping, before) = (Instant::now(), (self.standing.step, self.standing.tokens));
+        let mut kept = Instant::now();
+        for epoch in self.standing.step / per_epoch..settings.epochs as usize {
+            if self.exhausted() {
+                return Ok(true);
+            }
+            let chosen: Vec<Vec<_>> =
+                self.data.epoch(epoch).into_iter().map(|members| self.data.batches(&members)).collect();
+            for batches in chosen.into_iter().skip(self.standing.step - epoch * per_epoch) {
+                let step = self.standing.step + 1;
+                let learning_rate = schedule.at(step);
+                let loss = self.session.step(&batches, learning_rate, self.control)?;
+                let held_out_loss = if step.is_multiple_of(per_epoch) && !held_out.is_empty() {
+                    Some(self.session.measure(&held_out)?)
+                } else {
+                    None
+                };
+                self.count(loss, &batches);
+                let verdict = self.judge(held_out_loss)?;
+                let seconds = stepping.elapsed().as_secs_f64().max(1e-9);
+                let progress = TrainingProgress {
+                    step: step as u32,
+                    steps: total as u32,
+                    loss,
+                    learning_rate,
+                    tokens_per_second: (self.standing.tokens - before.1) as f64 / seconds,
+                    seconds_left: seconds / (step - before.0) as f64 * (total - step) as f64,
+                    held_out_loss,
+                };
+                if report(progress).is_break() {
+                    return Err(TrainingError::Stopped { step });
                 }
-            };
-            Ok(Start { config, weights, variables, adapter: Some(adapter) })
-        }
-    }
-}
-
-struct Prepared {
-    examples: Vec<Encoded>,
-    cut: usize,
-    skipped: usize,
-}
-
-fn prepare(job: &TrainingJob, config: &LlamaConfig) -> Result<Prepared, TrainingError> {
-    let format = ChatFormat::load(&job.base)?;
-    if format.vocabulary() > config.vocabulary {
-        let path = job.base.join("tokenizer.json");
-        let problem =
-            format!("it knows {} tokens, the model only {}", format.vocabulary(), config.vocabulary);
-        return Err(TrainingError::tokenizer(&path, problem));
-    }
-    let longest = job.max_length.min(config.max_positions);
-    let mut prepared = Prepared { examples: Vec::with_capacity(job.examples.len()), cut: 0, skipped: 0 };
-    for example in &job.examples {
-        let mut encoded = format.encode(&example.prompt, &example.response)?;
-        if encoded.prompt >= longest {
-            prepared.skipped += 1;
-            continue;
-        }
-        prepared.cut += usize::from(encoded.tokens.len() > longest);
-        encoded.tokens.truncate(longest);
-        prepared.examples.push(encoded);
-    }
-    if prepared.examples.is_empty() {
-        return Err(TrainingError::Job(format!("no prompt is shorter than {longest} tokens")));
-    }
-    Ok(prepared)
-}
-
-fn run(
-    job: &TrainingJob,
-    report: &mut dyn FnMut(TrainingProgress) -> ControlFlow<()>,
-) -> Result<TrainingOutcome, TrainingError> {
-    let began = Instant::now();
-    let Start { config, weights, variables, adapter } = start(job)?;
-    let Prepared { examples, cut, skipped } = prepare(job, &config)?;
-    let longest = examples.iter().map(|example| example.tokens.len()).max().unwrap_or(0);
-    let trained_parameters = variables.values().map(|variable| variable.elem_count()).sum();
-    let decoder = Decoder::new(&config, &weights, &variables, adapter.as_ref(), longest.max(ROW))?;
-    let discipline = Discipline { clip: job.clip, weight_decay: job.weight_decay };
-    let mut session = Session::new(decoder, variables, discipline);
-    let per_epoch = examples.len().div_ceil(job.batch_size);
-    let total = per_epoch * job.epochs;
-    let warmup = (total as f64 * job.warmup).ceil() as usize;
-    let schedule = Schedule { peak: job.learning_rate, warmup, total };
-    let stream = CounterRng::keyed(job.seed, "training/order");
-    let stepping = Instant::now();
-    let (mut step, mut tokens, mut response_tokens) = (0, 0_u64, 0_u64);
-    let (mut first_loss, mut last_loss) = (0.0, 0.0);
-    for epoch in 0..job.epochs {
-        let mut order: Vec<&Encoded> = examples.iter().collect();
-        stream.child(epoch as u64).shuffle(&mut order);
-        last_loss = 0.0;
-        for members in order.chunks(job.batch_size) {
-            step += 1;
-            let batch = Batch::packed(members, ROW);
-            let learning_rate = schedule.at(step);
-            let loss = session.step(&batch, learning_rate)?;
-            if step == 1 {
-                first_loss = loss;
-            }
-            last_loss += loss / per_epoch as f64;
-            tokens += batch.real_tokens as u64;
-            response_tokens += batch.targets.len() as u64;
-            let tokens_per_second = tokens as f64 / stepping.elapsed().as_secs_f64().max(1e-9);
-            let progress = TrainingProgress { step, of: total, loss, learning_rate, tokens_per_second };
-            if report(progress).is_break() {
-                return Err(TrainingError::Stopped { step });
+                if matches!(verdict, Verdict::Enough) {
+                    return Ok(true);
+                }
+                // Writing takes its own time; it must not become what the training mostly does.
+                if step < total && kept.elapsed() >= pause {
+                    self.save()?;
+                    kept = Instant::now();
+                }
             }
         }
+        Ok(false)
     }
-    write(job, session.variables(), adapter)?;
-    Ok(TrainingOutcome {
-        output: job.output.clone(),
-        steps: step,
-        trained_parameters,
-        tokens,
-        response_tokens,
-        cut_examples: cut,
-        skipped_examples: skipped,
-        first_loss,
-        last_loss,
-        seconds: began.elapsed().as_secs_f64(),
-    })
-}
 
-fn write(job: &TrainingJob, variables: &Variables, adapter: Option<Adapter>) -> Result<(), TrainingError> {
-    let tensors: Weights =
-        variables.iter().map(|(key, variable)| (key.clone(), variable.as_tensor().clone())).collect();
-    let bytes = serialise(&tensors, Precision::F32)?;
-    if let Some(adapter) = adapter {
-        let config = adapter.to_json(&job.base.to_string_lossy());
-        let files = [("adapter_config.json", pretty(&config)), ("adapter_model.safetensors", bytes)];
-        return write_folder(&job.output, &files);
+    fn count(&mut self, loss: f64, batches: &[super::batch::Batch]) {
+        let standing = &mut self.standing;
+        standing.step += 1;
+        if standing.step == 1 {
+            standing.first_loss = loss;
+        }
+        standing.last_loss = loss;
+        standing.tokens += batches.iter().map(|batch| batch.real_tokens as u64).sum::<u64>();
+        standing.response_tokens += batches.iter().map(|batch| batch.targets.len() as u64).sum::<u64>();
     }
-    let mut config = read_json(&job.base.join("config.json"))?;
-    if let Some(fields) = config.as_object_mut() {
-        fields.insert("torch_dtype".to_owned(), json!(Precision::F32.name()));
-        fields.remove("dtype");
-        if !fields.contains_key("rope_theta") {
-            fields.insert("rope_theta".to_owned(), json!(LlamaConfig::load(&job.base)?.rope_theta));
+
+    /// Whether the held-out loss had its last chance already.
+    fn exhausted(&self) -> bool {
+        let patience = self.order.settings.patience;
+        patience > 0 && self.standing.stale >= patience
+    }
+
+    /// Takes an epoch's held-out loss in. With patience the weights of the lowest one are kept.
+    fn judge(&mut self, held_out_loss: Option<f64>) -> Result<Verdict, TrainingError> {
+        let Some(loss) = held_out_loss else { return Ok(Verdict::GoOn) };
+        if !loss.is_finite() {
+            let what = "the held-out loss".to_owned();
+            return Err(TrainingError::Diverged { step: self.standing.step, what });
+        }
+        if self.standing.best.is_none_or(|best| loss < best) {
+            self.standing.best = Some(loss);
+            self.standing.stale = 0;
+            if self.order.settings.patience > 0 {
+                self.best = Some(self.current()?);
+            }
+        } else {
+            self.standing.stale += 1;
+        }
+        Ok(if self.exhausted() { Verdict::Enough } else { Verdict::GoOn })
+    }
+
+    /// A copy of the variables as they stand.
+    fn current(&self) -> Result<Weights, TrainingError> {
+        let copy =
+            |(key, variable): (&String, &candle_core::Var)| Ok((key.clone(), variable.as_tensor().copy()?));
+        self.session.variables().iter().map(copy).collect()
+    }
+
+    fn write(&self) -> Result<(), TrainingError> {
+        let now = || self.session.variables().iter().map(|(key, var)| (key.clone(), var.as_tensor().clone()));
+        let tensors = self.best.clone().unwrap_or_else(|| now().collect());
+        match self.start.adapter {
+            Some(adapter) => export::adapter(&self.order.output, &self.start.base, adapter, &tensors),
+            None => export::model(&self.order.output, &self.start.base, &self.start.config, &tensors),
         }
     }
-    let mut files = companions(&job.base)?;
-    files.push(("config.json", pretty(&config)));
-    files.push(("model.safetensors", bytes));
-    write_folder(&job.output, &files)
 }

@@ -1,8 +1,8 @@
 //! Reading weights: Hugging Face safetensors to f32 tensors, with errors that name file and key.
 
-use super::config::LlamaConfig;
+use super::config::DecoderConfig;
 use super::error::TrainingError;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,15 @@ pub(super) fn read_safetensors(path: &Path) -> Result<Weights, TrainingError> {
     file.iter().map(|(key, view)| Ok((key.to_owned(), convert(path, key, &view)?))).collect()
 }
 
+/// A copy on a device; matrices become `frozen`, vectors stay f32.
+pub(super) fn place(weights: &Weights, device: &Device, frozen: DType) -> Result<Weights, TrainingError> {
+    let moved = |(key, tensor): (&String, &Tensor)| {
+        let dtype = if tensor.rank() >= 2 { frozen } else { DType::F32 };
+        Ok((key.clone(), tensor.to_dtype(dtype)?.to_device(device)?))
+    };
+    weights.iter().map(moved).collect()
+}
+
 /// The weight files of a folder: `model.safetensors`, or every `model-*.safetensors`.
 fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, TrainingError> {
     let single = folder.join("model.safetensors");
@@ -58,7 +67,7 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, TrainingError> {
 }
 
 /// The weights that `config` calls for, checked for presence and shape. Others in the files are ignored.
-pub(super) fn load(folder: &Path, config: &LlamaConfig) -> Result<Weights, TrainingError> {
+pub(super) fn load(folder: &Path, config: &DecoderConfig) -> Result<Weights, TrainingError> {
     let mut found = Weights::new();
     for file in weight_files(folder)? {
         found.extend(read_safetensors(&file)?);

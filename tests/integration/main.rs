@@ -7,6 +7,7 @@
 // The helpers of tests may fail the way tests fail.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod alone;
 mod clients;
 mod config;
 mod control;
@@ -17,6 +18,7 @@ mod example;
 mod exchange;
 mod faults;
 mod home;
+mod peer_families;
 mod peer_greedy;
 #[cfg(feature = "mistralrs")]
 mod real;

@@ -10,15 +10,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dataenvgym::gym::ports::{ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Student};
+use dataenvgym::gym::ports::{
+    ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Student, TrainingMethod, TrainingOrder,
+    TrainingSettings,
+};
 use dataenvgym::models::embedded;
 use dataenvgym::runner::pool::{Roster, WorkerCommand, WorkerPool};
-use dataenvgym::training::{self, Mode, TrainingExample, TrainingJob};
+use dataenvgym::training::{self, Resources};
 use dataenvgym::worlds::arithmetic::{Problem, Skill, Split, evaluation_set, sample};
 use serde_json::Value;
 
 const NEW_TOKENS: u32 = 64;
-const PROMPTS: [&str; 20] = [
+pub const PROMPTS: [&str; 20] = [
     "def main():",
     "import os\nfor i in range(",
     "The tensor is",
@@ -41,7 +44,7 @@ const PROMPTS: [&str; 20] = [
     "The end token must not be written <|im_start|> here",
 ];
 
-fn run(python: &Path, arguments: &[&str]) -> String {
+pub fn run(python: &Path, arguments: &[&str]) -> String {
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
     let output = Command::new(python).current_dir(peers).args(arguments).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -50,7 +53,7 @@ fn run(python: &Path, arguments: &[&str]) -> String {
 }
 
 /// Text and number of tokens per prompt.
-fn theirs(python: &Path, model: &Path, prompts: &[&str], adapter: Option<&Path>) -> Vec<(String, u32)> {
+pub fn theirs(python: &Path, model: &Path, prompts: &[&str], adapter: Option<&Path>) -> Vec<(String, u32)> {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("prompts.json");
     fs::write(&list, serde_json::to_string(prompts).unwrap()).unwrap();
@@ -88,13 +91,13 @@ fn answers(pool: &mut WorkerPool, requests: &[ChatRequest]) -> Vec<ChatReply> {
     answers.into_iter().map(Option::unwrap).collect()
 }
 
-fn ours(pool: &mut WorkerPool, checkpoint: &Checkpoint, prompts: &[&str]) -> Vec<(String, u32)> {
+pub fn ours(pool: &mut WorkerPool, checkpoint: &Checkpoint, prompts: &[&str]) -> Vec<(String, u32)> {
     pool.refresh(checkpoint).unwrap();
     let replies = answers(pool, &requests_for(prompts, Sampling::Greedy));
     replies.into_iter().map(|reply| (reply.text, reply.tokens)).collect()
 }
 
-fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, PathBuf) {
+pub fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, PathBuf) {
     let logs = folder.join(format!("logs-{workers}-{in_flight}"));
     let command = WorkerCommand {
         program: program().unwrap(),
@@ -118,7 +121,7 @@ fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roster, P
 }
 
 /// A program with mistral.rs.
-fn program() -> Option<PathBuf> {
+pub fn program() -> Option<PathBuf> {
     let built = cfg!(feature = "mistralrs").then(|| PathBuf::from(env!("CARGO_BIN_EXE_dataenvgym")));
     env::var_os("DATAENVGYM_PEER_PROGRAM").map(PathBuf::from).or(built)
 }
@@ -131,11 +134,18 @@ fn rss_mb(pid: u32) -> f64 {
 }
 
 /// The peer's Python, or a line that says why the test is skipped.
-fn peer(test: &str) -> Option<PathBuf> {
+pub fn python(test: &str) -> Option<PathBuf> {
     let python = env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from);
     if python.is_none() {
         println!("skipped: {test} needs DATAENVGYM_PEER_PYTHON");
-    } else if program().is_none() {
+    }
+    python
+}
+
+/// The same where mistral.rs is needed too.
+fn peer(test: &str) -> Option<PathBuf> {
+    let python = python(test);
+    if python.is_some() && program().is_none() {
         println!("skipped: {test} needs the feature mistralrs");
     }
     python.filter(|_| program().is_some())
@@ -155,26 +165,26 @@ fn the_embedded_student_and_what_we_train_from_it_answer_as_in_transformers() {
     let pool_problems = Skill::ALL
         .into_iter()
         .flat_map(|skill| (0..8).map(move |n| sample(skill, None, Split::Pool, 5, n).unwrap()));
-    let example = |p: Problem| TrainingExample { prompt: p.question, response: p.response };
-    let job = |mode, output: &str| TrainingJob {
-        base: base.clone(),
-        continue_from: None,
-        examples: pool_problems.clone().map(example).collect(),
-        mode,
-        learning_rate: 1e-3,
-        epochs: 2,
-        batch_size: 16,
-        warmup: 0.1,
-        weight_decay: 0.0,
-        clip: 1.0,
-        max_length: 128,
+    let order = |method, output: &str| TrainingOrder {
+        start: Checkpoint::Full { folder: base.clone() },
+        examples: pool_problems.clone().map(|p: Problem| (p.question, p.response)).collect(),
+        replay: vec![],
+        settings: TrainingSettings {
+            method,
+            learning_rate: 1e-3,
+            epochs: 2,
+            max_length: 128,
+            ..TrainingSettings::default()
+        },
         seed: 3,
-        threads: None,
         output: folder.join(output),
     };
-    let train = |job: &TrainingJob| training::train(job, &mut |_| ControlFlow::Continue(())).unwrap().output;
-    let adapter = train(&job(Mode::Lora { rank: 16, alpha: 32.0 }, "adapter"));
-    let full = train(&job(Mode::Full, "full"));
+    let train = |order: &TrainingOrder| {
+        training::train(order, &Resources::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+        order.output.clone()
+    };
+    let adapter = train(&order(TrainingMethod::Lora { rank: 16, alpha: 32.0 }, "adapter"));
+    let full = train(&order(TrainingMethod::Full, "full"));
     let cases = [
         (Checkpoint::Full { folder: base.clone() }, theirs(&python, &base, &prompts, None)),
         (

@@ -253,6 +253,7 @@ fn order(folder: &Path, output: &str) -> TrainingOrder {
     TrainingOrder {
         start: Checkpoint::Full { folder: folder.to_owned() },
         examples: vec![("question".to_owned(), "answer".to_owned()); 200],
+        replay: vec![],
         settings: TrainingSettings {
             method: TrainingMethod::Full,
             learning_rate: 1e-3,
@@ -262,6 +263,7 @@ fn order(folder: &Path, output: &str) -> TrainingOrder {
             weight_decay: 0.0,
             clip: 1.0,
             max_length: 64,
+            ..TrainingSettings::default()
         },
         seed: 3,
         output: folder.join(output),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::Stage;
 use crate::environments::Moment;
-use crate::gym::datum::Verdict;
+use crate::gym::datum::{TrainingDatum, Verdict};
 use crate::gym::ports::{Checkpoint, Fact, PortError, TrainingOrder};
 use crate::gym::rng::CounterRng;
 
@@ -13,7 +13,15 @@ impl Stage<'_, '_, '_> {
         let Self { work, episode, scene, models, ledger, watch } = self;
         let data = ledger.data()?;
         let accepted = data.into_iter().filter(|d| d.verdict == Verdict::Accepted).map(|d| d.datum);
-        let examples: Vec<(String, String)> = accepted.map(|d| (d.instruction, d.response)).collect();
+        let replays = scene.training.replay > 0.0;
+        let (earlier, new): (Vec<_>, Vec<_>) =
+            accepted.partition(|d| replays && d.provenance.iteration < work.iteration);
+        let turns = |data: Vec<TrainingDatum>| -> Vec<(String, String)> {
+            data.into_iter().map(|d| (d.instruction, d.response)).collect()
+        };
+        // An iteration that brought nothing new still learns from what there is.
+        let (examples, replay) =
+            if new.is_empty() { (turns(earlier), vec![]) } else { (turns(new), turns(earlier)) };
         if examples.is_empty() {
             return Ok(Fact::Trained { outcome: None });
         }
@@ -22,6 +30,7 @@ impl Stage<'_, '_, '_> {
         let order = TrainingOrder {
             start,
             examples,
+            replay,
             settings: scene.training.clone(),
             seed: CounterRng::keyed(scene.seed, &format!("train/{}", work.iteration)).bits(),
             output: scene.checkpoints.join(format!("iteration-{:03}", work.iteration)),

@@ -236,9 +236,16 @@ pub(super) fn generated() -> impl Strategy<Value = Generated> {
                 for (n, call) in calls.iter_mut().enumerate() {
                     call.id = format!("call-{n}");
                 }
-                let curve = points.into_iter().zip(1..).map(|((loss, learning_rate), step)| {
-                    TrainingProgress { step, steps: 9, loss, learning_rate, tokens_per_second: 17.5 }
-                });
+                let curve =
+                    points.into_iter().zip(1..).map(|((loss, learning_rate), step)| TrainingProgress {
+                        step,
+                        steps: 9,
+                        loss,
+                        learning_rate,
+                        tokens_per_second: 17.5,
+                        seconds_left: 3.0,
+                        held_out_loss: None,
+                    });
                 let curve = curve.collect();
                 Generated { seed, instances, predictions, data, calls, curve, pictures }
             })

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::{Learned, Script, fault, folder, learned, write};
 use crate::gym::ports::{
-    Checkpoint, PortError, Trainer, TrainingOrder, TrainingOutcome, TrainingProgress, TrainingSink,
+    Checkpoint, PortError, Trainer, TrainingAccount, TrainingOrder, TrainingOutcome, TrainingProgress,
+    TrainingSink,
 };
 
 /// The scripted trainer: its checkpoint counts the examples seen.
@@ -43,7 +44,7 @@ impl Trainer for ScriptedTrainer {
                 steps,
                 loss,
                 learning_rate: settings.learning_rate,
-                tokens_per_second: 0.0,
+                ..TrainingProgress::default()
             };
             if sink(progress) == ControlFlow::Break(()) {
                 return Err(PortError::cancelled());
@@ -58,6 +59,7 @@ impl Trainer for ScriptedTrainer {
             steps,
             final_loss: loss,
             tokens: tokens as u64 * u64::from(settings.epochs),
+            account: TrainingAccount::default(),
         })
     }
 }

@@ -81,8 +81,15 @@ fn written() -> (tempfile::TempDir, Store) {
         store.put_data(iteration, 0, &data).unwrap();
         store.put_teacher_calls(&[call(iteration, iteration, false)]).unwrap();
         for step in 1..=3 {
-            let point =
-                TrainingProgress { step, steps: 3, loss: 0.5, learning_rate: 1e-3, tokens_per_second: 9.0 };
+            let point = TrainingProgress {
+                step,
+                steps: 3,
+                loss: 0.5,
+                learning_rate: 1e-3,
+                tokens_per_second: 9.0,
+                seconds_left: 3.0,
+                held_out_loss: None,
+            };
             store.put_training_progress(1, point).unwrap();
         }
     };

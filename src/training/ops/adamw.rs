@@ -4,7 +4,7 @@ use super::kernels::{Moves, adamw};
 use super::{operand, shapes_refused};
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result};
 use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const CHUNK: usize = 65_536;
 
@@ -38,6 +38,11 @@ impl AdamW {
         Self { moments: Mutex::new((vec![0.0; elements], vec![0.0; elements])), step }
     }
 
+    /// First and second moments, as they stand.
+    pub(in crate::training) fn moments(&self) -> MutexGuard<'_, (Vec<f32>, Vec<f32>)> {
+        self.moments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sets what the next application does.
     pub(in crate::training) fn prepare(&mut self, step: AdamWStep) {
         self.step = step;
@@ -60,7 +65,7 @@ impl InplaceOp2 for AdamW {
         let CpuStorage::F32(parameter) = parameter else {
             return Err(shapes_refused("adamw: f32 parameters only", &[parameter_layout.dims()]));
         };
-        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moments = self.moments();
         let (first, second) = &mut *moments;
         let range = parameter_layout.contiguous_offsets().map(|(start, end)| start..end);
         let parameter = range

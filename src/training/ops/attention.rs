@@ -1,7 +1,7 @@
 //! Causal grouped-query attention with rotary positions, block-diagonal over packed segments.
 
 use super::gemm::{Matrix, multiply_sequential};
-use super::kernels::{masked_softmax, rotate, softmax_backward};
+use super::kernels::{masked_softmax, rotate, soft_cap, soft_cap_backward, softmax_backward};
 use super::{Locked, operand, shapes_refused};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -21,16 +21,11 @@ pub(in crate::training) struct Rotary {
 }
 
 impl Rotary {
-    /// Tables for positions `0..positions`.
-    pub(in crate::training) fn new(positions: usize, head_dim: usize, theta: f64) -> Self {
-        let half = head_dim / 2;
+    /// Tables for positions `0..positions` from the angle per position of every pair.
+    pub(in crate::training) fn new(positions: usize, frequencies: &[f32]) -> Self {
+        let half = frequencies.len();
         let angles: Vec<f32> = (0..positions)
-            .flat_map(|position| {
-                (0..half).map(move |index| {
-                    let inverse = (1.0 / theta.powf(2.0 * index as f64 / head_dim as f64)) as f32;
-                    position as f32 * inverse
-                })
-            })
+            .flat_map(|position| frequencies.iter().map(move |frequency| position as f32 * frequency))
             .collect();
         let cos = angles.iter().map(|angle| angle.cos()).collect();
         let sin = angles.iter().map(|angle| angle.sin()).collect();
@@ -55,6 +50,12 @@ pub(in crate::training) struct Attention {
     pub(in crate::training) kv_heads: usize,
     /// For every token of [B, T], the index in its row where its segment starts.
     pub(in crate::training) starts: Arc<Vec<u32>>,
+    /// Positions a token sees, its own included; `usize::MAX` for all of its segment.
+    pub(in crate::training) window: usize,
+    /// Factor on the scores.
+    pub(in crate::training) scale: f32,
+    /// `c tanh(x / c)` on the scaled scores.
+    pub(in crate::training) cap: Option<f32>,
 }
 
 /// The shape of one batch row.
@@ -64,7 +65,6 @@ struct Row {
     head_dim: usize,
     q_stride: usize,
     kv_stride: usize,
-    scale: f32,
 }
 
 /// Where a head lies in the rows of a tensor.
@@ -74,14 +74,14 @@ struct Place {
     stride: usize,
 }
 
-/// Blocks of at most [`BLOCK`] rows that never cross a segment: (first row, end, first column).
-fn blocks(starts: &[u32]) -> Vec<(usize, usize, usize)> {
+/// Blocks of at most [`BLOCK`] rows that never cross a segment: (first row, end, first column seen).
+fn blocks(starts: &[u32], window: usize) -> Vec<(usize, usize, usize)> {
     let mut out = Vec::new();
     let mut first = 0;
     while let Some(&start) = starts.get(first) {
         let rest = &starts[first..(first + BLOCK).min(starts.len())];
         let end = first + rest.iter().take_while(|&&other| other == start).count();
-        out.push((first, end, start as usize));
+        out.push((first, end, (first + 1).saturating_sub(window).max(start as usize)));
         first = end;
     }
     out
@@ -103,8 +103,7 @@ impl Attention {
         if !fits || !self.heads.is_multiple_of(self.kv_heads.max(1)) {
             return Err(refused());
         }
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        Ok(Row { tokens: *tokens, head_dim, q_stride: *q_stride, kv_stride: *kv_stride, scale })
+        Ok(Row { tokens: *tokens, head_dim, q_stride: *q_stride, kv_stride: *kv_stride })
     }
 
     /// Rotates one head of a row into a gapless [T, D] buffer.
@@ -130,21 +129,24 @@ impl Attention {
     fn forward_row(&self, row: Row, q: &[f32], k: &[f32], v: &[f32], starts: &[u32], out: &mut [f32]) {
         let d = row.head_dim;
         let group = self.heads / self.kv_heads;
-        let blocks = blocks(starts);
+        let blocks = blocks(starts, self.window);
         let mut k_rotated = vec![0.0; row.tokens * d];
         let mut q_rotated = vec![0.0; row.tokens * d];
         let mut scores = vec![0.0; BLOCK.min(row.tokens) * row.tokens];
         for kv_head in 0..self.kv_heads {
             self.rotated(k, Place { head: kv_head, stride: row.kv_stride }, starts, 1.0, &mut k_rotated);
             for head in kv_head * group..(kv_head + 1) * group {
-                self.rotated(q, Place { head, stride: row.q_stride }, starts, row.scale, &mut q_rotated);
+                self.rotated(q, Place { head, stride: row.q_stride }, starts, self.scale, &mut q_rotated);
                 for &(first, end, base) in &blocks {
                     let (rows, width) = (end - first, end - base);
                     let scores = &mut scores[..rows * width];
                     let queries = Matrix::new(&q_rotated[first * d..], rows, d);
                     let keys = Matrix::new(&k_rotated[base * d..], width, d);
                     multiply_sequential(scores, width, queries, keys.t(), 1.0, false);
-                    masked_softmax(scores, width, starts, first, base);
+                    if let Some(cap) = self.cap {
+                        soft_cap(scores, cap);
+                    }
+                    masked_softmax(scores, width, starts, self.window, first, base);
                     let values =
                         Matrix::spaced(&v[base * row.kv_stride + kv_head * d..], width, d, row.kv_stride);
                     let at = first * row.q_stride + head * d;
@@ -160,36 +162,45 @@ impl Attention {
         let RowOutputs { dq, dk, dv } = outputs;
         let d = row.head_dim;
         let group = self.heads / self.kv_heads;
-        let blocks = blocks(starts);
+        let blocks = blocks(starts, self.window);
         let size = row.tokens * d;
         let (mut k_rotated, mut q_rotated) = (vec![0.0; size], vec![0.0; size]);
         let (mut dk_rotated, mut dq_rotated) = (vec![0.0; size], vec![0.0; size]);
         let mut p = vec![0.0; BLOCK.min(row.tokens) * row.tokens];
         let mut ds = p.clone();
+        let mut capped = Vec::new();
         for kv_head in 0..self.kv_heads {
             self.rotated(k, Place { head: kv_head, stride: row.kv_stride }, starts, 1.0, &mut k_rotated);
             dk_rotated.fill(0.0);
             for head in kv_head * group..(kv_head + 1) * group {
-                self.rotated(q, Place { head, stride: row.q_stride }, starts, row.scale, &mut q_rotated);
+                self.rotated(q, Place { head, stride: row.q_stride }, starts, self.scale, &mut q_rotated);
                 for &(first, end, base) in &blocks {
                     let (rows, width) = (end - first, end - base);
                     let (p, ds) = (&mut p[..rows * width], &mut ds[..rows * width]);
                     let queries = Matrix::new(&q_rotated[first * d..], rows, d);
                     let keys = Matrix::new(&k_rotated[base * d..], width, d);
                     multiply_sequential(p, width, queries, keys.t(), 1.0, false);
-                    masked_softmax(p, width, starts, first, base);
+                    if let Some(cap) = self.cap {
+                        soft_cap(p, cap);
+                        capped.clear();
+                        capped.extend_from_slice(p);
+                    }
+                    masked_softmax(p, width, starts, self.window, first, base);
                     let kv_at = base * row.kv_stride + kv_head * d;
                     let values = Matrix::spaced(&v[kv_at..], width, d, row.kv_stride);
                     let grads = Matrix::spaced(&g[first * row.q_stride + head * d..], rows, d, row.q_stride);
                     multiply_sequential(ds, width, grads, values.t(), 1.0, false);
                     softmax_backward(p, ds, width);
+                    if let Some(cap) = self.cap {
+                        soft_cap_backward(&capped, cap, ds);
+                    }
                     let probabilities = Matrix::new(p, rows, width);
                     multiply_sequential(&mut dv[kv_at..], row.kv_stride, probabilities.t(), grads, 1.0, true);
                     let ds = Matrix::new(ds, rows, width);
                     multiply_sequential(&mut dk_rotated[base * d..], d, ds.t(), queries, 1.0, true);
                     multiply_sequential(&mut dq_rotated[first * d..], d, ds, keys, 1.0, false);
                 }
-                self.unrotated(&dq_rotated, Place { head, stride: row.q_stride }, starts, row.scale, dq);
+                self.unrotated(&dq_rotated, Place { head, stride: row.q_stride }, starts, self.scale, dq);
             }
             self.unrotated(&dk_rotated, Place { head: kv_head, stride: row.kv_stride }, starts, 1.0, dk);
         }

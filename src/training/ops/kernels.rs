@@ -100,6 +100,20 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// Near zero by Cephes' polynomial, elsewhere by [`exp`]; relative error about 2e-7.
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    let z = x * x;
+    let p = -5.704_988_7e-3_f32;
+    let p = p * z + 2.063_908_8e-2;
+    let p = p * z - 5.373_971_6e-2;
+    let p = p * z + 1.333_144_2e-1;
+    let p = p * z - 3.333_328e-1;
+    let near = p * z * x + x;
+    let far = 1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0);
+    if x.abs() < 0.625 { near } else { far.copysign(x) }
+}
+
 dispatched! {
     /// Sum of squares of a slice.
     fn sum_of_squares(x: &'a [f32]) -> f32 {
@@ -108,13 +122,13 @@ dispatched! {
 }
 
 dispatched! {
-    /// Root-mean-square normalisation of rows of `weight.len()`: `y = x w / sqrt(mean x^2 + eps)`.
-    fn rms_norm(x: &'a [f32], weight: &'a [f32], eps: f32, y: &'a mut [f32]) -> () {
+    /// Root-mean-square normalisation of rows of `weight.len()`: `y = x (w + offset) / sqrt(mean x^2 + eps)`.
+    fn rms_norm(x: &'a [f32], weight: &'a [f32], offset: f32, eps: f32, y: &'a mut [f32]) -> () {
         let d = weight.len();
         for (x, y) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
             let r = 1.0 / (sum_map2(x, x, |a, b| a * b) / d as f32 + eps).sqrt();
             for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
-                *y = *x * r * *w;
+                *y = *x * r * (*w + offset);
             }
         }
     }
@@ -125,6 +139,7 @@ dispatched! {
     fn rms_norm_backward(
         x: &'a [f32],
         weight: &'a [f32],
+        offset: f32,
         eps: f32,
         g: &'a [f32],
         dx: &'a mut [f32],
@@ -134,7 +149,7 @@ dispatched! {
         for ((x, g), dx) in x.chunks_exact(d).zip(g.chunks_exact(d)).zip(dx.chunks_exact_mut(d)) {
             let r = 1.0 / (sum_map2(x, x, |a, b| a * b) / d as f32 + eps).sqrt();
             for ((out, g), w) in dx.iter_mut().zip(g).zip(weight) {
-                *out = *g * *w;
+                *out = *g * (*w + offset);
             }
             let slope = r * r * r * sum_map2(dx, x, |a, b| a * b) / d as f32;
             for (out, x) in dx.iter_mut().zip(x) {
@@ -147,62 +162,104 @@ dispatched! {
     }
 }
 
+/// A gate `x sigmoid(linear x + cubic x^3)`, which `SiLU` and the tanh form of GELU both are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::training) struct Gate {
+    linear: f32,
+    cubic: f32,
+}
+
+impl Gate {
+    /// `x sigmoid(x)`.
+    pub(in crate::training) const SILU: Self = Self { linear: 1.0, cubic: 0.0 };
+    /// `x (1 + tanh u) / 2 = x sigmoid(2 u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
+    pub(in crate::training) const GELU: Self = Self { linear: 1.595_769, cubic: 0.071_354_82 };
+
+    #[inline(always)]
+    fn sigmoid(self, x: f32) -> f32 {
+        sigmoid(x * (self.linear + self.cubic * (x * x)))
+    }
+}
+
 dispatched! {
-    /// `y = silu(gate) * up`.
-    fn swiglu(gate: &'a [f32], up: &'a [f32], y: &'a mut [f32]) -> () {
-        for ((y, g), u) in y.iter_mut().zip(gate).zip(up) {
-            *y = *g * sigmoid(*g) * *u;
+    /// `y = gate(x) * up`.
+    fn gated(gate: Gate, x: &'a [f32], up: &'a [f32], y: &'a mut [f32]) -> () {
+        for ((y, x), u) in y.iter_mut().zip(x).zip(up) {
+            *y = *x * gate.sigmoid(*x) * *u;
         }
     }
 }
 
 dispatched! {
-    /// `gate = silu(gate) * up`, for decoding.
-    fn swiglu_in_place(gate: &'a mut [f32], up: &'a [f32]) -> () {
-        for (g, u) in gate.iter_mut().zip(up) {
-            *g = *g * sigmoid(*g) * *u;
+    /// `x = gate(x) * up`, for decoding.
+    fn gated_in_place(gate: Gate, x: &'a mut [f32], up: &'a [f32]) -> () {
+        for (x, u) in x.iter_mut().zip(up) {
+            *x = *x * gate.sigmoid(*x) * *u;
         }
     }
 }
 
 dispatched! {
-    /// Backward of [`swiglu`].
-    fn swiglu_backward(
-        gate: &'a [f32],
+    /// Backward of [`gated`].
+    fn gated_backward(
+        gate: Gate,
+        x: &'a [f32],
         up: &'a [f32],
         g: &'a [f32],
-        dgate: &'a mut [f32],
+        dx: &'a mut [f32],
         dup: &'a mut [f32],
     ) -> () {
-        for ((((dgate, dup), gate), up), g) in dgate.iter_mut().zip(dup).zip(gate).zip(up).zip(g) {
-            let s = sigmoid(*gate);
-            let silu = *gate * s;
-            *dup = *g * silu;
-            *dgate = *g * *up * (s + silu * (1.0 - s));
+        for ((((dx, dup), x), up), g) in dx.iter_mut().zip(dup).zip(x).zip(up).zip(g) {
+            let s = gate.sigmoid(*x);
+            let out = *x * s;
+            *dup = *g * out;
+            *dx = *g * *up * (s + out * (1.0 - s) * (gate.linear + 3.0 * gate.cubic * (*x * *x)));
         }
     }
 }
 
-/// The columns row `i` may see, counted from `base`.
+dispatched! {
+    /// `x = cap tanh(x / cap)`.
+    fn soft_cap(x: &'a mut [f32], cap: f32) -> () {
+        let inverse = 1.0 / cap;
+        for x in x {
+            *x = cap * tanh(*x * inverse);
+        }
+    }
+}
+
+dispatched! {
+    /// Backward of [`soft_cap`] from its result `y`, in place on the gradient.
+    fn soft_cap_backward(y: &'a [f32], cap: f32, gradient: &'a mut [f32]) -> () {
+        let inverse = 1.0 / cap;
+        for (g, y) in gradient.iter_mut().zip(y) {
+            let t = *y * inverse;
+            *g *= 1.0 - t * t;
+        }
+    }
+}
+
+/// The columns row `i` may see, counted from `base`: those of its segment and of its window.
 #[inline(always)]
-fn visible(starts: &[u32], first: usize, base: usize, row: usize) -> (usize, usize) {
+fn visible(starts: &[u32], window: usize, first: usize, base: usize, row: usize) -> (usize, usize) {
     let i = first + row;
     let start = starts.get(i).map_or(0, |&start| start as usize);
-    (start.max(base) - base, i + 1 - base)
+    (start.max((i + 1).saturating_sub(window)).max(base) - base, i + 1 - base)
 }
 
 dispatched! {
     /// Turns a block of scores (rows of `width`, for positions `first..`, columns from `base`) into
-    /// probabilities over each row's segment up to itself; other columns become zero.
+    /// probabilities over what each row may see; other columns become zero.
     fn masked_softmax(
         scores: &'a mut [f32],
         width: usize,
         starts: &'a [u32],
+        window: usize,
         first: usize,
         base: usize,
     ) -> () {
         for (row, scores) in scores.chunks_exact_mut(width).enumerate() {
-            let (low, high) = visible(starts, first, base, row);
+            let (low, high) = visible(starts, window, first, base, row);
             scores[..low].fill(0.0);
             scores[high..].fill(0.0);
             let scores = &mut scores[low..high];
@@ -277,10 +334,12 @@ dispatched! {
 }
 
 dispatched! {
-    /// `out = exp(logit - lse) * scale`: the gradient of the loss but for the target's own term.
-    fn cross_entropy_backward(logits: &'a [f32], lse: f32, scale: f32, out: &'a mut [f32]) -> () {
-        for (out, x) in out.iter_mut().zip(logits) {
-            *out = exp(*x - lse) * scale;
+    /// Turns capped logits `y` into `exp(y - lse) * scale * (1 - (y / cap)^2)`, the gradient of the loss by
+    /// the uncapped ones but for the target's own term. `inverse_cap` is 0 without a cap.
+    fn cross_entropy_backward(row: &'a mut [f32], lse: f32, scale: f32, inverse_cap: f32) -> () {
+        for y in row {
+            let t = *y * inverse_cap;
+            *y = exp(*y - lse) * scale * (1.0 - t * t);
         }
     }
 }
@@ -318,12 +377,17 @@ dispatched! {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn exp_is_accurate_over_its_range() {
+    fn exp_and_tanh_are_accurate_over_their_range() {
         for step in -8_730..8_830 {
             let x = step as f32 / 100.0;
             let exact = f64::from(x).exp();
             let relative = (f64::from(super::exp(x)) - exact).abs() / exact;
             assert!(relative < 3e-7, "{x}: {relative}");
+        }
+        for step in -1_000..1_000 {
+            let x = step as f32 / 100.0;
+            let exact = f64::from(x).tanh();
+            assert!((f64::from(super::tanh(x)) - exact).abs() <= 3e-7 * exact.abs(), "{x}");
         }
         assert!(super::exp(-1e9) < 1e-37 && super::exp(1e9).is_finite());
     }

@@ -7,11 +7,13 @@ use rayon::prelude::*;
 
 const ROWS_PER_JOB: usize = 64;
 
-/// x [.., d], w [d] -> y [.., d].
+/// x [.., d], w [d] -> y [.., d]. An x of [.., k d] is normalised in k parts.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::training) struct RmsNorm {
     /// Added to the mean square.
     pub(in crate::training) eps: f32,
+    /// Added to the weight: 1 where the weight of a norm that does nothing is 0.
+    pub(in crate::training) offset: f32,
     /// Whether dw is wanted.
     pub(in crate::training) weight_grad: bool,
 }
@@ -29,13 +31,15 @@ impl CustomOp2 for RmsNorm {
         w_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let d = w_layout.shape().dims1()?;
-        if last_dim(x_layout) != d {
+        if !last_dim(x_layout).is_multiple_of(d) {
             return Err(shapes_refused("rms-norm", &[x_layout.dims(), w_layout.dims()]));
         }
         let (x, w) = (operand(x, x_layout)?, operand(w, w_layout)?);
         let mut y = vec![0.0; x.len()];
         let job = ROWS_PER_JOB * d;
-        y.par_chunks_mut(job).zip(x.par_chunks(job)).for_each(|(y, x)| rms_norm(x, w, self.eps, y));
+        y.par_chunks_mut(job)
+            .zip(x.par_chunks(job))
+            .for_each(|(y, x)| rms_norm(x, w, self.offset, self.eps, y));
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
 
@@ -58,7 +62,7 @@ impl CustomOp2 for RmsNorm {
             .zip(g_data.par_chunks(job))
             .map(|((dx, x), g)| {
                 let mut dw = vec![0.0; if self.weight_grad { d } else { 0 }];
-                rms_norm_backward(x, w_data, self.eps, g, dx, &mut dw);
+                rms_norm_backward(x, w_data, self.offset, self.eps, g, dx, &mut dw);
                 dw
             })
             .collect();

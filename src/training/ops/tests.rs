@@ -1,6 +1,6 @@
 //! Every operation's backward pass against central finite differences.
 
-use super::{Attention, CrossEntropy, Linear, LoraLinear, RmsNorm, Rotary, SwiGlu};
+use super::{AddBias, Attention, Gate, Gated, HeadLoss, Linear, LoraLinear, RmsNorm, Rotary};
 use crate::gym::rng::CounterRng;
 use candle_core::{Device, Result, Tensor, Var};
 use std::sync::Arc;
@@ -76,20 +76,63 @@ fn lora_linear() {
 fn rms_norm() {
     // More rows than one job holds, and a width that is no multiple of the lanes.
     let (x, w) = (random("x", &[70, 3]), random("w", &[3]));
-    compare(&[&x, &w], || x.apply_op2(&w, RmsNorm { eps: 1e-5, weight_grad: true }));
+    for offset in [0.0, 1.0] {
+        compare(&[&x, &w], || x.apply_op2(&w, RmsNorm { eps: 1e-5, offset, weight_grad: true }));
+    }
+    // In parts, as heads are normalised.
+    let x = random("x", &[5, 2, 6]);
+    compare(&[&x, &w], || x.apply_op2(&w, RmsNorm { eps: 1e-5, offset: 0.0, weight_grad: true }));
 }
 
 #[test]
-fn swiglu() {
+fn add_bias() {
+    let (x, b) = (random("x", &[2, 33, 3]), random("b", &[3]));
+    compare(&[&x, &b], || x.apply_op2(&b, AddBias { bias_grad: true }));
+    let grads = analytic(&x.apply_op2(&b, AddBias { bias_grad: false }).unwrap()).backward().unwrap();
+    assert!(grads.get(&b).is_none(), "a frozen bias costs no gradient");
+}
+
+#[test]
+fn gated() {
     let (gate, up) = (random("gate", &[5, 7]), random("up", &[5, 7]));
-    compare(&[&gate, &up], || gate.apply_op2(&up, SwiGlu));
+    for kind in [Gate::SILU, Gate::GELU] {
+        compare(&[&gate, &up], || gate.apply_op2(&up, Gated(kind)));
+    }
+    let ours = values(&gate.apply_op2(&gate.ones_like().unwrap(), Gated(Gate::GELU)).unwrap());
+    for (ours, theirs) in ours.iter().zip(values(&gate.gelu().unwrap())) {
+        assert!((ours - theirs).abs() < 1e-6, "{ours} against {theirs}");
+    }
 }
 
 #[test]
-fn cross_entropy() {
-    let logits = random("logits", &[4, 19]);
-    compare(&[&logits], || logits.apply_op1(CrossEntropy::new(vec![3, 0, 18, 7])));
-    assert!(logits.apply_op1(CrossEntropy::new(vec![3, 0, 19, 7])).is_err(), "a target outside");
+fn head_loss() {
+    let (h, w) = (random("h", &[4, 6]), random("w", &[19, 6]));
+    let op = |targets: &[u32], cap| HeadLoss::new(targets.to_vec(), cap, true);
+    for cap in [None, Some(1.5)] {
+        compare(&[&h, &w], || h.apply_op2(&w, op(&[3, 0, 18, 7], cap)));
+        // A factor on the loss reaches the gradients that were worked out before it.
+        compare(&[&h, &w], || h.apply_op2(&w, op(&[3, 0, 18, 7], cap))? * 3.0);
+    }
+    assert!(h.apply_op2(&w, op(&[3, 0, 19, 7], None)).is_err(), "a target outside");
+}
+
+#[test]
+fn a_large_vocabulary_goes_through_the_head_in_chunks() {
+    // 300 rows of 70,000 logits: two chunks.
+    let (rows, vocabulary) = (300_u32, 70_000);
+    let (h, w) = (random("h", &[rows as usize, 3]), random("w", &[vocabulary, 3]));
+    let targets: Vec<u32> = (0..rows).map(|row| row * 233).collect();
+    let op = HeadLoss::new(targets.clone(), None, true);
+    let grads = h.apply_op2(&w, op).unwrap().backward().unwrap();
+    let logits = h.matmul(&w.t().unwrap()).unwrap();
+    let oracle =
+        crate::training::composed::cross_entropy(&logits, &targets, None).unwrap().backward().unwrap();
+    for input in [&h, &w] {
+        let (ours, theirs) = (values(grads.get(input).unwrap()), values(oracle.get(input).unwrap()));
+        let largest = theirs.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+        let far = ours.iter().zip(&theirs).fold(0.0_f32, |max, (x, y)| max.max((x - y).abs()));
+        assert!(far <= 5e-6 * largest, "{far} of {largest}");
+    }
 }
 
 #[test]
@@ -98,19 +141,24 @@ fn attention() {
     let q = random("q", &[2, tokens, heads * half * 2]);
     let (k, v) =
         (random("k", &[2, tokens, kv_heads * half * 2]), random("v", &[2, tokens, kv_heads * half * 2]));
-    let starts = vec![0, 0, 0, 0, 4, 4, 4, 7, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let op = Attention {
-        rotary: Arc::new(Rotary::new(tokens, half * 2, 10_000.0)),
-        heads,
-        kv_heads,
-        starts: Arc::new(starts),
-    };
-    compare(&[&q, &k, &v], || q.apply_op3(&k, &v, op.clone()));
+    let starts = Arc::new(vec![0, 0, 0, 0, 4, 4, 4, 7, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    for (window, cap) in [(usize::MAX, None), (3, None), (usize::MAX, Some(1.0)), (1, Some(2.0))] {
+        let op = Attention {
+            rotary: Arc::new(Rotary::new(tokens, &[1.0, 0.01])),
+            heads,
+            kv_heads,
+            starts: Arc::clone(&starts),
+            window,
+            scale: 0.4,
+            cap,
+        };
+        compare(&[&q, &k, &v][usize::from(window == 1) * 2..], || q.apply_op3(&k, &v, op.clone()));
+    }
 }
 
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
     let (x, w) = (random("x", &[2, 5]), random("w", &[4, 6]));
     assert!(x.apply_op2(&w, Linear { weight_grad: true }).is_err());
-    assert!(x.apply_op2(&w, SwiGlu).is_err());
+    assert!(x.apply_op2(&w, Gated(Gate::SILU)).is_err());
 }

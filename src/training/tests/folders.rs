@@ -1,16 +1,18 @@
 //! Damaged folders are refused by file and key; whole ones are read in f32 and bf16.
 
-use super::support::{config, job, student, weights};
-use crate::training::config::LlamaConfig;
+use super::support::{alone, config, order, student, weights};
+use crate::gym::ports::TrainingMethod;
+use crate::training::config::DecoderConfig;
 use crate::training::export::{Precision, serialise, write_folder};
-use crate::training::{ChatFormat, Mode, train};
+use crate::training::{ChatFormat, train};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 fn refusal(base: &Path) -> String {
     let output = base.with_file_name("out");
-    let error = train(&job(base, &output, Mode::Full), &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let order = order(base, &output, TrainingMethod::Full);
+    let error = train(&order, &alone(), &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(!error.hint().is_empty());
     assert!(!output.exists());
     error.to_string()
@@ -124,7 +126,7 @@ fn prompts_are_the_template_s_and_digits_stand_alone() {
     assert_eq!(format.decode(&encoded.tokens[encoded.prompt..]).unwrap(), "2+5=7. #### 357");
     let digits = format.encode_prompt("98765").unwrap();
     assert_eq!(digits.len(), 7, "five digits between two special tokens: {digits:?}");
-    assert_eq!(LlamaConfig::load(&base).unwrap().head_dim, 8);
+    assert_eq!(DecoderConfig::load(&base).unwrap().head_dim, 8);
 }
 
 #[test]

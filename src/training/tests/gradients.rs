@@ -1,12 +1,16 @@
 //! Fused against composed, packed against padded, merged against adapted.
 
-use super::support::{adapter, config, examples, gradients, variables, weights, worst};
+use super::support::{
+    adapter, checkpointed, config, examples, gradients, of_family, variables, weights, worst,
+};
 use crate::training::batch::Batch;
+use crate::training::config::{DecoderConfig, Family};
 use crate::training::model::{Decoder, Path, Variables};
 use crate::training::weights::Weights;
+use candle_core::{DType, Device};
 
-/// Relative to the largest gradient of each tensor. Measured: up to 2.2e-6.
-const TOLERANCE: f64 = 3e-6;
+/// Relative to the largest gradient of each tensor.
+const TOLERANCE: f64 = 5e-6;
 
 fn batches() -> (Batch, Batch) {
     let examples = examples(&[(40, 12), (25, 9), (32, 3), (90, 50), (7, 2), (66, 60)]);
@@ -16,46 +20,73 @@ fn batches() -> (Batch, Batch) {
 
 #[test]
 fn full_training_fused_equals_composed_and_packed_equals_padded() {
-    for tied in [true, false] {
-        let config = config(tied);
+    let families = Family::ALL.map(|(family, _)| of_family(family));
+    for config in families.into_iter().chain([config(true)]) {
         let variables = variables(&weights(&config));
         let decoder = Decoder::new(&config, &Weights::new(), &variables, None, 128).unwrap();
         let (padded, packed) = batches();
         let (oracle_loss, oracle) = gradients(&decoder, Path::Composed, &padded, &variables);
         assert_eq!(oracle.len(), config.tensors().len());
-        for (name, route, batch) in [
-            ("fused padded", Path::Fused, &padded),
-            ("fused packed", Path::Fused, &packed),
-            ("composed packed", Path::Composed, &packed),
+        for (name, (loss, found)) in [
+            ("fused padded", gradients(&decoder, Path::Fused, &padded, &variables)),
+            ("fused packed", gradients(&decoder, Path::Fused, &packed, &variables)),
+            ("composed packed", gradients(&decoder, Path::Composed, &packed, &variables)),
+            ("checkpointed", checkpointed(&decoder, &packed, &variables)),
         ] {
-            let (loss, found) = gradients(&decoder, route, batch, &variables);
-            let worst = worst(&found, &oracle);
+            let (worst, family) = (worst(&found, &oracle), config.family);
             println!(
-                "full, tied {tied}, {name}: loss {:.1e}, gradients {worst:.1e}",
+                "full {family:?}, {name}: loss {:.1e}, gradients {worst:.1e}",
                 (loss - oracle_loss).abs()
             );
-            assert!((loss - oracle_loss).abs() < 2e-6, "{name}: {loss} against {oracle_loss}");
-            assert!(worst < TOLERANCE, "{name}: {worst}");
+            assert!((loss - oracle_loss).abs() < 2e-6, "{family:?}, {name}: {loss} against {oracle_loss}");
+            assert!(worst < TOLERANCE, "{family:?}, {name}: {worst}");
         }
+        assert!((decoder.loss(Path::Fused, &packed).unwrap() - oracle_loss).abs() < 2e-6);
     }
 }
 
 #[test]
 fn adapters_fused_equals_composed_and_packed_equals_padded() {
+    for config in Family::ALL.map(|(family, _)| of_family(family)) {
+        let base = weights(&config);
+        let (adapter, variables) = adapter(&config);
+        let decoder = Decoder::new(&config, &base, &variables, Some(&adapter), 128).unwrap();
+        let (padded, packed) = batches();
+        let (oracle_loss, oracle) = gradients(&decoder, Path::Composed, &padded, &variables);
+        assert_eq!(oracle.len(), 2 * 7 * config.layers);
+        for (name, (loss, found)) in [
+            ("padded", gradients(&decoder, Path::Fused, &padded, &variables)),
+            ("packed", gradients(&decoder, Path::Fused, &packed, &variables)),
+            ("checkpointed", checkpointed(&decoder, &packed, &variables)),
+        ] {
+            let (worst, family) = (worst(&found, &oracle), config.family);
+            println!(
+                "lora {family:?}, {name}: loss {:.1e}, gradients {worst:.1e}",
+                (loss - oracle_loss).abs()
+            );
+            assert!((loss - oracle_loss).abs() < 2e-6, "{family:?}, {name}: {loss} against {oracle_loss}");
+            assert!(worst < TOLERANCE, "{family:?}, {name}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn a_frozen_base_in_half_precision_trains_its_adapter_in_full_precision() {
+    // As on a GPU; candle's CPU products know f16 but not bf16.
     let config = config(true);
     let base = weights(&config);
+    let half = crate::training::weights::place(&base, &Device::Cpu, DType::F16).unwrap();
+    let rounded: Weights =
+        half.iter().map(|(key, tensor)| (key.clone(), tensor.to_dtype(DType::F32).unwrap())).collect();
     let (adapter, variables) = adapter(&config);
-    let decoder = Decoder::new(&config, &base, &variables, Some(&adapter), 128).unwrap();
-    let (padded, packed) = batches();
-    let (oracle_loss, oracle) = gradients(&decoder, Path::Composed, &padded, &variables);
-    assert_eq!(oracle.len(), 2 * 7 * config.layers);
-    for (name, batch) in [("padded", &padded), ("packed", &packed)] {
-        let (loss, found) = gradients(&decoder, Path::Fused, batch, &variables);
-        let worst = worst(&found, &oracle);
-        println!("lora, {name}: loss {:.1e}, gradients {worst:.1e}", (loss - oracle_loss).abs());
-        assert!((loss - oracle_loss).abs() < 2e-6, "{name}: {loss} against {oracle_loss}");
-        assert!(worst < TOLERANCE, "{name}: {worst}");
-    }
+    let (_, packed) = batches();
+    let decoder =
+        |weights: &Weights| Decoder::new(&config, weights, &variables, Some(&adapter), 128).unwrap();
+    let (loss, found) = gradients(&decoder(&half), Path::Composed, &packed, &variables);
+    let (oracle_loss, oracle) = gradients(&decoder(&rounded), Path::Fused, &packed, &variables);
+    let worst = worst(&found, &oracle);
+    println!("f16 base: loss {:.1e}, gradients {worst:.1e}", (loss - oracle_loss).abs());
+    assert!((loss - oracle_loss).abs() < 2e-3 && worst < 1e-2, "{loss} against {oracle_loss}, {worst}");
 }
 
 #[test]
@@ -81,12 +112,17 @@ fn merged_weights_give_the_adapter_s_logits() {
 
 #[test]
 fn greedy_decoding_agrees_with_the_training_decoder() {
-    let config = config(false);
-    let weights = weights(&config);
-    let decoder = crate::training::GreedyDecoder::new(&config, &weights).unwrap();
-    let trainer = Decoder::new(&config, &weights, &Variables::new(), None, 64).unwrap();
+    for (family, _) in Family::ALL {
+        greedy_agrees(&of_family(family));
+    }
+}
+
+fn greedy_agrees(config: &DecoderConfig) {
+    let weights = weights(config);
+    let decoder = crate::training::GreedyDecoder::new(config, &weights).unwrap();
+    let trainer = Decoder::new(config, &weights, &Variables::new(), None, 64).unwrap();
     let prompts: Vec<Vec<u32>> = examples(&[(9, 1), (4, 1), (17, 1)]).into_iter().map(|e| e.tokens).collect();
-    let answers = decoder.generate(&prompts, 69, 12);
+    let answers = decoder.generate(&prompts, &[69], 12);
     for (prompt, answer) in prompts.iter().zip(&answers) {
         assert!(!answer.is_empty());
         let mut tokens = prompt.clone();

@@ -1,9 +1,10 @@
 //! A small model, examples and a model folder for tests.
 
+use crate::gym::ports::{Checkpoint, TrainingMethod, TrainingOrder, TrainingSettings};
 use crate::gym::rng::CounterRng;
+use crate::training::Resources;
 use crate::training::batch::Encoded;
-use crate::training::config::LlamaConfig;
-use crate::training::job::{Mode, TrainingExample, TrainingJob};
+use crate::training::config::{DecoderConfig, Family};
 use crate::training::lora::Adapter;
 use crate::training::model::{Decoder, Path as Route, Variables};
 use crate::training::pretrain::{PretrainRecipe, pretrain};
@@ -14,20 +15,21 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-pub(super) fn config(tied: bool) -> LlamaConfig {
-    LlamaConfig {
-        hidden: 48,
-        intermediate: 80,
-        layers: 2,
-        heads: 6,
-        kv_heads: 2,
-        head_dim: 8,
-        vocabulary: 70,
-        max_positions: 256,
-        rms_eps: 1e-5,
-        rope_theta: 10_000.0,
-        tied,
-    }
+pub(super) fn config(tied: bool) -> DecoderConfig {
+    let llama = DecoderConfig::llama(48, 80, 2, 6, 2);
+    DecoderConfig { vocabulary: 70, max_positions: 256, tied, ..llama }
+}
+
+/// A model of a family with windows and caps that matter on short rows.
+pub(super) fn of_family(family: Family) -> DecoderConfig {
+    let gemma = family == Family::Gemma2;
+    let windows = match family {
+        Family::Llama | Family::Qwen3 => vec![None, None],
+        Family::Mistral => vec![Some(9), Some(9)],
+        Family::Qwen2 | Family::Gemma2 => vec![Some(9), None],
+    };
+    let cap = |cap| gemma.then_some(cap);
+    DecoderConfig { family, windows, score_cap: cap(2.0), logit_cap: cap(3.0), ..config(gemma) }
 }
 
 fn tensor(name: &str, shape: &[usize], deviation: f64, around: f64) -> Tensor {
@@ -37,12 +39,13 @@ fn tensor(name: &str, shape: &[usize], deviation: f64, around: f64) -> Tensor {
     Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
 }
 
-pub(super) fn weights(config: &LlamaConfig) -> Weights {
+pub(super) fn weights(config: &DecoderConfig) -> Weights {
     config
         .tensors()
         .into_iter()
         .map(|(key, shape)| {
-            let (deviation, around) = if shape.len() == 1 { (0.1, 1.0) } else { (0.15, 0.0) };
+            let around = if config.family == Family::Gemma2 || key.ends_with("bias") { 0.0 } else { 1.0 };
+            let (deviation, around) = if shape.len() == 1 { (0.1, around) } else { (0.15, 0.0) };
             let tensor = tensor(&key, &shape, deviation, around);
             (key, tensor)
         })
@@ -54,7 +57,7 @@ pub(super) fn variables(tensors: &Weights) -> Variables {
 }
 
 /// An adapter whose B is not zero, so that everything has a gradient.
-pub(super) fn adapter(config: &LlamaConfig) -> (Adapter, Variables) {
+pub(super) fn adapter(config: &DecoderConfig) -> (Adapter, Variables) {
     let adapter = Adapter { rank: 4, alpha: 8.0 };
     let mut variables = adapter.init(config, 5).unwrap();
     for (key, variable) in &mut variables {
@@ -81,16 +84,23 @@ pub(super) fn gradients(
     batch: &crate::training::batch::Batch,
     variables: &Variables,
 ) -> (f64, BTreeMap<String, Vec<f32>>) {
-    let loss = decoder.loss(route, batch).unwrap();
-    let store = loss.backward().unwrap();
-    let gradients: BTreeMap<String, Vec<f32>> = variables
-        .iter()
-        .map(|(key, variable)| {
-            let gradient = store.get(variable).unwrap_or_else(|| panic!("no gradient for {key}"));
-            (key.clone(), gradient.flatten_all().unwrap().to_vec1().unwrap())
-        })
-        .collect();
-    (f64::from(loss.to_scalar::<f32>().unwrap()), gradients)
+    let (loss, gradients) = decoder.gradients(route, batch, variables, false).unwrap();
+    (loss, flat(gradients, variables))
+}
+
+/// The same with layers computed again.
+pub(super) fn checkpointed(
+    decoder: &Decoder,
+    batch: &crate::training::batch::Batch,
+    variables: &Variables,
+) -> (f64, BTreeMap<String, Vec<f32>>) {
+    let (loss, gradients) = decoder.gradients(Route::Fused, batch, variables, true).unwrap();
+    (loss, flat(gradients, variables))
+}
+
+fn flat(gradients: BTreeMap<String, Tensor>, variables: &Variables) -> BTreeMap<String, Vec<f32>> {
+    assert_eq!(gradients.len(), variables.len(), "as many gradients as variables");
+    gradients.into_iter().map(|(key, g)| (key, g.flatten_all().unwrap().to_vec1().unwrap())).collect()
 }
 
 /// The largest difference of any gradient, relative to its tensor's largest gradient.
@@ -129,28 +139,35 @@ pub(super) fn student(folder: &Path) {
     pretrain(&tiny_recipe(), folder, &mut |_| ControlFlow::Continue(())).unwrap();
 }
 
-/// A short job on pool problems.
-pub(super) fn job(base: &Path, output: &Path, mode: Mode) -> TrainingJob {
+/// A short training on pool problems.
+pub(super) fn order(base: &Path, output: &Path, method: TrainingMethod) -> TrainingOrder {
     let examples = (0..24)
         .map(|index| {
             let problem = sample(Skill::Div, None, Split::Pool, 1, index).unwrap();
-            TrainingExample { prompt: problem.question, response: problem.response }
+            (problem.question, problem.response)
         })
         .collect();
-    TrainingJob {
-        base: base.to_owned(),
-        continue_from: None,
+    TrainingOrder {
+        start: Checkpoint::Full { folder: base.to_owned() },
         examples,
-        mode,
-        learning_rate: 2e-3,
-        epochs: 3,
-        batch_size: 10,
-        warmup: 0.1,
-        weight_decay: 0.01,
-        clip: 1.0,
-        max_length: 128,
+        replay: vec![],
+        settings: TrainingSettings {
+            method,
+            learning_rate: 2e-3,
+            epochs: 3,
+            batch_size: 10,
+            warmup: 0.1,
+            weight_decay: 0.01,
+            clip: 1.0,
+            max_length: 128,
+            ..TrainingSettings::default()
+        },
         seed: 3,
-        threads: Some(1),
         output: output.to_owned(),
     }
+}
+
+/// One thread of the CPU.
+pub(super) fn alone() -> Resources {
+    Resources { threads: Some(1), ..Resources::default() }
 }

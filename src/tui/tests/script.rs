@@ -8,7 +8,9 @@ use crate::gym::datum::{CheckResult, JudgedDatum, Provenance, TrainingDatum, Ver
 use crate::gym::episode::{Command, Effect, Episode, EpisodeRules, Event, Phase, Work};
 use crate::gym::instance::{Content, Split, TaskInstance};
 use crate::gym::plan::{Action, Plan, SkillAction};
-use crate::gym::ports::{Checkpoint, EnvironmentKind, Fact, Ledger, TrainingOutcome, TrainingProgress};
+use crate::gym::ports::{
+    Checkpoint, EnvironmentKind, Fact, Ledger, TrainingAccount, TrainingOutcome, TrainingProgress,
+};
 use crate::gym::prediction::{FinishReason, Prediction};
 use crate::gym::report::Report;
 use crate::gym::skill_forest::{SkillExperience, SkillForest};
@@ -195,6 +197,7 @@ impl Player {
                     steps: 80,
                     final_loss: 0.41,
                     tokens: 182_400,
+                    account: TrainingAccount::default(),
                 };
                 Fact::Trained { outcome: Some(outcome) }
             }
@@ -357,5 +360,6 @@ pub(crate) fn progress(step: u32) -> TrainingProgress {
         loss: 0.4 + 2.4 / (1.0 + f64::from(step) / 8.0),
         learning_rate: 5e-4 * (1.0 - f64::from(step) / 90.0),
         tokens_per_second: 5120.0,
+        ..TrainingProgress::default()
     }
 }

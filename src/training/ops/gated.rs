@@ -1,19 +1,19 @@
 //! The gated activation of the feed-forward block.
 
-use super::kernels::{swiglu, swiglu_backward};
+use super::kernels::{Gate, gated, gated_backward};
 use super::{Locked, operand, shapes_refused};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 const CHUNK: usize = 16_384;
 
-/// gate, up of one shape -> silu(gate) * up.
+/// x, up of one shape -> gate(x) * up.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::training) struct SwiGlu;
+pub(in crate::training) struct Gated(pub(in crate::training) Gate);
 
-impl CustomOp2 for SwiGlu {
+impl CustomOp2 for Gated {
     fn name(&self) -> &'static str {
-        "swiglu"
+        "gated"
     }
 
     fn cpu_fwd(
@@ -24,14 +24,14 @@ impl CustomOp2 for SwiGlu {
         up_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         if gate_layout.dims() != up_layout.dims() {
-            return Err(shapes_refused("swiglu", &[gate_layout.dims(), up_layout.dims()]));
+            return Err(shapes_refused("gated", &[gate_layout.dims(), up_layout.dims()]));
         }
         let (gate, up) = (operand(gate, gate_layout)?, operand(up, up_layout)?);
         let mut y = vec![0.0; gate.len()];
         y.par_chunks_mut(CHUNK)
             .zip(gate.par_chunks(CHUNK))
             .zip(up.par_chunks(CHUNK))
-            .for_each(|((y, gate), up)| swiglu(gate, up, y));
+            .for_each(|((y, gate), up)| gated(self.0, gate, up, y));
         Ok((CpuStorage::F32(y), gate_layout.shape().clone()))
     }
 
@@ -52,7 +52,7 @@ impl CustomOp2 for SwiGlu {
             .zip(gate_data.par_chunks(CHUNK))
             .zip(up_data.par_chunks(CHUNK))
             .zip(g_data.par_chunks(CHUNK))
-            .for_each(|((((dgate, dup), gate), up), g)| swiglu_backward(gate, up, g, dgate, dup));
+            .for_each(|((((dgate, dup), gate), up), g)| gated_backward(self.0, gate, up, g, dgate, dup));
         let shape = gate.shape();
         Ok((
             Some(Tensor::from_vec(dgate, shape, gate.device())?),

@@ -1,0 +1,274 @@
+//! Training speed and memory of our trainer beside `PyTorch` + PEFT, on the same sizes and threads.
+//!
+//! Every measurement is a process of its own, so that its peak of memory is its own; ours and the peer's take
+//! turns. Speed is tokens per second of processor time, which a busy machine disturbs least.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Figure, Sink};
+use crate::gym::ports::TrainingMethod;
+use crate::training::{PretrainRecipe, Rehearsal, TrainingError, rehearse};
+
+const PEER: &str = include_str!("../../tests/peers/bench_train.py");
+const WARM_UP: u32 = 2;
+const FEWEST_STEPS: u32 = 3;
+const ROWS: usize = 16;
+const RANK: u32 = 16;
+
+/// Why the bench could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainBenchError {
+    /// The trainer failed.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// A process could not be started.
+    #[error("cannot start {program}: {source}; name a Python with tests/peers/requirements.txt")]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A process did not say what was expected.
+    #[error("{program} ended without its figures; look at its messages above")]
+    Silent {
+        /// The program.
+        program: PathBuf,
+    },
+    /// The system does not tell processor time or memory.
+    #[error("processor time and peak memory are read from /proc, which this system does not have")]
+    Unmeasurable,
+}
+
+/// What is measured, with what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A Python with the peer's packages; without one only our figures are taken.
+    pub peer: Option<PathBuf>,
+    /// Threads of either side.
+    pub threads: usize,
+    /// Processor seconds per measurement at least.
+    pub seconds: f64,
+    /// Measurements per side; the best one counts.
+    pub repeats: u32,
+    /// Only cells whose name contains this.
+    pub only: String,
+    /// Settings of the peer; the best one counts.
+    pub settings: Vec<String>,
+}
+
+/// One combination of model, method and length, as either side is given it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    hidden: usize,
+    intermediate: usize,
+    layers: usize,
+    heads: usize,
+    kv_heads: usize,
+    vocabulary: usize,
+    /// 0 for full training.
+    rank: u32,
+    rows: usize,
+    length: usize,
+    threads: usize,
+    seconds: f64,
+    /// The peer's setting; nothing to us.
+    setting: String,
+}
+
+/// What a measuring process says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    tokens: u64,
+    cpu_seconds: f64,
+    peak_bytes: u64,
+    #[serde(default)]
+    versions: String,
+}
+
+impl Reading {
+    fn speed(&self) -> f64 {
+        self.tokens as f64 / self.cpu_seconds.max(1e-9)
+    }
+}
+
+/// Both models, both methods, both lengths, by name.
+fn cells(options: &Options) -> Vec<(String, Cell)> {
+    let mut cells = Vec::new();
+    // 2.6 million and 29.4 million parameters.
+    for (name, [hidden, intermediate, layers, heads, kv_heads, vocabulary]) in
+        [("3m", [192, 512, 6, 6, 3, 1024]), ("30m", [512, 1536, 8, 8, 4, 8192])]
+    {
+        for (method, rank) in [("full", 0), ("lora", RANK)] {
+            for length in [128, 256] {
+                let (threads, seconds, setting) = (options.threads, options.seconds, String::new());
+                let cell = Cell {
+                    hidden,
+                    intermediate,
+                    layers,
+                    heads,
+                    kv_heads,
+                    vocabulary,
+                    rank,
+                    rows: ROWS,
+                    length,
+                    threads,
+                    seconds,
+                    setting,
+                };
+                cells.push((format!("{name}.{method}.{length}"), cell));
+            }
+        }
+    }
+    cells.retain(|(name, _)| name.contains(&options.only));
+    cells
+}
+
+/// Measures every cell. `program` is this program, which is started again for each measurement with
+/// `bench train --cell JSON`.
+///
+/// # Errors
+/// When a process cannot be started or does not deliver.
+pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(), TrainBenchError> {
+    let machine = processor();
+    let best = |readings: Vec<Reading>| readings.into_iter().max_by(|a, b| a.speed().total_cmp(&b.speed()));
+    for (name, cell) in cells(options) {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..options.repeats.max(1) {
+            let json = serde_json::to_string(&cell).unwrap_or_default();
+            ours.push(measure(Command::new(program).args(["bench", "train", "--cell", &json]), program)?);
+            for setting in options.settings.iter().filter(|_| options.peer.is_some()) {
+                let cell = Cell { setting: setting.clone(), ..cell.clone() };
+                let json = serde_json::to_string(&cell).unwrap_or_default();
+                let python = options.peer.as_deref().unwrap_or(program);
+                let reading = measure(Command::new(python).args(["-c", PEER, &json]), python)?;
+                theirs.push(Reading { versions: format!("{}, {setting}", reading.versions), ..reading });
+            }
+        }
+        // The peer's least memory may be that of a setting that is not its fastest.
+        let least = theirs.iter().map(|reading| reading.peak_bytes as f64).reduce(f64::min);
+        let (Some(ours), theirs) = (best(ours), best(theirs)) else { continue };
+        let peer = theirs.as_ref().map_or("no peer", |reading| reading.versions.as_str());
+        let conditions = format!("{machine}; threads {}; {peer}", cell.threads);
+        let speed = theirs.as_ref().map(Reading::speed);
+        sink(figure(
+            &format!("train.tokens_per_cpu_second.{name}"),
+            "tokens/s",
+            ours.speed(),
+            speed,
+            &conditions,
+        ));
+        let mib = 1024.0 * 1024.0;
+        let (peak, least) = (ours.peak_bytes as f64 / mib, least.map(|bytes| bytes / mib));
+        sink(figure(&format!("train.peak_memory.{name}"), "MiB", peak, least, &conditions));
+    }
+    Ok(())
+}
+
+fn figure(name: &str, unit: &'static str, value: f64, peer: Option<f64>, conditions: &str) -> Figure {
+    let ratio = peer.map(|peer| value / peer);
+    Figure { figure: name.to_owned(), value, unit, peer, ratio, conditions: conditions.to_owned() }
+}
+
+/// Runs a measuring process to its end; its last line is the reading.
+fn measure(command: &mut Command, program: &Path) -> Result<Reading, TrainBenchError> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|source| TrainBenchError::Start { program: program.to_owned(), source })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let reading = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    reading.ok_or_else(|| TrainBenchError::Silent { program: program.to_owned() })
+}
+
+/// The measuring process of our side.
+///
+/// # Errors
+/// When the training fails or the system does not tell what it used.
+pub fn rehearsed(cell: &Cell) -> Result<Reading, TrainBenchError> {
+    let &Cell { hidden, intermediate, layers, heads, kv_heads, vocabulary, .. } = cell;
+    let sizes = PretrainRecipe::default();
+    let recipe = PretrainRecipe { hidden, intermediate, layers, heads, kv_heads, vocabulary, ..sizes };
+    let method = match cell.rank {
+        0 => TrainingMethod::Full,
+        rank => TrainingMethod::Lora { rank, alpha: f64::from(2 * rank) },
+    };
+    let rehearsal = Rehearsal { recipe, method, rows: cell.rows, length: cell.length };
+    let (mut begun, mut now, mut counted) = (0.0, 0.0, 0);
+    rehearse(&rehearsal, cell.threads, &mut |step| {
+        now = cpu_seconds().unwrap_or(f64::INFINITY);
+        if step <= WARM_UP {
+            begun = now;
+            return ControlFlow::Continue(());
+        }
+        counted = step - WARM_UP;
+        let over = counted >= FEWEST_STEPS && now - begun >= cell.seconds;
+        if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    let tokens = u64::from(counted) * (cell.rows * cell.length) as u64;
+    let peak_bytes = status("VmHWM").ok_or(TrainBenchError::Unmeasurable)? * 1024;
+    let cpu_seconds = Some(now - begun).filter(|s| s.is_finite()).ok_or(TrainBenchError::Unmeasurable)?;
+    Ok(Reading { tokens, cpu_seconds, peak_bytes, versions: String::new() })
+}
+
+/// Processor time of this process with its threads, from the scheduler's nanoseconds.
+fn cpu_seconds() -> Option<f64> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    let nanoseconds = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Some(nanoseconds.sum::<u64>() as f64 / 1e9).filter(|seconds| *seconds > 0.0)
+}
+
+/// A number of `/proc/self/status`.
+fn status(field: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The processor's name.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    line.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(only: &str) -> Options {
+        let settings = vec!["sdpa".to_owned()];
+        Options { peer: None, threads: 1, seconds: 0.0, repeats: 1, only: only.to_owned(), settings }
+    }
+
+    #[test]
+    fn there_are_eight_cells_and_each_can_be_chosen() {
+        assert_eq!(cells(&options("")).len(), 8);
+        let chosen = cells(&options("30m.lora.256"));
+        assert_eq!(chosen.len(), 1);
+        assert_eq!((chosen[0].1.rank, chosen[0].1.length, chosen[0].1.hidden), (16, 256, 512));
+    }
+
+    #[test]
+    fn our_side_counts_tokens_time_and_memory() {
+        let cell = Cell {
+            hidden: 16,
+            intermediate: 16,
+            layers: 1,
+            heads: 2,
+            kv_heads: 1,
+            vocabulary: 32,
+            ..cells(&options("3m.lora.128")).remove(0).1
+        };
+        let reading = rehearsed(&cell).unwrap();
+        assert_eq!(reading.tokens, 3 * 16 * 128);
+        assert!(reading.cpu_seconds > 0.0 && reading.peak_bytes > 1 << 20, "{reading:?}");
+        let said = serde_json::to_string(&reading).unwrap();
+        assert_eq!(serde_json::from_str::<Reading>(&said).unwrap(), reading);
+    }
+}

@@ -1,0 +1,199 @@
+//! Students outside a run: `eval` scores one on a task, `chat` asks it.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use color_eyre::eyre::{Result, bail, eyre};
+
+use super::{format, launch, scene, work};
+use crate::config::{Config, Paths};
+use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::ports::{ChatReply, ChatRequest, Checkpoint, Sampling, Student};
+use crate::gym::prediction::Prediction;
+use crate::gym::report::Report;
+
+/// Which student.
+#[derive(Debug, Args)]
+pub(super) struct StudentArgs {
+    /// A configuration file, or the name of a built-in one.
+    #[arg(long, value_name = "FILE", default_value = "quickstart")]
+    config: String,
+    /// `embedded`, or a model folder [default: the configuration's].
+    #[arg(long, value_name = "FOLDER")]
+    student: Option<String>,
+    /// A PEFT adapter folder on top of it.
+    #[arg(long, value_name = "FOLDER")]
+    adapter: Option<PathBuf>,
+}
+
+impl StudentArgs {
+    /// The weights meant.
+    pub(super) fn checkpoint(&self, paths: &Paths, config: &Config) -> Result<Checkpoint> {
+        let base = scene::weights(paths, &config.student.model)?;
+        let Some(adapter) = &self.adapter else { return Ok(Checkpoint::Full { folder: base }) };
+        if !adapter.join("adapter_config.json").is_file() {
+            bail!("{} is no adapter: it has no adapter_config.json", adapter.display());
+        }
+        Ok(Checkpoint::Adapter { base, adapter: std::path::absolute(adapter)? })
+    }
+}
+
+/// The configuration meant, with the command line's student.
+pub(super) fn configuration(paths: &Paths, args: &StudentArgs) -> Result<Config> {
+    let mut config = launch::named(paths, &args.config)?;
+    if let Some(student) = &args.student {
+        config.student.model.clone_from(student);
+    }
+    Ok(config)
+}
+
+/// What an evaluation is given.
+#[derive(Debug, Args)]
+pub(super) struct EvalArgs {
+    #[command(flatten)]
+    student: StudentArgs,
+    /// `validation`, `test` or `pool`.
+    #[arg(long, default_value = "validation", value_parser = split)]
+    split: Split,
+    /// Only the first questions.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// The report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn split(word: &str) -> Result<Split, String> {
+    let found =
+        [Split::Validation, Split::Test, Split::Pool].into_iter().find(|split| split.as_str() == word);
+    found.ok_or_else(|| "expected `validation`, `test` or `pool`".to_owned())
+}
+
+/// Hands a loaded student to `work`. Its logs are kept when something goes wrong.
+fn with_student<T>(
+    paths: &Paths,
+    args: &StudentArgs,
+    work: impl FnOnce(&Config, &mut dyn Student) -> Result<T>,
+) -> Result<T> {
+    let config = configuration(paths, args)?;
+    let checkpoint = args.checkpoint(paths, &config)?;
+    let folder = paths.cache.join("alone").join(std::process::id().to_string());
+    std::fs::create_dir_all(&folder)?;
+    let mut hands = work::hands(paths, &config, &folder)?;
+    hands.student.refresh(&checkpoint)?;
+    let result = work(&config, hands.student.as_mut());
+    drop(hands);
+    match result {
+        Ok(done) => {
+            // Nothing in it is wanted any more; what cannot be removed is only untidy.
+            let _ = std::fs::remove_dir_all(&folder);
+            Ok(done)
+        }
+        Err(error) => Err(eyre!("{error}\n  the student's logs are in {}", folder.display())),
+    }
+}
+
+/// `dataenvgym eval`.
+pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
+    let report = with_student(paths, &args.student, |config, student| {
+        let task = scene::task(config)?;
+        let instances = task.instances(args.split);
+        let instances = &instances[..args.limit.unwrap_or(instances.len()).min(instances.len())];
+        let request = |instance: &TaskInstance| ChatRequest {
+            images: instance.content.images().to_vec(),
+            ..ChatRequest::text(task.prompt(instance), Sampling::Greedy, task.max_tokens())
+        };
+        let requests: Vec<ChatRequest> = instances.iter().map(request).collect();
+        let terminal = std::io::stderr().is_terminal();
+        let mut scored: Vec<(&TaskInstance, Prediction)> = Vec::new();
+        student.answer(&requests, &mut |index, reply: ChatReply| {
+            if let Some(instance) = instances.get(index) {
+                scored.push((instance, judged(task.as_ref(), instance, reply)));
+            }
+            if terminal {
+                eprint!("\r\x1b[K{} of {}", scored.len(), requests.len());
+            }
+            ControlFlow::Continue(())
+        })?;
+        if terminal {
+            eprint!("\r\x1b[K");
+        }
+        scored.sort_by_key(|(instance, _)| instances.iter().position(|other| other.id == instance.id));
+        let pairs: Vec<_> = scored.iter().map(|(instance, prediction)| (*instance, prediction)).collect();
+        let nothing = || eyre!("task `{}` has no {} questions", task.name(), args.split.as_str());
+        Report::new(0, args.split, &pairs).ok_or_else(nothing)
+    })?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{:<24} {:>6} questions  {}", "all", report.overall.n, format::accuracy(&report.overall));
+    for skill in &report.skills {
+        let name = format::escaped(&skill.skill);
+        println!("{name:<24} {:>6} questions  {}", skill.accuracy.n, format::accuracy(&skill.accuracy));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn judged(task: &dyn crate::gym::ports::Task, instance: &TaskInstance, reply: ChatReply) -> Prediction {
+    let (answer, correct) = task.score(instance, &reply.text);
+    Prediction {
+        instance_id: instance.id.clone(),
+        response: reply.text,
+        answer,
+        correct,
+        tokens: reply.tokens,
+        finish: reply.finish,
+    }
+}
+
+/// What a conversation is given.
+#[derive(Debug, Args)]
+pub(super) struct ChatArgs {
+    #[command(flatten)]
+    student: StudentArgs,
+    /// Upper limit of an answer in tokens.
+    #[arg(long, default_value_t = 256)]
+    max_tokens: u32,
+    /// Divides the logits; 0 takes the most likely token.
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f64,
+}
+
+/// `dataenvgym chat`: every line is a question of its own, as a student sees it in a run.
+pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
+    if !(args.temperature.is_finite() && args.temperature >= 0.0) {
+        bail!("--temperature must be 0 or above, it is {}", args.temperature);
+    }
+    with_student(paths, &args.student, |config, student| {
+        let terminal = std::io::stdin().is_terminal();
+        let ask = || {
+            if terminal {
+                eprint!("> ");
+                let _ = std::io::stderr().flush();
+            }
+        };
+        ask();
+        for (seed, line) in (config.seed..).zip(std::io::stdin().lock().lines()) {
+            let line = line?;
+            if !line.trim().is_empty() {
+                let sampling = if args.temperature > 0.0 {
+                    Sampling::Sampled { temperature: args.temperature, top_p: 1.0, seed }
+                } else {
+                    Sampling::Greedy
+                };
+                let request = ChatRequest::text(line, sampling, args.max_tokens);
+                student.answer(&[request], &mut |_, reply: ChatReply| {
+                    println!("{}", format::escaped(&reply.text));
+                    ControlFlow::Continue(())
+                })?;
+            }
+            ask();
+        }
+        Ok(())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

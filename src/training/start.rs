@@ -1,0 +1,101 @@
+//! What a training starts from: the base, what is trained on it, and a decoder per device.
+
+use super::config::DecoderConfig;
+use super::error::TrainingError;
+use super::lora::Adapter;
+use super::model::{Decoder, Path, Variables};
+use super::session::Replica;
+use super::weights::{self, Weights};
+use crate::gym::ports::{Checkpoint, Device, TrainingMethod, TrainingOrder};
+use candle_core::{DType, Tensor, Var};
+use std::path::PathBuf;
+
+/// The tensors a training starts from, all on the CPU in f32.
+pub(super) struct Start {
+    /// The folder that an adapter belongs to, and that a full model takes its other files from.
+    pub(super) base: PathBuf,
+    pub(super) config: DecoderConfig,
+    weights: Weights,
+    pub(super) variables: Variables,
+    pub(super) adapter: Option<Adapter>,
+}
+
+/// Reads the folders that the order starts from.
+pub(super) fn load(order: &TrainingOrder) -> Result<Start, TrainingError> {
+    let (base, earlier) = match &order.start {
+        Checkpoint::Full { folder } => (folder, None),
+        Checkpoint::Adapter { base, adapter } => (base, Some(adapter)),
+    };
+    let config = DecoderConfig::load(base)?;
+    let mut weights = weights::load(base, &config)?;
+    let earlier = earlier.map(|folder| Adapter::load(folder, &config)).transpose()?;
+    let (variables, adapter) = match order.settings.method {
+        TrainingMethod::Full => {
+            if let Some((adapter, variables)) = earlier {
+                weights = adapter.merge(&config, &weights, &variables)?;
+            }
+            let variables = weights.iter().map(|(key, tensor)| Ok((key.clone(), Var::from_tensor(tensor)?)));
+            let variables = variables.collect::<Result<_, TrainingError>>()?;
+            // They are the variables now; a second copy would only take memory.
+            weights.clear();
+            (variables, None)
+        }
+        TrainingMethod::Lora { rank, alpha } => {
+            let adapter = Adapter { rank: rank as usize, alpha };
+            let variables = match earlier {
+                None => adapter.init(&config, order.seed)?,
+                Some((found, variables)) if found == adapter => variables,
+                Some((found, _)) => {
+                    return Err(TrainingError::Job(format!(
+                        "the adapter to continue has rank {} and alpha {}, the order asks for {rank} and {alpha}",
+                        found.rank, found.alpha
+                    )));
+                }
+            };
+            (variables, Some(adapter))
+        }
+    };
+    Ok(Start { base: base.clone(), config, weights, variables, adapter })
+}
+
+fn place(device: Device) -> Result<candle_core::Device, TrainingError> {
+    let placed = match device {
+        Device::Cpu => Ok(candle_core::Device::Cpu),
+        Device::Cuda(index) => candle_core::Device::new_cuda(index as usize),
+        Device::Metal => candle_core::Device::new_metal(0),
+    };
+    placed.map_err(|error| TrainingError::Device { device: device.to_string(), problem: error.to_string() })
+}
+
+impl Start {
+    /// One decoder per device, for rows of at most `positions` tokens. A single one on the CPU is fused and
+    /// computes with the variables themselves; elsewhere a frozen base is kept in bf16.
+    pub(super) fn replicas(
+        &self,
+        devices: &[Device],
+        positions: usize,
+    ) -> Result<Vec<Replica>, TrainingError> {
+        let decoder = |weights: &Weights, variables: &Variables| {
+            Decoder::new(&self.config, weights, variables, self.adapter.as_ref(), positions)
+        };
+        if let [] | [Device::Cpu] = devices {
+            let variables = self.variables.clone();
+            let decoder = decoder(&self.weights, &variables)?;
+            return Ok(vec![Replica { path: Path::Fused, decoder, variables }]);
+        }
+        let copies = devices.iter().map(|&device| {
+            let (cpu, device) = (device == Device::Cpu, place(device)?);
+            let frozen = if cpu { DType::F32 } else { DType::BF16 };
+            let weights = weights::place(&self.weights, &device, frozen)?;
+            let copy = |variable: &Var| -> Result<Var, TrainingError> {
+                let moved = variable.as_detached_tensor().to_device(&device)?;
+                Ok(Var::from_tensor(&Tensor::copy(&moved)?)?)
+            };
+            let copies = self.variables.iter().map(|(key, variable)| Ok((key.clone(), copy(variable)?)));
+            let variables = copies.collect::<Result<Variables, TrainingError>>()?;
+            let path = if cpu { Path::Fused } else { Path::Composed };
+            Ok(Replica { path, decoder: decoder(&weights, &variables)?, variables })
+        });
+        copies.collect()
+    }
+}
