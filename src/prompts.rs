@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 pub use library::{BUILT_IN, BuiltIn};
 
+use crate::gym::hex::hex;
 use crate::gym::ports::{PortError, Rendered};
 
 /// Why a prompt cannot be used.
@@ -86,7 +87,7 @@ impl Prompts {
                 return Err(PromptError::Template { path, message, given });
             }
             let digest = Sha256::digest(&text);
-            let version = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let version = hex(&digest[..4]);
             replaced.insert(name, (version, text));
         }
         Ok(Self { replaced })

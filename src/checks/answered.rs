@@ -74,7 +74,7 @@ impl Agreement {
         let mut reason = format!("{same} of {votes} solutions come to the claimed answer");
         for (count, what) in [(unsolvable, "found no solution"), (unreadable, "could not be read")] {
             if count > 0 {
-                reason += &format!(", {count} {what}");
+                reason = format!("{reason}, {count} {what}");
             }
         }
         CheckResult {

@@ -50,13 +50,12 @@ pub fn claimed(datum: &TrainingDatum, task: &dyn Task) -> Option<TaskInstance> {
 impl Check for Form<'_> {
     fn check(&mut self, datum: &TrainingDatum) -> Option<CheckResult> {
         let answer = datum.answer.as_ref()?;
-        let (stated, passed) = match claimed(datum, self.task) {
-            Some(instance) => self.task.score(&instance, &datum.response),
-            None => {
-                let stated = marked_answer(&datum.response);
-                let same = |stated| answer == stated || numbers::equal(answer, stated);
-                (stated.map(str::to_owned), stated.is_some_and(same))
-            }
+        let (stated, passed) = if let Some(instance) = claimed(datum, self.task) {
+            self.task.score(&instance, &datum.response)
+        } else {
+            let stated = marked_answer(&datum.response);
+            let same = |stated| answer == stated || numbers::equal(answer, stated);
+            (stated.map(str::to_owned), stated.is_some_and(same))
         };
         let reason = match stated {
             Some(_) if passed => "the response states the claimed answer".to_owned(),

@@ -52,7 +52,7 @@ pub enum BenchmarkSource {
     Gsm8k,
     /// SVAMP: short word problems in four kinds of arithmetic.
     Svamp,
-    /// AQuA: five options each.
+    /// `AQuA`: five options each.
     Aqua,
     /// MATH: seven subjects, five levels.
     Math,

@@ -121,8 +121,8 @@ pub const BUILT_IN: &[BuiltIn] = &[
         "student_few_shot",
         1,
         "the student's question after worked examples",
-        r##"{"question": "What is 2 + 3?", "options": [],
+        r#"{"question": "What is 2 + 3?", "options": [],
             "shots": [{"question": "What is 1 + 1?", "options": [], "response": "1 + 1 = 2\n#### 2"}],
-            "answer": "number"}"##
+            "answer": "number"}"#
     ),
 ];

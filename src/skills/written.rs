@@ -84,9 +84,9 @@ impl WrittenSkills {
     fn of(&self, instance: &TaskInstance) -> String {
         let question = instance.content.question().to_lowercase();
         let words: Vec<&str> = question.split(|c: char| !c.is_alphanumeric() && c != '%').collect();
-        let has = |word: &String| match word.contains(' ') {
-            true => question.contains(&word.to_lowercase()),
-            false => words.contains(&word.to_lowercase().as_str()),
+        let has = |word: &String| {
+            let word = word.to_lowercase();
+            if word.contains(' ') { question.contains(&word) } else { words.contains(&word.as_str()) }
         };
         let by_id = self.skill.iter().find(|skill| skill.instances.contains(&instance.id));
         let by_gold = || {

@@ -1,4 +1,4 @@
-//! Published benchmarks of mathematics, read from their own files: GSM8K, SVAMP, AQuA and MATH.
+//! Published benchmarks of mathematics, read from their own files: GSM8K, SVAMP, `AQuA` and MATH.
 //!
 //! They differ in their records and in what an answer is; prompt, splits and scoring are here.
 
@@ -29,7 +29,7 @@ pub enum Source {
     Gsm8k,
     /// SVAMP (Patel et al. 2021): short word problems in four kinds of arithmetic.
     Svamp,
-    /// AQuA (Ling et al. 2017): five options each.
+    /// `AQuA` (Ling et al. 2017): five options each.
     Aqua,
     /// MATH (Hendrycks et al. 2021): competition problems of seven subjects and five levels.
     Math,

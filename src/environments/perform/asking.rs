@@ -129,17 +129,15 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
         missing: &[(usize, String, Question)],
     ) -> Result<Vec<(usize, TeacherCall)>, PortError> {
         let Self { work, scene, models, ledger, watch, moment, student, ready, .. } = self;
-        let (answering, name, checkpoint): (&mut dyn Student, &str, &Checkpoint) = match asked {
-            Asked::Student => (&mut *models.student, &student.0, &student.1),
-            Asked::Teacher => match (models.teacher.as_mut(), scene.teacher.as_ref()) {
-                (Some(teacher), Some(source)) => (&mut **teacher, &source.name, &source.checkpoint),
-                _ => {
-                    let prompt = &missing[0].2.prompt;
-                    let message =
-                        format!("`{prompt}` asks a teacher and this run has none. Set `teacher.model`");
-                    return Err(PortError::fatal(message));
-                }
-            },
+        let teacher = models.teacher.as_mut().zip(scene.teacher.as_ref());
+        let (answering, name, checkpoint): (&mut dyn Student, &str, &Checkpoint) = match (asked, teacher) {
+            (Asked::Student, _) => (&mut *models.student, &student.0, &student.1),
+            (Asked::Teacher, Some((teacher, source))) => (&mut **teacher, &source.name, &source.checkpoint),
+            (Asked::Teacher, None) => {
+                let prompt = &missing[0].2.prompt;
+                let message = format!("`{prompt}` asks a teacher and this run has none. Set `teacher.model`");
+                return Err(PortError::fatal(message));
+            }
         };
         if !ready.contains(&asked) {
             answering.refresh(checkpoint)?;

@@ -63,14 +63,12 @@ fn collected(groups: impl Iterator<Item = (String, Vec<String>)>) -> Result<Vec<
     let mut found: Vec<Category> = Vec::new();
     for (name, skills) in groups {
         let Some(name) = reply::name(&name) else { continue };
-        let place = match found.iter().position(|c| reply::same_name(&c.descriptive_name, &name)) {
-            Some(place) => place,
-            None => {
-                let category_id = found.len() as i64 + 1;
-                found.push(Category { category_id, descriptive_name: name, skills: Vec::new() });
-                found.len() - 1
-            }
-        };
+        let known = found.iter().position(|c| reply::same_name(&c.descriptive_name, &name));
+        let place = known.unwrap_or(found.len());
+        if known.is_none() {
+            let category_id = found.len() as i64 + 1;
+            found.push(Category { category_id, descriptive_name: name, skills: Vec::new() });
+        }
         for skill in skills.iter().filter_map(|skill| reply::name(skill)) {
             if found.iter().all(|category| !category.skills.contains(&skill)) {
                 found[place].skills.push(skill);

@@ -102,12 +102,11 @@ fn without_marks(steps: &str) -> String {
     let mut rest = steps.trim();
     while let Some((before, tail)) = rest.split_once("<<") {
         out.push_str(before);
-        match tail.split_once(">>") {
-            Some((_, after)) => rest = after,
-            None => {
-                out.push_str("<<");
-                rest = tail;
-            }
+        if let Some((_, after)) = tail.split_once(">>") {
+            rest = after;
+        } else {
+            out.push_str("<<");
+            rest = tail;
         }
     }
     out + rest

@@ -23,7 +23,7 @@ impl Recipe {
 
     /// The question for `count` data of an allocation, `written` of which are there already.
     pub(super) fn prompt(
-        &self,
+        self,
         allocation: &Allocation,
         count: u32,
         written: &[&str],
@@ -47,7 +47,7 @@ impl Recipe {
     }
 
     /// The JSON schema of an answer with `count` entries.
-    pub(super) fn schema(&self, count: u32) -> Value {
+    pub(super) fn schema(self, count: u32) -> Value {
         // Every text is bounded: a weak model would write one for ever.
         let text = |longest: u32| json!({"type": "string", "minLength": 1, "maxLength": longest});
         let reasoning = json!({"type": "string", "maxLength": 2000});
@@ -77,7 +77,7 @@ impl Recipe {
 
     /// The datum: its instruction is what the student would be asked, its response what it should answer.
     pub(super) fn render(
-        &self,
+        self,
         specification: Specification,
         (skill, subskill): (String, String),
         provenance: Provenance,
@@ -119,7 +119,7 @@ impl Recipe {
         })
     }
 
-    fn content(&self, specification: &Specification, images: &[ImageRef]) -> Content {
+    fn content(self, specification: &Specification, images: &[ImageRef]) -> Content {
         let (question, answer) = (specification.question.clone(), specification.answer.clone());
         match (self.domain, images) {
             (Domain::Programming, _) => Content::Programming {
