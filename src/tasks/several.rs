@@ -45,7 +45,7 @@ impl Several {
         let marked = |task: &Arc<dyn Task>, instance: &TaskInstance| {
             let mut marked = instance.clone();
             marked.id = format!("{}/{}", task.name(), instance.id);
-            marked.task = task.name().to_owned();
+            task.name().clone_into(&mut marked.task);
             marked.facets.insert(FACET.to_owned(), task.name().to_owned());
             marked
         };
@@ -59,7 +59,7 @@ impl Several {
         let splits =
             Splits { pool: all(Split::Pool), validation: all(Split::Validation), test: all(Split::Test) };
         let name = tasks.iter().map(|task| task.name()).collect::<Vec<_>>().join("+");
-        Ok(Self { name, splits, tasks })
+        Ok(Self { name, tasks, splits })
     }
 
     /// The task an instance comes from; the first for one that was written.
