@@ -1,165 +1,127 @@
-//! Quality checks: leakage, duplicates, answer verification.
+//! Quality checks: form, answers, leakage, duplicates, agreement, what the student knows already.
 //!
-//! Owns the verdict on a training datum. Every check's result is kept; here every check filters.
+//! Owns the verdict on a training datum. Every check's result is kept with the datum, with a grade where the
+//! check has one; which of them reject is configuration. Never calls a model: what models answered is handed
+//! in.
 
-use std::collections::{BTreeSet, HashSet};
+mod answered;
+mod arithmetic;
+mod duplicates;
+mod form;
+mod leakage;
+#[cfg(test)]
+mod tests;
+mod words;
 
-use crate::gym::datum::{CheckResult, JudgedDatum, TrainingDatum};
-use crate::gym::instance::Split;
+use std::collections::BTreeSet;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+pub use answered::{Agreement, Answered, known};
+pub use arithmetic::{Arithmetic, Verdict as ArithmeticVerdict, verify};
+pub use duplicates::{Duplicates, NearDuplicates};
+pub use form::{Form, claimed};
+pub use leakage::{Leakage, Overlap};
+
+use crate::gym::datum::{JudgedDatum, TrainingDatum};
 use crate::gym::ports::{Check, Task};
-use crate::tasks::{marked_answer, numbers};
 
-/// Rejects data whose operand key belongs to a validation or test instance.
-#[derive(Debug)]
-pub struct Leakage {
-    held_out: HashSet<String>,
+/// The response states its answer in the task's form.
+pub const FORM: &str = "form";
+/// The answer is what the arithmetic in the question comes to.
+pub const ARITHMETIC: &str = "arithmetic";
+/// The datum asks no validation or test question again.
+pub const LEAKAGE: &str = "leakage";
+/// The datum shares no long passages with a validation or test question.
+pub const OVERLAP: &str = "overlap";
+/// Nothing generated before asks the same.
+pub const DUPLICATE: &str = "duplicate";
+/// Nothing generated before asks nearly the same.
+pub const NEAR_DUPLICATE: &str = "near_duplicate";
+/// The teacher comes to the same answer again.
+pub const AGREEMENT: &str = "agreement";
+/// The student does not know it already.
+pub const KNOWN: &str = "known";
+
+/// Names of the checks, in the order in which they run.
+pub const NAMES: &[&str] = &[FORM, ARITHMETIC, LEAKAGE, OVERLAP, DUPLICATE, NEAR_DUPLICATE, AGREEMENT, KNOWN];
+
+/// How data are checked, and which checks reject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckSettings {
+    /// Names of the checks that reject; the others only grade. `form`, `arithmetic`, `leakage`, `overlap`,
+    /// `duplicate`, `near_duplicate`, `agreement`, `known`.
+    #[schemars(schema_with = "check_names")]
+    pub filter: BTreeSet<String>,
+    /// Whether answers to plain arithmetic are verified by evaluation.
+    pub arithmetic: bool,
+    /// Share of a datum's passages of eight words in one validation or test question from which `overlap`
+    /// fails, in `0..=1`.
+    #[schemars(range(min = 0, max = 1))]
+    pub overlap: f64,
+    /// Similarity to an earlier datum from which `near_duplicate` fails, in `0..=1`.
+    #[schemars(range(min = 0, max = 1))]
+    pub similarity: f64,
+    /// How often the teacher solves each datum anew for `agreement`; 0 leaves the check out.
+    pub votes: u32,
+    /// Answers of the student sampled per datum for `known`; 0 leaves the check out.
+    pub known_samples: u32,
 }
 
-impl Leakage {
-    /// Holds out the validation and test instances of a task.
-    pub fn new(task: &dyn Task) -> Self {
-        let splits = [Split::Validation, Split::Test];
-        let keys = splits.into_iter().flat_map(|s| task.instances(s)).map(|i| i.key.clone());
-        Self { held_out: keys.collect() }
-    }
+/// Names of the checks that may reject, as a schema.
+fn check_names(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "type": "string", "enum": NAMES },
+        "uniqueItems": true,
+    })
 }
 
-impl Check for Leakage {
-    fn check(&mut self, datum: &TrainingDatum) -> CheckResult {
-        let passed = !self.held_out.contains(&datum.key);
-        let reason = if passed {
-            "its operands are not those of a held-out question".to_owned()
-        } else {
-            format!("a validation or test question has the operands `{}`", datum.key)
-        };
-        CheckResult { check: "leakage".to_owned(), passed, filters: true, score: None, reason }
-    }
-}
-
-/// Rejects data whose instruction was accepted before in the run.
-#[derive(Debug, Default)]
-pub struct Duplicates {
-    seen: HashSet<String>,
-}
-
-impl Duplicates {
-    /// Knows the data accepted so far.
-    pub fn new<'a>(accepted: impl IntoIterator<Item = &'a TrainingDatum>) -> Self {
-        Self { seen: accepted.into_iter().map(|d| normalised(&d.instruction)).collect() }
-    }
-}
-
-fn normalised(instruction: &str) -> String {
-    instruction.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-impl Check for Duplicates {
-    fn check(&mut self, datum: &TrainingDatum) -> CheckResult {
-        let passed = self.seen.insert(normalised(&datum.instruction));
-        let reason = if passed { "new in this run" } else { "the run has this instruction already" };
-        CheckResult {
-            check: "duplicate".to_owned(),
-            passed,
-            filters: true,
-            score: None,
-            reason: reason.to_owned(),
+impl Default for CheckSettings {
+    fn default() -> Self {
+        let filter = [FORM, ARITHMETIC, LEAKAGE, OVERLAP, DUPLICATE];
+        Self {
+            filter: filter.map(str::to_owned).into(),
+            arithmetic: true,
+            overlap: 0.8,
+            similarity: 0.8,
+            votes: 0,
+            known_samples: 0,
         }
     }
 }
 
-/// Rejects data whose response does not end in the answer they claim.
-#[derive(Debug, Default)]
-pub struct AnswerStated;
-
-impl Check for AnswerStated {
-    fn check(&mut self, datum: &TrainingDatum) -> CheckResult {
-        let stated = marked_answer(&datum.response);
-        let passed = match (&datum.answer, stated) {
-            (Some(answer), Some(stated)) => answer == stated || numbers::equal(answer, stated),
-            (Some(_), None) => false,
-            (None, _) => true,
-        };
-        let reason = match (&datum.answer, stated) {
-            (None, _) => "no answer is claimed".to_owned(),
-            (Some(_), _) if passed => "the response states the claimed answer".to_owned(),
-            (Some(answer), Some(stated)) => format!("the response states `{stated}`, claimed is `{answer}`"),
-            (Some(answer), None) => format!("the response states no answer, claimed is `{answer}`"),
-        };
-        CheckResult { check: "answer".to_owned(), passed, filters: true, score: None, reason }
+/// The checks that need no model, for data that come after `earlier`.
+pub fn pure<'a>(
+    settings: &CheckSettings,
+    task: &'a dyn Task,
+    earlier: &'a [TrainingDatum],
+) -> Vec<Box<dyn Check + 'a>> {
+    let mut checks: Vec<Box<dyn Check + 'a>> = vec![Box::new(Form::new(task))];
+    if settings.arithmetic {
+        checks.push(Box::new(Arithmetic));
     }
+    checks.push(Box::new(Leakage::new(task)));
+    checks.push(Box::new(Overlap::new(task, settings.overlap)));
+    checks.push(Box::new(Duplicates::new(earlier)));
+    checks.push(Box::new(NearDuplicates::new(earlier, settings.similarity)));
+    checks
 }
 
-/// Names of the checks, in the order in which they run.
-pub const NAMES: &[&str] = &["leakage", "duplicate", "answer"];
-
-/// Runs every check on one datum. Of those that fail, the ones named in `filters` reject; a person's verdict
-/// from before stands.
+/// Adds the verdicts of checks to a datum's. Of those that fail, the ones named in `filters` reject; a
+/// person's verdict from before stands.
 pub fn judge(
-    judged: JudgedDatum,
+    mut judged: JudgedDatum,
     checks: &mut [Box<dyn Check + '_>],
     filters: &BTreeSet<String>,
 ) -> JudgedDatum {
-    let results = checks.iter_mut().map(|check| {
-        let result = check.check(&judged.datum);
-        CheckResult { filters: filters.contains(&result.check), ..result }
-    });
-    JudgedDatum { checks: results.collect(), ..judged }.settled()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gym::datum::{Provenance, Verdict};
-
-    fn datum(instruction: &str, response: &str, answer: Option<&str>, key: &str) -> TrainingDatum {
-        TrainingDatum {
-            id: "d".into(),
-            instruction: instruction.into(),
-            response: response.into(),
-            answer: answer.map(str::to_owned),
-            rejected_response: None,
-            images: Vec::new(),
-            skill: "s".into(),
-            subskill: "t".into(),
-            key: key.into(),
-            provenance: Provenance {
-                iteration: 1,
-                round: 0,
-                engine: "e".into(),
-                allocation: 0,
-                draw: 0,
-                source_errors: Vec::new(),
-                source_instance: None,
-                teacher_call: None,
-            },
+    for check in checks {
+        if let Some(mut result) = check.check(&judged.datum) {
+            result.filters = filters.contains(&result.check);
+            judged.checks.push(result);
         }
     }
-
-    #[test]
-    fn each_check_rejects_what_it_is_for() {
-        let judged = |d: TrainingDatum| {
-            let mut checks: Vec<Box<dyn Check>> = vec![
-                Box::new(Leakage { held_out: ["2 3".to_owned()].into() }),
-                Box::new(Duplicates::new([&datum("Old  question", "", None, "")])),
-                Box::new(AnswerStated),
-            ];
-            let filters = NAMES.iter().map(|&name| name.to_owned()).collect();
-            let judged = judge(JudgedDatum::pending(d), &mut checks, &filters);
-            let failed: Vec<String> =
-                judged.checks.iter().filter(|c| !c.passed).map(|c| c.check.clone()).collect();
-            (judged.verdict, failed.join(","))
-        };
-        let cases = [
-            (datum("2+4?", "2+4=6. #### 6", Some("6"), "2 4"), Verdict::Accepted, ""),
-            (datum("2+4?", "#### 6", Some("6.0"), "2 4"), Verdict::Accepted, ""),
-            (datum("2+3?", "#### 5", Some("5"), "2 3"), Verdict::Rejected, "leakage"),
-            (datum("old question", "#### 5", Some("5"), "5"), Verdict::Rejected, "duplicate"),
-            (datum("2+5?", "#### 8", Some("7"), "2 5"), Verdict::Rejected, "answer"),
-            (datum("2+5?", "seven", Some("7"), "2 5"), Verdict::Rejected, "answer"),
-            (datum("Say hello", "hello", None, "say hello"), Verdict::Accepted, ""),
-        ];
-        for (datum, verdict, failed) in cases {
-            assert_eq!(judged(datum.clone()), (verdict, failed.to_owned()), "{datum:?}");
-        }
-    }
+    judged.settled()
 }

@@ -1,6 +1,7 @@
 //! The command line: the only place that picks concrete types and prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what a command line is for
 
+mod agents;
 mod alone;
 mod bench;
 mod config;
@@ -71,6 +72,8 @@ enum Verb {
     /// Show and check what a run would be configured with.
     #[command(subcommand)]
     Config(config::Verb),
+    /// List the policies and engines: where they act, their parameters and defaults.
+    Agents,
     /// Ask a run to stop after the running phase. It can be resumed.
     Stop {
         /// Name of the run.
@@ -230,6 +233,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Export(args)) => export::run(&paths, args),
         Some(Verb::Import(args)) => import::run(&paths, &args),
         Some(Verb::Keys) => screen::keys(&paths),
+        Some(Verb::Agents) => agents::list(),
         Some(Verb::Runs) => Ok(runs::list(&paths)),
         Some(Verb::Stop { name, now }) => runs::stop(&paths, &name, now),
         Some(Verb::Attach { name, text }) if text || !has_terminal() => text::attach(&paths, name.as_deref()),

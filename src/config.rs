@@ -2,6 +2,7 @@
 //!
 //! Owns the keys, their defaults and their error messages. Never starts anything.
 
+mod benchmark;
 mod check;
 mod document;
 mod environment;
@@ -21,7 +22,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -29,11 +30,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::engines::EngineChoice;
 use crate::agents::policies::{ByError, PolicyChoice, Random};
+use crate::checks::CheckSettings;
 use crate::gym::budget::{Budget, Plateau};
 use crate::gym::episode::{EpisodeRules, Phase};
 use crate::gym::instance::Domain;
 use crate::gym::ports::{EnvironmentKind, TrainingMethod, TrainingSettings};
+use crate::skills::{SkillsChoice, SubskillsChoice};
 
+pub use benchmark::{BenchmarkConfig, BenchmarkSource, PromptStyle, ScoringConfig};
 pub use files::{PROJECT_FILE, project_file};
 pub use layers::{Resolved, check, read, resolve};
 pub use mistake::{ConfigError, Mistake, Mistakes};
@@ -66,6 +70,9 @@ pub struct Config {
     /// What the agent sees and does.
     #[serde(default)]
     pub environment: EnvironmentConfig,
+    /// Where the task's skills come from.
+    #[serde(default)]
+    pub skills: SkillsChoice,
     /// The data generation policy.
     #[serde(default = "by_error")]
     pub policy: PolicyChoice,
@@ -75,9 +82,9 @@ pub struct Config {
     /// Whom the engine asks.
     #[serde(default)]
     pub teacher: TeacherConfig,
-    /// Which checks reject data.
+    /// How data are checked, and which checks reject.
     #[serde(default)]
-    pub checks: ChecksConfig,
+    pub checks: CheckSettings,
     /// When to end and where to wait.
     #[serde(default)]
     pub episode: EpisodeConfig,
@@ -127,6 +134,13 @@ pub enum TaskConfig {
         /// How an answer is found and compared.
         #[serde(default)]
         scoring: AnswerScoring,
+    },
+    /// A published benchmark of mathematics from its own files.
+    Benchmark(Box<BenchmarkConfig>),
+    /// Several benchmarks at once; reports keep them apart.
+    Several {
+        /// The benchmarks. Data that an engine writes have the form of the first one.
+        benchmarks: Vec<BenchmarkConfig>,
     },
 }
 
@@ -373,6 +387,9 @@ pub struct EnvironmentConfig {
     /// `with`: the agent sees the student's results; `none`: random training instances in their place, or in
     /// the skill tree explore and exploit by fair coin, whatever the policy.
     pub state: StateConfig,
+    /// Who names the subskills of an explore action: `listed`, the source or the file with the skills, or
+    /// `taught`, the teacher.
+    pub subskills: SubskillsChoice,
 }
 
 /// Whether the agent sees the student's results.
@@ -434,21 +451,6 @@ pub struct TeacherScript {
     /// Share of calls that fail and succeed when made again.
     #[schemars(range(min = 0, max = 1))]
     pub failing: f64,
-}
-
-/// Which checks reject data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ChecksConfig {
-    /// Names of the checks that reject; the others only grade. `leakage`, `duplicate`, `answer`.
-    #[schemars(schema_with = "schema::check_names")]
-    pub filter: BTreeSet<String>,
-}
-
-impl Default for ChecksConfig {
-    fn default() -> Self {
-        Self { filter: crate::checks::NAMES.iter().map(|&name| name.to_owned()).collect() }
-    }
 }
 
 /// When to end and where to wait.
@@ -513,6 +515,16 @@ impl Config {
             gates: episode.gates.iter().copied().collect(),
             retries: episode.retries,
         }
+    }
+
+    /// Whether anything asks the teacher.
+    pub fn asks(&self) -> bool {
+        let explores = self.environment.kind == EnvironmentKind::SkillTree;
+        self.engine.asks()
+            || self.acting_policy().build().asks()
+            || (explores && self.environment.subskills == SubskillsChoice::Taught)
+            || matches!(self.skills, SkillsChoice::Discovered(_))
+            || self.checks.votes > 0
     }
 
     /// The policy that acts: in the skill tree without a state the fair coin takes the place of another one.

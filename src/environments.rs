@@ -12,15 +12,16 @@ mod skill_tree;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::checks::CheckSettings;
 use crate::gym::episode::Work;
 use crate::gym::ports::{
-    Checkpoint, Engine, Policy, Student, SubskillProposal, Task, TextToImage, Trainer, TrainingProgress,
-    TrainingSettings,
+    Checkpoint, Engine, Policy, SkillDiscovery, Student, SubskillProposal, Task, TextToImage, Trainer,
+    TrainingProgress, TrainingSettings,
 };
+use crate::prompts::Prompts;
 
 pub use memory::{Environment, MemoryLedger};
 pub use perform::perform;
@@ -37,13 +38,17 @@ pub struct Scene {
     pub proposal: Arc<dyn SubskillProposal>,
     /// Who writes data.
     pub engine: Arc<dyn Engine>,
-    /// Whom the engine asks, if it asks anybody.
+    /// Whom the agent asks, if it asks anybody.
     pub teacher: Option<TeacherSource>,
+    /// The prompts it asks with.
+    pub prompts: Arc<Prompts>,
+    /// Who finds the skills of the task, where they are not known beforehand.
+    pub discovery: Option<Arc<dyn SkillDiscovery>>,
     /// Whether the agent is shown nothing of the student (`state = "none"`). In the skill-tree environment
     /// the policy sees to that.
     pub hidden: bool,
-    /// Names of the checks that reject; the others only grade.
-    pub filters: BTreeSet<String>,
+    /// How data are checked, and which checks reject.
+    pub checks: CheckSettings,
     /// The untrained student.
     pub base: Checkpoint,
     /// How it is trained.

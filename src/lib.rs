@@ -14,6 +14,7 @@ pub mod faults;
 pub mod gym;
 pub mod models;
 pub mod probes;
+pub mod prompts;
 pub mod protocol;
 pub mod runner;
 pub mod skills;

@@ -1,80 +1,57 @@
 //! Skills and subskills: where their names come from.
 //!
-//! Owns gold skills and their proposal as subskills. Discovery by a language model is not here yet.
+//! Owns gold skills, skills from a file, skills that a teacher finds, and the proposal of subskills. A task's
+//! questions are given their skills by [`Labelled`], which everything else sees as the task. Never plans.
 
-use std::collections::BTreeMap;
-
-use crate::gym::instance::{Split, TaskInstance};
-use crate::gym::ports::{SubskillProposal, Task};
-use crate::gym::skill_forest::SkillTree;
-use crate::worlds::arithmetic::Skill;
-
-/// Proposes subskills from a fixed list per skill, in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListProposal {
-    names: BTreeMap<String, Vec<String>>,
-}
-
-impl ListProposal {
-    /// From `(skill, subskills)`.
-    pub fn new(names: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
-        Self { names: names.into_iter().collect() }
-    }
-
-    /// The subskills of the embedded world of arithmetic.
-    pub fn of_arithmetic() -> Self {
-        let names = |skill: Skill| skill.subskills().iter().map(|&s| s.to_owned()).collect();
-        Self::new(Skill::ALL.into_iter().map(|skill| (skill.name().to_owned(), names(skill))))
-    }
-
-    /// The gold subskills of a task's pool, in the order in which they appear.
-    pub fn from_pool(task: &dyn Task) -> Self {
-        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for TaskInstance { skill, subskill, .. } in task.instances(Split::Pool) {
-            if let (Some(skill), Some(subskill)) = (skill, subskill) {
-                let known = names.entry(skill.clone()).or_default();
-                if !known.contains(subskill) {
-                    known.push(subskill.clone());
-                }
-            }
-        }
-        Self { names }
-    }
-
-    fn unexplored<'a>(&'a self, tree: &'a SkillTree) -> impl Iterator<Item = &'a String> {
-        let known = self.names.get(&tree.skill).map(Vec::as_slice).unwrap_or_default();
-        known.iter().filter(|name| tree.subskills.iter().all(|s| s.name != **name))
-    }
-}
-
-impl SubskillProposal for ListProposal {
-    fn propose(&self, tree: &SkillTree, count: u32) -> Vec<String> {
-        self.unexplored(tree).take(count as usize).cloned().collect()
-    }
-
-    fn remaining(&self, tree: &SkillTree) -> usize {
-        self.unexplored(tree).count()
-    }
-}
-
+mod discovery;
+mod file;
+mod labelled;
+mod list;
+mod proposal;
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gym::plan::Action;
-    use crate::gym::skill_forest::SkillForest;
+pub(crate) mod tests;
+mod written;
 
-    #[test]
-    fn proposals_follow_the_list_and_never_repeat() {
-        let proposal = ListProposal::new([("add".to_owned(), vec!["a".to_owned(), "b".into(), "c".into()])]);
-        let mut forest = SkillForest::new(["add", "other"]);
-        let first = proposal.propose(&forest.trees[0], 2);
-        assert_eq!(first, ["a", "b"]);
-        let explore = Action::Explore { new_subskills: 2, data_per_subskill: 1 };
-        forest.apply("add", &explore, &first).unwrap();
-        assert_eq!(
-            (proposal.propose(&forest.trees[0], 9), proposal.remaining(&forest.trees[0])),
-            (vec!["c".to_owned()], 1)
-        );
-        assert_eq!(proposal.remaining(&forest.trees[1]), 0);
-    }
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use discovery::{Discovery, Found};
+pub use file::{Category, DiscoveredSkills, Label, LabelledInstruction, SkillsError};
+pub use labelled::Labelled;
+pub use list::ListProposal;
+pub use proposal::TaughtProposal;
+pub use written::WrittenSkills;
+
+/// Where a task's skills come from, as a configuration says it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SkillsChoice {
+    /// The skills the source names.
+    #[default]
+    Gold,
+    /// A teacher finds them in the validation questions before the first phase.
+    Discovered(Discovery),
+    /// A file that a discovery wrote, here or with the reference program.
+    File {
+        /// The file; a relative path starts at the configuration's folder.
+        file: PathBuf,
+    },
+    /// A TOML file that a person wrote.
+    Written {
+        /// The file; a relative path starts at the configuration's folder.
+        file: PathBuf,
+    },
+}
+
+/// Who names the subskills of an explore action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubskillsChoice {
+    /// The subskills that the source or the file names; a skill without any is one subskill as a whole.
+    #[default]
+    Listed,
+    /// The teacher.
+    Taught,
 }

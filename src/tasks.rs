@@ -3,10 +3,12 @@
 //! Owns what is special about a benchmark. Never calls a model.
 
 pub mod arithmetic;
+pub mod benchmark;
 pub mod jsonl;
 pub mod math;
 pub mod numbers;
 pub mod scripted;
+pub mod several;
 
 use crate::gym::instance::{Split, TaskInstance};
 
@@ -30,6 +32,20 @@ impl Splits {
             Split::Test => &self.test,
         }
     }
+}
+
+/// The one subskill of a skill that a source does not divide further.
+pub const WHOLE_SKILL: &str = "all";
+
+/// The skills of instances, in the order in which they appear: validation, pool, test.
+fn skills_of(splits: &Splits) -> Vec<String> {
+    let mut skills: Vec<String> = Vec::new();
+    for instance in [&splits.validation, &splits.pool, &splits.test].into_iter().flatten() {
+        if let Some(skill) = instance.skill.as_ref().filter(|s| !skills.contains(s)) {
+            skills.push(skill.clone());
+        }
+    }
+    skills
 }
 
 /// Mark before the final answer, the convention of GSM8K and of the embedded world.

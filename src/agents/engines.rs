@@ -39,6 +39,20 @@ impl EngineChoice {
         }
     }
 
+    /// Every engine with its defaults.
+    pub fn all() -> Vec<Self> {
+        vec![Self::Procedural {}, Self::Selection {}, Self::Taught(TaughtSettings::default())]
+    }
+
+    /// One line for a person who chooses among engines.
+    pub fn about(&self) -> &'static str {
+        match self {
+            Self::Procedural {} => "problems of the embedded world from its own generator: always right",
+            Self::Selection {} => "instances of the task's pool with their solutions, each at most once",
+            Self::Taught(_) => "a teacher writes the data, in the form the student is asked in",
+        }
+    }
+
     /// Whether it asks a teacher.
     pub fn asks(&self) -> bool {
         matches!(self, Self::Taught(_))

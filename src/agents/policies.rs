@@ -1,15 +1,26 @@
 //! Data generation policies, one file each, behind [`Policy`].
+//!
+//! A new policy is a file in this folder and one line in the table of [`PolicyChoice`].
 
 mod alternating;
 mod by_error;
 mod errors;
 mod fill_balanced;
 mod fixed;
+mod high_loss;
 mod hypotheses;
+mod pass_rate_band;
+mod per_error;
+mod planner;
 mod random;
+mod shares;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod thompson;
 mod threshold;
+mod trend;
+mod ucb;
+mod uniform;
 
 use std::sync::Arc;
 
@@ -21,50 +32,81 @@ pub use by_error::ByError;
 pub use errors::Errors;
 pub use fill_balanced::FillBalanced;
 pub use fixed::Fixed;
+pub use high_loss::HighLoss;
 pub use hypotheses::Hypotheses;
+pub use pass_rate_band::PassRateBand;
+pub use per_error::PerError;
+pub use planner::{Planner, View};
 pub use random::Random;
+pub use thompson::Thompson;
 pub use threshold::Threshold;
+pub use trend::Trend;
+pub use ucb::Ucb;
+pub use uniform::Uniform;
 
 use crate::gym::plan::{Action, SkillAction};
 use crate::gym::ports::{Decision, EnvironmentKind, Policy, PortError, SkillState, State};
 use crate::gym::skill_forest::Subskill;
 
-/// A policy with its parameters, as a configuration names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum PolicyChoice {
-    /// Data in proportion to error.
-    ByError(ByError),
-    /// Explore, then nothing, then explore again.
-    Alternating(Alternating),
-    /// Explore up to a number of subskills, then fill them evenly.
-    FillBalanced(FillBalanced),
-    /// Explore or exploit by fair coin.
-    Random(Random),
-    /// Exploit after a gain, explore otherwise.
-    Threshold(Threshold),
-    /// The same explore action for ever.
-    Fixed(Fixed),
-    /// A few errors per question to the engine.
-    Errors(Errors),
-    /// Data for every skill with errors.
-    Hypotheses(Hypotheses),
+/// Makes the choice among policies from its table.
+macro_rules! choices {
+    ($($(#[$about:meta])* $policy:ident),+ $(,)?) => {
+        /// A policy with its parameters, as a configuration names it.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        pub enum PolicyChoice {
+            $($(#[$about])* $policy($policy),)+
+        }
+
+        impl PolicyChoice {
+            /// The policy.
+            pub fn build(&self) -> Arc<dyn Policy> {
+                match self.clone() {
+                    $(Self::$policy(policy) => Arc::new(policy),)+
+                }
+            }
+
+            /// Every policy with its defaults, in the order of the table.
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$policy($policy::default()),)+]
+            }
+        }
+    };
 }
 
-impl PolicyChoice {
-    /// The policy.
-    pub fn build(&self) -> Arc<dyn Policy> {
-        match self.clone() {
-            Self::ByError(policy) => Arc::new(policy),
-            Self::Alternating(policy) => Arc::new(policy),
-            Self::FillBalanced(policy) => Arc::new(policy),
-            Self::Random(policy) => Arc::new(policy),
-            Self::Threshold(policy) => Arc::new(policy),
-            Self::Fixed(policy) => Arc::new(policy),
-            Self::Errors(policy) => Arc::new(policy),
-            Self::Hypotheses(policy) => Arc::new(policy),
-        }
-    }
+choices! {
+    /// The same share for every skill.
+    Uniform,
+    /// Data in proportion to error.
+    ByError,
+    /// By error, with emphasis on skills that do not improve.
+    Trend,
+    /// A bandit by confidence bounds.
+    Ucb,
+    /// A bandit by Thompson sampling.
+    Thompson,
+    /// Seeds of the lowest pass rate.
+    HighLoss,
+    /// Seeds of a middling pass rate.
+    PassRateBand,
+    /// A few errors per question to the engine.
+    Errors,
+    /// Some data for every error.
+    PerError,
+    /// Data for every skill with errors.
+    Hypotheses,
+    /// Explore, then nothing, then explore again.
+    Alternating,
+    /// Explore up to a number of subskills, then fill them evenly.
+    FillBalanced,
+    /// Explore or exploit by fair coin.
+    Random,
+    /// Exploit after a gain, explore otherwise.
+    Threshold,
+    /// The same explore action for ever.
+    Fixed,
+    /// A teacher decides.
+    Planner,
 }
 
 /// An explore action as policies are configured with it.
@@ -75,6 +117,13 @@ pub struct Explore {
     pub new_subskills: u32,
     /// Data for each of them.
     pub data_per_subskill: u32,
+}
+
+impl Default for Explore {
+    /// The explore action of the reference's examples.
+    fn default() -> Self {
+        Self { new_subskills: 2, data_per_subskill: 30 }
+    }
 }
 
 impl Explore {

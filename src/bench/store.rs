@@ -173,7 +173,13 @@ fn perform(
             }
             let accepted = data.iter().filter(|judged| judged.verdict == Verdict::Accepted).count() as u32;
             let rejected = size as u32 - accepted;
-            Fact::Checked { accepted, rejected, forest: episode.forest.clone() }
+            Fact::Checked {
+                accepted,
+                rejected,
+                forest: episode.forest.clone(),
+                failed: std::collections::BTreeMap::new(),
+                teacher_tokens: 0,
+            }
         }
         Phase::Train => Fact::Trained { outcome: None },
     })
@@ -200,7 +206,13 @@ fn long_journal(take: &mut lists::Take<'_>) -> Result<(), BenchError> {
             }
             Phase::Plan => rows::plan(work.iteration, &episode.forest),
             Phase::Generate => Fact::Generated { count: 0, teacher_tokens: 0 },
-            Phase::Check => Fact::Checked { accepted: 0, rejected: 0, forest: episode.forest.clone() },
+            Phase::Check => Fact::Checked {
+                accepted: 0,
+                rejected: 0,
+                forest: episode.forest.clone(),
+                failed: std::collections::BTreeMap::new(),
+                teacher_tokens: 0,
+            },
             Phase::Train => Fact::Trained { outcome: None },
         };
         let event = Event::completed(fact);

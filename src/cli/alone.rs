@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use color_eyre::eyre::{Result, bail, eyre};
@@ -14,6 +15,7 @@ use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::{ChatReply, ChatRequest, Checkpoint, Sampling, Student};
 use crate::gym::prediction::Prediction;
 use crate::gym::report::Report;
+use crate::prompts::Prompts;
 
 /// Which student.
 #[derive(Debug, Args)]
@@ -99,7 +101,7 @@ fn with_student<T>(
 /// `dataenvgym eval`.
 pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
     let report = with_student(paths, &args.student, |config, student| {
-        let task = scene::task(config)?;
+        let task = scene::task(config, &Arc::new(Prompts::with(&paths.prompts)?))?;
         let instances = task.instances(args.split);
         let instances = &instances[..args.limit.unwrap_or(instances.len()).min(instances.len())];
         let request = |instance: &TaskInstance| ChatRequest {

@@ -25,7 +25,7 @@ use crate::runner::residence::{Residence, live_of, roots};
 use crate::store::{DATABASE, Reader, RunRecord, Store};
 
 /// Name of the resolved configuration in a run folder.
-const CONFIG: &str = "config.toml";
+pub(super) const CONFIG: &str = "config.toml";
 /// Name of the file with what a detached runner prints.
 const OUTPUT: &str = "runner-output.log";
 /// How long a fresh runner may take until it listens.
@@ -84,6 +84,7 @@ fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
     std::fs::create_dir_all(&paths.runs)
         .and_then(|()| private(&folder))
         .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+    copy_prompts(&paths.prompts, &folder.join(scene::PROMPTS))?;
     let temporary = folder.join(format!("{CONFIG}.new"));
     std::fs::write(&temporary, toml::to_string(config)?)
         .and_then(|()| std::fs::rename(&temporary, folder.join(CONFIG)))
@@ -113,6 +114,22 @@ fn private(folder: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// A run keeps the prompts it began with.
+fn copy_prompts(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|e| e == "txt")) {
+            std::fs::copy(&path, to.join(name))
+                .wrap_err_with(|| format!("cannot copy the prompt {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn instances(task: &dyn Task) -> Vec<TaskInstance> {

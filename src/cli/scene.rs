@@ -5,30 +5,49 @@ use std::sync::Arc;
 
 use color_eyre::eyre::{Result, bail};
 
+use super::launch::CONFIG;
 use crate::agents::engines::EngineChoice;
-use crate::config::{AnswerScoring, Config, Paths, StateConfig, TaskConfig, Update};
+use crate::config::{
+    AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, Paths, PromptStyle, ScoringConfig, StateConfig,
+    TaskConfig, Update,
+};
 use crate::environments::{Scene, TeacherSource};
-use crate::gym::instance::Split;
-use crate::gym::ports::{Checkpoint, Engine, Policy, SubskillProposal, Task};
+use crate::gym::instance::{Domain, Split};
+use crate::gym::ports::{Checkpoint, Engine, Policy, SkillDiscovery, SubskillProposal, Task};
 use crate::models::embedded;
+use crate::prompts::Prompts;
 use crate::runner::driver::checkpoints;
-use crate::skills::ListProposal;
+use crate::skills::{
+    DiscoveredSkills, Labelled, ListProposal, SkillsChoice, SubskillsChoice, TaughtProposal, WrittenSkills,
+};
 use crate::tasks::arithmetic::ArithmeticTask;
+use crate::tasks::benchmark::{self, Benchmark, Source, Style};
 use crate::tasks::jsonl::{JsonlTask, Layout};
 use crate::tasks::math::Scoring;
 use crate::tasks::scripted::ScriptedTask;
+use crate::tasks::several::Several;
 use crate::worlds::scripted;
+
+/// Folder in a run folder with the prompts that replace built-in ones.
+pub(super) const PROMPTS: &str = "prompts";
+/// File in a run folder with the skills that were found.
+const SKILLS: &str = "skills.json";
 
 /// Builds the scene of the run in `folder`.
 pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Scene> {
-    let task = task(config)?;
+    let own = folder.join(CONFIG).exists();
+    let prompts = Arc::new(Prompts::with(&if own { folder.join(PROMPTS) } else { paths.prompts.clone() })?);
+    let plain = task(config, &prompts)?;
+    let Skilled { task, discovery, proposal } = skilled(config, plain, folder)?;
     Ok(Scene {
         policy: policy(config)?,
-        proposal: proposal(config, task.as_ref()),
+        proposal,
         engine: engine(config, &task)?,
         teacher: teacher(paths, config)?,
+        prompts,
+        discovery,
         hidden: config.environment.state == StateConfig::None,
-        filters: config.checks.filter.clone(),
+        checks: config.checks.clone(),
         base: Checkpoint::Full { folder: base(paths, config)? },
         training: config.trainer.settings(),
         continues: config.trainer.update == Update::Continue,
@@ -38,8 +57,8 @@ pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Sce
     })
 }
 
-/// Builds the task alone.
-pub(super) fn task(config: &Config) -> Result<Arc<dyn Task>> {
+/// Builds the task alone, with the skills of its source.
+pub(super) fn task(config: &Config, prompts: &Arc<Prompts>) -> Result<Arc<dyn Task>> {
     let max_tokens = config.student.max_tokens;
     Ok(match &config.task {
         TaskConfig::Arithmetic { validation_per_skill, test_per_skill } => {
@@ -68,7 +87,86 @@ pub(super) fn task(config: &Config) -> Result<Arc<dyn Task>> {
             };
             Arc::new(JsonlTask::read(file, layout)?)
         }
+        TaskConfig::Benchmark(benchmark) => {
+            Arc::new(Benchmark::read(&benchmark_settings(benchmark, max_tokens)?, Arc::clone(prompts))?)
+        }
+        TaskConfig::Several { benchmarks } => {
+            let read = |benchmark| -> Result<Arc<dyn Task>> {
+                let settings = benchmark_settings(benchmark, max_tokens)?;
+                Ok(Arc::new(Benchmark::read(&settings, Arc::clone(prompts))?))
+            };
+            Arc::new(Several::new(benchmarks.iter().map(read).collect::<Result<_>>()?)?)
+        }
     })
+}
+
+fn benchmark_settings(config: &BenchmarkConfig, max_tokens: u32) -> Result<benchmark::Settings> {
+    Ok(benchmark::Settings {
+        source: match config.source {
+            BenchmarkSource::Gsm8k => Source::Gsm8k,
+            BenchmarkSource::Svamp => Source::Svamp,
+            BenchmarkSource::Aqua => Source::Aqua,
+            BenchmarkSource::Math => Source::Math,
+        },
+        path: config.path.clone(),
+        test: config.test_path.clone(),
+        shares: [config.shares.pool, config.shares.validation, config.shares.test],
+        splits: (config.validation.parse()?, config.test.parse()?),
+        most: [config.validation_questions, config.test_questions],
+        style: match config.prompt {
+            PromptStyle::Bare => Style::Bare,
+            PromptStyle::ZeroShot => Style::ZeroShot,
+            PromptStyle::FewShot => Style::FewShot(config.shots),
+        },
+        scoring: match config.scoring {
+            ScoringConfig::Strict => Scoring::Strict,
+            ScoringConfig::Parity => Scoring::Parity,
+        },
+        max_tokens,
+    })
+}
+
+/// A task with its skills, whoever finds them, and whoever names their subskills.
+struct Skilled {
+    task: Arc<dyn Task>,
+    discovery: Option<Arc<dyn SkillDiscovery>>,
+    proposal: Arc<dyn SubskillProposal>,
+}
+
+fn skilled(config: &Config, plain: Arc<dyn Task>, folder: &Path) -> Result<Skilled> {
+    let listed = listed(config, plain.as_ref());
+    let (task, discovery, listed): (Arc<dyn Task>, Option<Arc<dyn SkillDiscovery>>, ListProposal) =
+        match &config.skills {
+            SkillsChoice::Gold => (plain, None, listed),
+            SkillsChoice::Discovered(found) => {
+                let labelled = Arc::new(Labelled::discovered(plain, found.clone(), folder.join(SKILLS)));
+                (labelled.clone(), Some(labelled), ListProposal::default().or_whole())
+            }
+            SkillsChoice::File { file } => {
+                let skills = DiscoveredSkills::read(file)?.skills();
+                let labelled = Labelled::given(plain, &skills, file)?;
+                (Arc::new(labelled), None, ListProposal::default().or_whole())
+            }
+            SkillsChoice::Written { file } => {
+                let written = WrittenSkills::read(file)?;
+                let skills = written.skills(plain.as_ref(), file)?;
+                let listed = ListProposal::new(written.subskills()).or_whole();
+                (Arc::new(Labelled::given(plain, &skills, file)?), None, listed)
+            }
+        };
+    let proposal: Arc<dyn SubskillProposal> = match config.environment.subskills {
+        SubskillsChoice::Listed => Arc::new(listed),
+        SubskillsChoice::Taught => {
+            let topic = match task.domain() {
+                Domain::Mathematics => "mathematics",
+                Domain::Programming => "programming",
+                Domain::VisualQuestionAnswering => "image understanding",
+                Domain::ToolUse => "planning calls of tools",
+            };
+            Arc::new(TaughtProposal::new(topic, config.seed))
+        }
+    };
+    Ok(Skilled { task, discovery, proposal })
 }
 
 fn policy(config: &Config) -> Result<Arc<dyn Policy>> {
@@ -94,31 +192,37 @@ fn engine(config: &Config, task: &Arc<dyn Task>) -> Result<Arc<dyn Engine>> {
         (EngineChoice::Selection {}, _) if task.instances(Split::Pool).is_empty() => {
             bail!("`engine.kind = \"selection\"` needs a pool to select from; use \"procedural\"")
         }
-        (EngineChoice::Taught(_), _) if config.teacher.model == "none" => {
-            bail!("`engine.kind = \"taught\"` asks a teacher: set `teacher.model`")
-        }
         _ => {}
     }
     Ok(config.engine.build(task))
 }
 
 fn teacher(paths: &Paths, config: &Config) -> Result<Option<TeacherSource>> {
-    if !config.engine.asks() {
+    if !config.asks() {
         return Ok(None);
     }
     let model = &config.teacher.model;
+    if model == "none" {
+        bail!(
+            "this configuration asks a teacher (`engine`, `policy`, `skills`, `environment.subskills` or \
+             `checks.votes`): set `teacher.model`"
+        )
+    }
     let checkpoint = Checkpoint::Full { folder: weights(paths, model)? };
     Ok(Some(TeacherSource { name: model.clone(), checkpoint }))
 }
 
-fn proposal(config: &Config, task: &dyn Task) -> Arc<dyn SubskillProposal> {
-    Arc::new(match config.task {
+/// The subskills that the source of a task names.
+fn listed(config: &Config, task: &dyn Task) -> ListProposal {
+    match config.task {
         TaskConfig::Arithmetic { .. } => ListProposal::of_arithmetic(),
-        TaskConfig::Jsonl { .. } => ListProposal::from_pool(task),
         TaskConfig::Scripted { .. } => {
             ListProposal::new(task.skills().into_iter().map(|s| (s.clone(), scripted::subskills(&s))))
         }
-    })
+        TaskConfig::Jsonl { .. } | TaskConfig::Benchmark(_) | TaskConfig::Several { .. } => {
+            ListProposal::from_pool(task).or_whole()
+        }
+    }
 }
 
 /// Folder of the untrained student.

@@ -1,5 +1,6 @@
 //! A run as lines of text: header, rows of iterations, progress, result.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
@@ -60,7 +61,11 @@ pub(super) fn print_end(reader: &Reader, record: &RunRecord, episode: &Episode, 
     println!();
     let resume = || println!("resume with: dataenvgym run --name {}", record.name);
     match &episode.halt {
-        Some(Halt::Finished) => return print_result(reader, episode),
+        Some(Halt::Finished) => {
+            print_result(reader, episode)?;
+            print_findings(episode);
+            return Ok(());
+        }
         Some(Halt::Failure { message }) if message.starts_with(DISK_FULL) => {
             println!("paused: {}", format::escaped(message));
             resume();
@@ -77,6 +82,25 @@ pub(super) fn print_end(reader: &Reader, record: &RunRecord, episode: &Episode, 
     }
     println!("log: {}", logs::runner_log(folder).display());
     Ok(())
+}
+
+/// What the checks found, and the scores by facet where the task has some.
+fn print_findings(episode: &Episode) {
+    let mut failed: BTreeMap<&str, u32> = BTreeMap::new();
+    for (check, count) in episode.iterations.iter().flat_map(|iteration| &iteration.failed) {
+        *failed.entry(check).or_default() += count;
+    }
+    if !failed.is_empty() {
+        let found: Vec<String> = failed.iter().map(|(check, count)| format!("{check} {count}")).collect();
+        println!("data that failed a check: {}", found.join(", "));
+    }
+    let selected = episode.selected.and_then(|n| episode.iterations.get(n as usize));
+    let report = selected.and_then(|row| row.test.as_ref().or(row.validation.as_ref()));
+    for slice in report.into_iter().flat_map(|report| &report.slices) {
+        let split = report.map_or("", |report| report.split.as_str());
+        let (name, accuracy) = (format::on_one_line(&slice.name), format::accuracy(&slice.accuracy));
+        println!("{} {name}: {accuracy} of {} {split} questions", slice.facet, slice.accuracy.n);
+    }
 }
 
 fn print_result(reader: &Reader, episode: &Episode) -> Result<()> {

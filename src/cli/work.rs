@@ -16,6 +16,7 @@ use crate::gym::ports::{Device, PortError, Student, Trainer};
 use crate::models::scripted::{
     Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
 };
+use crate::prompts::Prompts;
 use crate::protocol::worker::Role;
 use crate::runner::driver::Hands;
 use crate::runner::log_file;
@@ -100,7 +101,7 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
     let student = pool(Role::Student, student_command.clone(), (device, placed.workers, placed.in_flight));
     let trainer = TrainerProcess::new(student_command, Device::Cpu, cores, roster.clone());
     let teacher: Option<Box<dyn Student>> = match config.teacher.model.as_str() {
-        _ if !config.engine.asks() => None,
+        _ if !config.asks() => None,
         "none" => None,
         model => {
             let arguments = match model {
@@ -161,7 +162,8 @@ pub(super) fn device(key: &str, word: &str) -> Result<Device> {
 
 /// The script of a scripted student, which is told every right answer.
 fn script(config: &Config, folder: &Path) -> Result<String> {
-    let task = scene::task(config)?;
+    let prompts = folder.join(scene::PROMPTS);
+    let task = scene::task(config, &Arc::new(Prompts::with(&prompts)?))?;
     let instances = [Split::Validation, Split::Test].into_iter().flat_map(|split| task.instances(split));
     let answers: HashMap<String, String> =
         instances.map(|instance| (task.prompt(instance), task.solution(instance))).collect();

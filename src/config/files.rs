@@ -17,6 +17,10 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Keys that name files, with the words in their place that do not.
 const PATHS: &[(&[&str], &[&str])] = &[
     (&["task", "file"], &[]),
+    (&["task", "path"], &[]),
+    (&["task", "test_path"], &[]),
+    (&["skills", "file"], &[]),
+    (&["skills", "labels"], &[]),
     (&["student", "model"], &["embedded", "scripted"]),
     (&["teacher", "model"], &["none", "embedded", "scripted"]),
 ];
@@ -73,10 +77,25 @@ pub(super) fn anchor(node: &mut Node, base: &Path) {
     for (keys, words) in PATHS {
         if let Some(Node::Leaf { value: Value::String(path), .. }) = at_mut(node, keys)
             && !words.contains(&path.as_str())
-            && let Ok(joined) = std::path::absolute(base.join(&*path))
         {
-            *path = joined.canonicalize().unwrap_or(joined).display().to_string();
+            absolute(path, base);
         }
+    }
+    // The one list of tables that name files.
+    if let Some(Node::Leaf { value: Value::Array(benchmarks), .. }) = at_mut(node, &["task", "benchmarks"]) {
+        for benchmark in benchmarks {
+            for key in ["path", "test_path"] {
+                if let Some(Value::String(path)) = benchmark.get_mut(key) {
+                    absolute(path, base);
+                }
+            }
+        }
+    }
+}
+
+fn absolute(path: &mut String, base: &Path) {
+    if let Ok(joined) = std::path::absolute(base.join(&*path)) {
+        *path = joined.canonicalize().unwrap_or(joined).display().to_string();
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Paths {
     pub user_config: PathBuf,
     /// The home folder, above which no project is looked for.
     pub home: PathBuf,
+    /// A person's own prompts, in the configuration folder; it need not exist.
+    pub prompts: PathBuf,
 }
 
 /// Why a folder cannot be used.
@@ -58,6 +60,7 @@ impl Paths {
             cache: dirs.cache_dir().to_owned(),
             user_config: dirs.config_dir().join("config.toml"),
             home: BaseDirs::new().ok_or(PathsError::NoHome)?.home_dir().to_owned(),
+            prompts: dirs.config_dir().join("prompts"),
         })
     }
 

@@ -4,9 +4,9 @@
 
 use std::sync::LazyLock;
 
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
-use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::shape::Shape;
@@ -36,15 +36,6 @@ pub fn text() -> String {
 /// The shape of a configuration.
 pub(super) fn shape() -> &'static Shape {
     &MADE.1
-}
-
-/// Names of the checks that may reject.
-pub(super) fn check_names(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "items": { "type": "string", "enum": crate::checks::NAMES },
-        "uniqueItems": true,
-    })
 }
 
 fn make() -> Value {

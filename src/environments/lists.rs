@@ -2,31 +2,34 @@
 
 use std::collections::HashMap;
 
+use crate::environments::Scene;
+use crate::gym::episode::Episode;
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::plan::Plan;
 use crate::gym::ports::{
-    Decision, EnvironmentKind, Example, PlanContext, Policy, PortError, SkillErrors, State, Task,
+    Decision, EnvironmentKind, Example, PlanAids, PlanContext, PortError, SkillErrors, State, Task, Trial,
 };
 use crate::gym::prediction::Prediction;
-use crate::gym::report::{Report, UNSORTED};
+use crate::gym::report::{Report, SkillReport, UNSORTED};
 use crate::gym::rng::CounterRng;
 
 /// Lets the policy ask for data. With a hidden state, errors are replaced by as many training instances as
 /// the validation split has questions, drawn at random: not even their number tells how well the student does.
 pub(super) fn plan(
-    kind: EnvironmentKind,
-    hidden: bool,
-    (task, predictions): (&dyn Task, &[Prediction]),
+    scene: &Scene,
+    episode: &Episode,
+    predictions: &[Prediction],
     report: &Report,
-    policy: &dyn Policy,
     context: PlanContext,
+    aids: &mut dyn PlanAids,
 ) -> Result<Plan, PortError> {
-    let examples = if hidden { training_examples(task, context)? } else { errors(task, predictions) };
+    let (task, policy, kind) = (scene.task.as_ref(), scene.policy.as_ref(), episode.rules.environment);
+    let examples = if scene.hidden { training_examples(task, context)? } else { errors(task, predictions) };
     let state = match kind {
-        EnvironmentKind::SkillList => State::SkillList(by_skill(&examples, report, hidden)),
+        EnvironmentKind::SkillList => State::SkillList(by_skill(&examples, report, scene.hidden, episode)),
         _ => State::OpenEnded(examples),
     };
-    let allocations = match policy.plan(&state, context)? {
+    let allocations = match policy.plan(&state, context, aids)? {
         Decision::Allocations(allocations) => allocations,
         Decision::Actions(_) => {
             let (policy, kind) = (policy.name(), kind.as_str());
@@ -68,21 +71,48 @@ fn training_examples(task: &dyn Task, context: PlanContext) -> Result<Vec<Exampl
 }
 
 /// The examples by skill: the skills of the report in its order, then others.
-fn by_skill<'a>(examples: &[Example<'a>], report: &'a Report, hidden: bool) -> Vec<SkillErrors<'a>> {
-    let known = |s: &'a crate::gym::report::SkillReport| SkillErrors {
+fn by_skill<'a>(
+    examples: &[Example<'a>],
+    report: &'a Report,
+    hidden: bool,
+    episode: &Episode,
+) -> Vec<SkillErrors<'a>> {
+    let known = |s: &'a SkillReport| SkillErrors {
         skill: s.skill.as_str(),
         accuracy: (!hidden).then_some(s.accuracy.mean),
+        questions: s.accuracy.n,
         examples: Vec::new(),
+        trials: if hidden { Vec::new() } else { trials(episode, &s.skill) },
     };
     let mut skills: Vec<SkillErrors<'a>> = report.skills.iter().map(known).collect();
     let mut places: HashMap<&str, usize> = skills.iter().enumerate().map(|(n, s)| (s.skill, n)).collect();
     for example in examples {
         let skill = example.instance.skill.as_deref().unwrap_or(UNSORTED);
         let place = *places.entry(skill).or_insert_with(|| {
-            skills.push(SkillErrors { skill, accuracy: None, examples: Vec::new() });
+            skills.push(SkillErrors {
+                skill,
+                accuracy: None,
+                questions: 0,
+                examples: Vec::new(),
+                trials: Vec::new(),
+            });
             skills.len() - 1
         });
         skills[place].examples.push(example.clone());
     }
     skills
+}
+
+/// What the iterations so far did to a skill. What was asked for counts as its data.
+fn trials(episode: &Episode, skill: &str) -> Vec<Trial> {
+    let accuracy = |n: usize| -> Option<f64> {
+        Some(episode.iterations.get(n)?.validation.as_ref()?.skill(skill)?.accuracy.mean)
+    };
+    let trial = |n: usize| -> Option<Trial> {
+        let plans = &episode.iterations.get(n)?.plans;
+        let data = plans.iter().map(|plan| plan.allocated_to(skill)).sum();
+        Some(Trial { iteration: n as u32, data, before: accuracy(n - 1)?, after: accuracy(n) })
+    };
+    let planned = |n: &usize| !episode.iterations[*n].plans.is_empty();
+    (1..episode.iterations.len()).filter(planned).filter_map(trial).collect()
 }

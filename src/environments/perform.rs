@@ -1,6 +1,7 @@
 //! One phase over the ports. Each is idempotent: what the ledger has is not done again.
 
 mod aids;
+mod asking;
 mod check;
 mod evaluate;
 mod generate;
@@ -32,8 +33,9 @@ pub fn perform(
     watch: &mut Watch<'_>,
 ) -> Result<Fact, PortError> {
     let mut stage = Stage { work, episode, scene, models, ledger, watch };
+    let discovery_tokens = stage.discover()?;
     match work.phase {
-        Phase::Evaluate => stage.evaluate(),
+        Phase::Evaluate => stage.evaluate(discovery_tokens),
         Phase::Plan => stage.plan(),
         Phase::Generate => stage.generate(),
         Phase::Check => stage.check(),
@@ -42,6 +44,19 @@ pub fn perform(
 }
 
 impl Stage<'_, '_, '_> {
+    /// Finds the skills of the task, where a run is to find them and has not yet. Returns the tokens of it.
+    fn discover(&mut self) -> Result<u64, PortError> {
+        let scene = self.scene;
+        match &scene.discovery {
+            Some(discovery) if !discovery.found() => {
+                let mut asking = asking::Asking::new(self, 0);
+                discovery.discover(&mut asking)?;
+                Ok(asking.tokens())
+            }
+            _ => Ok(0),
+        }
+    }
+
     fn show(&mut self, moment: Moment) {
         (self.watch)(self.work, moment);
     }

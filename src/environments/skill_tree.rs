@@ -1,20 +1,22 @@
 //! The skill-tree environment: state out of the episode, actions into the forest.
 
+use crate::environments::Scene;
 use crate::gym::episode::Episode;
 use crate::gym::plan::{Action, Plan, SkillAction};
-use crate::gym::ports::{Decision, PlanContext, Policy, PortError, SkillState, State, SubskillProposal};
+use crate::gym::ports::{Decision, PlanAids, PlanContext, PortError, SkillState, State};
 use crate::gym::report::Report;
-use crate::gym::skill_forest::{ActionError, SkillExperience, SkillForest};
+use crate::gym::skill_forest::{ActionError, SkillExperience, SkillForest, SkillTree};
 
 /// Lets the policy, or the person in its place, act on the forest. The forest is made at the first plan,
 /// from the skills of the validation report, and keeps them for ever.
 pub(super) fn plan(
+    scene: &Scene,
     episode: &Episode,
     report: &Report,
-    policy: &dyn Policy,
-    proposal: &dyn SubskillProposal,
     context: PlanContext,
+    aids: &mut dyn PlanAids,
 ) -> Result<(Plan, SkillForest), PortError> {
+    let (policy, proposal) = (scene.policy.as_ref(), scene.proposal.as_ref());
     let mut forest = if episode.forest.trees.is_empty() {
         SkillForest::new(report.skills.iter().map(|s| s.skill.as_str()))
     } else {
@@ -22,7 +24,7 @@ pub(super) fn plan(
     };
     let actions = match &episode.acting {
         Some(actions) => actions.clone(),
-        None => decided(&forest, report, policy, proposal, context)?,
+        None => decided(scene, &forest, report, context, aids)?,
     };
     let author = if episode.acting.is_some() { "the person" } else { policy.name() };
     let refused = |e: ActionError| PortError::fatal(format!("the action of {author} is wrong: {e}"));
@@ -31,7 +33,9 @@ pub(super) fn plan(
             return Err(refused(ActionError::DuplicateSkill(chosen.skill.clone())));
         }
         let proposed = match (&chosen.action, forest.tree(&chosen.skill)) {
-            (Action::Explore { new_subskills, .. }, Some(tree)) => proposal.propose(tree, *new_subskills),
+            (Action::Explore { new_subskills, .. }, Some(tree)) => {
+                proposal.propose(tree, *new_subskills, aids)?
+            }
             _ => Vec::new(),
         };
         forest.apply(&chosen.skill, &chosen.action, &proposed).map_err(refused)?;
@@ -61,17 +65,22 @@ fn accuracy(report: &Report, skill: &str) -> f64 {
 }
 
 fn decided(
+    scene: &Scene,
     forest: &SkillForest,
     report: &Report,
-    policy: &dyn Policy,
-    proposal: &dyn SubskillProposal,
     context: PlanContext,
+    aids: &mut dyn PlanAids,
 ) -> Result<Vec<SkillAction>, PortError> {
-    let state = |tree| {
-        let tree: &crate::gym::skill_forest::SkillTree = tree;
-        SkillState { tree, accuracy: accuracy(report, &tree.skill), unexplored: proposal.remaining(tree) }
+    let (policy, proposal) = (scene.policy.as_ref(), scene.proposal.as_ref());
+    let state = |tree: &'_ SkillTree| -> (f64, u32, usize) {
+        let found = report.skill(&tree.skill).map(|s| s.accuracy);
+        (found.map_or(0.0, |a| a.mean), found.map_or(0, |a| a.n), proposal.remaining(tree))
     };
-    match policy.plan(&State::SkillTree(forest.trees.iter().map(state).collect()), context)? {
+    let skills = forest.trees.iter().map(|tree| {
+        let (accuracy, questions, unexplored) = state(tree);
+        SkillState { tree, accuracy, questions, unexplored }
+    });
+    match policy.plan(&State::SkillTree(skills.collect()), context, aids)? {
         Decision::Actions(actions) => Ok(actions),
         Decision::Allocations(_) => Err(PortError::fatal(format!(
             "policy `{}` answers a skill forest with allocations; it does not fit this environment",

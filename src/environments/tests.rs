@@ -100,7 +100,9 @@ fn scene(task: &Arc<ArithmeticTask>, continues: bool) -> Scene {
         engine: Arc::new(Procedural),
         teacher: None,
         hidden: false,
-        filters: crate::checks::NAMES.iter().map(|&name| name.to_owned()).collect(),
+        prompts: Arc::default(),
+        discovery: None,
+        checks: crate::checks::CheckSettings::default(),
         base: base(),
         training: TrainingSettings {
             method: TrainingMethod::Full,
@@ -156,7 +158,7 @@ fn reset_and_step_go_around_and_the_weak_skills_get_the_data() {
         .collect();
     assert_eq!(rewards, [Some(1.0), Some(0.0)]);
     let data = environment.ledger().data().unwrap();
-    assert!(data.iter().all(|d| d.verdict != Verdict::Pending && d.checks.len() == 3));
+    assert!(data.iter().all(|d| d.verdict != Verdict::Pending && d.checks.len() >= 4));
     assert_eq!(data.iter().filter(|d| d.verdict == Verdict::Accepted).count() as u32, episode.accepted());
     let accepted_in_1 = episode.iterations[1].accepted as usize;
     let total = episode.accepted() as usize;

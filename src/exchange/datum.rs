@@ -88,6 +88,7 @@ fn records_row(ulid: Ulid, judged: &JudgedDatum) -> Result<Row, ExchangeError> {
         json::text(&judged.checks)?.into(),
         judged.review.as_ref().map(json::text).transpose()?.into(),
         json::text(&datum.images)?.into(),
+        datum.question.clone().into(),
     ])
 }
 
@@ -140,6 +141,7 @@ fn read_record(cells: &mut Cells<'_>) -> Result<JudgedDatum, String> {
     let datum = TrainingDatum {
         id: cells.text("id")?,
         instruction: cells.text("instruction")?,
+        question: cells.optional("question"),
         response: cells.text("response")?,
         answer: cells.optional("answer"),
         rejected_response: cells.optional("rejected_response"),

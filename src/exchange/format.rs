@@ -78,7 +78,7 @@ const METADATA: [Column; 5] = [
 
 /// Our own data as a table. What has no column type of its own (`provenance`, `checks`, `review`,
 /// `image_references`) is JSON in a text.
-const RECORDS: [Column; 15] = [
+const RECORDS: [Column; 16] = [
     Column::new("ulid", Kind::Text),
     Column::new("id", Kind::Text),
     Column::new("instruction", Kind::Text),
@@ -94,6 +94,7 @@ const RECORDS: [Column; 15] = [
     Column::new("checks", Kind::Text),
     Column::optional("review", Kind::OptionalText),
     Column::new("image_references", Kind::Text),
+    Column::optional("question", Kind::OptionalText),
 ];
 
 /// Columns of the table that holds every record of a run but its data.

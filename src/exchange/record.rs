@@ -48,6 +48,7 @@ pub struct ImageFile {
 /// One record of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", content = "value", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // read and written one at a time
 pub enum Record {
     /// What was fixed when the run was created; always the first line of a whole run.
     Run(RunRecord),

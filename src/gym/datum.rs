@@ -35,6 +35,9 @@ pub struct TrainingDatum {
     pub id: String,
     /// User turn.
     pub instruction: String,
+    /// The bare question, where the instruction puts more around it: a form, worked examples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
     /// Assistant turn.
     pub response: String,
     /// The bare answer in `response`, where the domain has one.
@@ -54,6 +57,13 @@ pub struct TrainingDatum {
     pub key: String,
     /// Where it comes from.
     pub provenance: Provenance,
+}
+
+impl TrainingDatum {
+    /// The bare question.
+    pub fn question(&self) -> &str {
+        self.question.as_deref().unwrap_or(&self.instruction)
+    }
 }
 
 /// What one quality check says of one datum.

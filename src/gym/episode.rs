@@ -3,7 +3,7 @@
 //! The runner's durable driver and the library's in-memory environment both feed it; it is the only
 //! place that knows which phase follows which. Replaying the journalled events rebuilds the state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -223,6 +223,9 @@ pub struct Iteration {
     pub accepted: u32,
     /// Data rejected.
     pub rejected: u32,
+    /// Data that failed a check, by the check's name, whether it rejects or not.
+    #[serde(default)]
+    pub failed: BTreeMap<String, u32>,
     /// The training, once done. `Some(None)` when there was nothing to train on.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub training: Option<Option<TrainingOutcome>>,
@@ -463,12 +466,12 @@ impl Episode {
         row.elapsed_ms += elapsed_ms;
         row.tokens += tokens(&fact);
         match fact {
-            Fact::Evaluated { report } if report.split == Split::Test => row.test = Some(report),
-            Fact::Evaluated { report } => {
+            Fact::Evaluated { report, .. } if report.split == Split::Test => row.test = Some(report),
+            Fact::Evaluated { report, .. } => {
                 self.forest.record_accuracy(|skill| report.skill(skill).map(|s| s.accuracy.mean));
                 row.validation = Some(report);
             }
-            Fact::Planned { plan, forest } => {
+            Fact::Planned { plan, forest, .. } => {
                 row.plans.push(plan);
                 self.before_plan = Some(std::mem::replace(&mut self.forest, forest));
                 self.acting = None;
@@ -477,9 +480,12 @@ impl Episode {
                 row.generated += count;
                 self.before_plan = None;
             }
-            Fact::Checked { accepted, rejected, forest } => {
+            Fact::Checked { accepted, rejected, forest, failed, .. } => {
                 row.accepted += accepted;
                 row.rejected += rejected;
+                for (check, count) in failed {
+                    *row.failed.entry(check).or_default() += count;
+                }
                 self.forest = forest;
             }
             Fact::Trained { outcome } => row.training = Some(outcome),
@@ -526,10 +532,11 @@ impl Episode {
 /// Tokens of all models behind a fact.
 fn tokens(fact: &Fact) -> u64 {
     match fact {
-        Fact::Evaluated { report } => report.tokens,
-        Fact::Generated { teacher_tokens, .. } => *teacher_tokens,
+        Fact::Evaluated { report, teacher_tokens } => report.tokens + teacher_tokens,
+        Fact::Planned { teacher_tokens, .. }
+        | Fact::Generated { teacher_tokens, .. }
+        | Fact::Checked { teacher_tokens, .. } => *teacher_tokens,
         Fact::Trained { outcome } => outcome.as_ref().map_or(0, |o| o.tokens),
-        Fact::Planned { .. } | Fact::Checked { .. } => 0,
     }
 }
 

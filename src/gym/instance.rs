@@ -1,5 +1,7 @@
 //! Task instances: what the student must answer, one typed family for all four domains.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -7,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::hex::hex;
 
 /// Which part of a task an instance belongs to. The parts are disjoint by leakage key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Instances an engine may draw on.
@@ -217,6 +219,9 @@ pub struct TaskInstance {
     /// Gold subskill, where the source has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subskill: Option<String>,
+    /// What else reports divide it by, where the source says: `subject`, `level`, `task`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facets: BTreeMap<String, String>,
     /// Leakage key: two instances with one key ask the same thing. Accuracies are clustered by it.
     pub key: String,
     /// Question and ground truth.

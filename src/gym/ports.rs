@@ -61,6 +61,10 @@ pub trait Task: Send + Sync {
     fn skills(&self) -> Vec<String>;
     /// The student's user turn; the same for the base and the trained student.
     fn prompt(&self, instance: &TaskInstance) -> String;
+    /// Leakage key of a question that somebody wrote: comparable with [`TaskInstance::key`].
+    fn key(&self, question: &str) -> String {
+        question.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
     /// What the student should answer to be scored right.
     fn response(&self, reasoning: &str, answer: &str) -> String {
         format!("{reasoning}\n#### {answer}").trim_start().to_owned()
@@ -81,8 +85,9 @@ pub trait Task: Send + Sync {
 
 /// Judges one datum.
 pub trait Check: Send + Sync {
-    /// Result for a datum; data are handed over in the order of their ids.
-    fn check(&mut self, datum: &TrainingDatum) -> CheckResult;
+    /// Result for a datum, or nothing where the check has nothing to say about it. Data are handed over in
+    /// the order of their ids.
+    fn check(&mut self, datum: &TrainingDatum) -> Option<CheckResult>;
 }
 
 /// Runs a program that a model wrote. No implementor yet: programming comes with its sandbox.

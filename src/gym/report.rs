@@ -23,6 +23,17 @@ pub struct SkillReport {
     pub subskills: BTreeMap<String, Estimate>,
 }
 
+/// Accuracy of the instances that share a facet's value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slice {
+    /// What divides: `subject`, `level`, `task`.
+    pub facet: String,
+    /// The value: `Algebra`, `Level 3`.
+    pub name: String,
+    /// Accuracy over its instances.
+    pub accuracy: Estimate,
+}
+
 /// Accuracy of one student on one split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -34,6 +45,9 @@ pub struct Report {
     pub overall: Estimate,
     /// Per skill, in the order in which skills first appear.
     pub skills: Vec<SkillReport>,
+    /// Per value of every facet, by facet and value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<Slice>,
     /// Tokens the student generated.
     pub tokens: u64,
 }
@@ -53,13 +67,26 @@ impl Report {
         }
         let skills = names.iter().filter_map(|name| skill_report(name, &by_skill[name])).collect();
         let tokens = scored.iter().map(|(_, p)| u64::from(p.tokens)).sum();
-        Some(Self { iteration, split, overall, skills, tokens })
+        Some(Self { iteration, split, overall, skills, slices: slices(scored), tokens })
     }
 
     /// Accuracy of a skill, if it was evaluated.
     pub fn skill(&self, name: &str) -> Option<&SkillReport> {
         self.skills.iter().find(|s| s.skill == name)
     }
+}
+
+fn slices(scored: &[(&TaskInstance, &Prediction)]) -> Vec<Slice> {
+    let mut outcomes: BTreeMap<(&str, &str), Vec<(&str, bool)>> = BTreeMap::new();
+    for (instance, prediction) in scored {
+        for (facet, name) in &instance.facets {
+            outcomes.entry((facet, name)).or_default().push((&instance.key, prediction.correct));
+        }
+    }
+    let slice = |((facet, name), outcomes): ((&str, &str), Vec<(&str, bool)>)| {
+        Some(Slice { facet: facet.to_owned(), name: name.to_owned(), accuracy: accuracy(outcomes)? })
+    };
+    outcomes.into_iter().filter_map(slice).collect()
 }
 
 fn skill_report(name: &str, scored: &[(&TaskInstance, &Prediction)]) -> Option<SkillReport> {

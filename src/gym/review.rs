@@ -101,6 +101,10 @@ impl DatumEdit {
 
 fn reword(judged: &mut JudgedDatum, new: Wording) -> Wording {
     let datum = &mut judged.datum;
+    if datum.instruction != new.instruction {
+        // What the bare question of the new words is nobody said.
+        datum.question = None;
+    }
     Wording {
         instruction: std::mem::replace(&mut datum.instruction, new.instruction),
         response: std::mem::replace(&mut datum.response, new.response),
@@ -165,6 +169,7 @@ mod tests {
         let datum = TrainingDatum {
             id: id.into(),
             instruction: "2+2?".into(),
+            question: None,
             response: "#### 4".into(),
             answer: Some("4".into()),
             rejected_response: None,

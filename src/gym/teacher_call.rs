@@ -1,4 +1,5 @@
-//! Teacher calls: every question put to a teacher, with its answer.
+//! Teacher calls: every question put to a teacher, with its answer. Answers that the student is asked for besides its
+//! evaluation, for checks and policies, are kept in the same way.
 
 use serde::{Deserialize, Serialize};
 

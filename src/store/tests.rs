@@ -46,6 +46,7 @@ fn instance(n: u32) -> TaskInstance {
         skill: Some(if n.is_multiple_of(2) { "even" } else { "odd" }.into()),
         subskill: None,
         key: n.to_string(),
+        facets: std::collections::BTreeMap::new(),
         content: Content::Mathematics {
             question: format!("{n}?"),
             options: Vec::new(),
@@ -80,6 +81,7 @@ fn datum(n: u32, verdict: Verdict) -> JudgedDatum {
     let datum = TrainingDatum {
         id: format!("i001-r0-{n:05}"),
         instruction: "q".into(),
+        question: None,
         response: "a".into(),
         answer: None,
         rejected_response: None,
@@ -123,7 +125,7 @@ fn the_journal_rebuilds_the_snapshot_after_a_reopen() {
             store.begin(work).unwrap();
             let (i, p) = (instance(1), prediction(1, true));
             let report = Report::new(0, Split::Validation, &[(&i, &p)]).unwrap();
-            let event = Event::completed(Fact::Evaluated { report });
+            let event = Event::completed(Fact::Evaluated { report, teacher_tokens: 0 });
             episode.handle(event.clone());
             store.append(&event, &episode).unwrap();
             store.end(work).unwrap();

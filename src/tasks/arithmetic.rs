@@ -43,6 +43,7 @@ fn instance(split: Split, n: usize, problem: Problem) -> TaskInstance {
         skill: Some(problem.skill.name().to_owned()),
         subskill: Some(problem.subskill.to_owned()),
         key: problem.key,
+        facets: std::collections::BTreeMap::new(),
         content: Content::Mathematics {
             question: problem.question,
             options: Vec::new(),

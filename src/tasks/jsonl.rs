@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::math::{self, Scoring};
-use super::{Splits, marked_answer, numbers};
+use super::{Splits, WHOLE_SKILL, numbers, skills_of};
 use crate::gym::instance::{Content, Split, TaskInstance};
 use crate::gym::ports::Task;
 use crate::gym::report::UNSORTED;
@@ -137,6 +137,7 @@ fn instance(layout: &Layout, record: &Value, line: usize) -> Result<TaskInstance
         subskill: Some(WHOLE_SKILL.to_owned()),
         skill: Some(skill),
         key,
+        facets: std::collections::BTreeMap::new(),
         content: Content::Mathematics {
             question,
             options: Vec::new(),
@@ -146,10 +147,8 @@ fn instance(layout: &Layout, record: &Value, line: usize) -> Result<TaskInstance
     })
 }
 
-/// The one subskill of a skill that a file does not divide further.
-pub const WHOLE_SKILL: &str = "all";
-
-fn split_of(key: &str, shares: [f64; 3]) -> Split {
+/// The part of a key. Keys that are the same have the same part.
+pub(super) fn split_of(key: &str, shares: [f64; 3]) -> Split {
     let draw = CounterRng::keyed(0, key).unit() * shares.iter().sum::<f64>();
     if draw < shares[0] {
         Split::Pool
@@ -200,18 +199,15 @@ impl Task for JsonlTask {
     }
 
     fn skills(&self) -> Vec<String> {
-        let mut skills: Vec<String> = Vec::new();
-        for instance in [&self.splits.validation, &self.splits.pool, &self.splits.test].into_iter().flatten()
-        {
-            if let Some(skill) = instance.skill.as_ref().filter(|s| !skills.contains(s)) {
-                skills.push(skill.clone());
-            }
-        }
-        skills
+        skills_of(&self.splits)
     }
 
     fn prompt(&self, instance: &TaskInstance) -> String {
         instance.content.question().to_owned()
+    }
+
+    fn key(&self, question: &str) -> String {
+        numbers::operand_key(question)
     }
 
     fn max_tokens(&self) -> u32 {
@@ -227,10 +223,7 @@ impl Task for JsonlTask {
             let correct = answer.as_ref().is_some_and(|given| math::equal(mode, &truth, given));
             return (answer, correct);
         }
-        let marked = marked_answer(response).and_then(|text| numbers::find(text).into_iter().next());
-        let answer = marked.or_else(|| numbers::find(response).pop());
-        let correct = answer.as_ref().is_some_and(|a| numbers::equal(a, &instance.content.truth()));
-        (answer, correct)
+        numbers::score(&instance.content.truth(), response)
     }
 }
 

@@ -80,6 +80,14 @@ pub fn operand_key(question: &str) -> String {
     numbers.join(" ")
 }
 
+/// Judges a response whose answer is a number: the one behind the last answer mark, else the last one.
+pub fn score(truth: &str, response: &str) -> (Option<String>, bool) {
+    let marked = super::marked_answer(response).and_then(|text| find(text).into_iter().next());
+    let answer = marked.or_else(|| find(response).pop());
+    let correct = answer.as_ref().is_some_and(|answer| equal(answer, truth));
+    (answer, correct)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

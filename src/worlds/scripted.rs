@@ -72,6 +72,7 @@ pub fn instance(domain: Domain, split: Split, skill: &str, n: u32) -> io::Result
         split,
         skill: Some(skill.to_owned()),
         subskill: Some(format!("{skill}-{subskill}")),
+        facets: std::collections::BTreeMap::new(),
         key,
         content,
     })

@@ -29,14 +29,12 @@ learning_rate = 1e-3
 fn home() -> Home {
     let home = Home::new();
     fs::write(home.path("alone.toml"), CONFIG).unwrap();
-    let lines: String = (0..16)
-        .map(|n| {
-            let problem = sample(Skill::Div, None, Split::Pool, 1, n).unwrap();
-            let line = serde_json::json!({ "instruction": problem.question, "response": problem.response });
-            format!("{line}\n")
-        })
-        .collect();
-    fs::write(home.path("data.jsonl"), lines).unwrap();
+    let line = |n| {
+        let problem = sample(Skill::Div, None, Split::Pool, 1, n).unwrap();
+        serde_json::json!({ "instruction": problem.question, "response": problem.response }).to_string()
+    };
+    let lines: Vec<String> = (0..16).map(line).collect();
+    fs::write(home.path("data.jsonl"), lines.join("\n")).unwrap();
     home
 }
 
@@ -68,7 +66,7 @@ fn interrupted(home: &Home, out: &str, signal: Signal) -> Option<i32> {
     let state = home.path(&format!(".{out}.unfinished.safetensors"));
     let began = Instant::now();
     while !state.exists() {
-        assert!(began.elapsed() < Duration::from_secs(60), "no state was saved");
+        assert!(began.elapsed() < Duration::from_mins(1), "no state was saved");
         sleep(Duration::from_millis(5));
     }
     kill_process(Pid::from_child(&child), signal).unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dataenvgym::agents::engines::{Taught, TaughtSettings};
 use dataenvgym::agents::policies::{Explore, Fixed};
+use dataenvgym::checks::CheckSettings;
 use dataenvgym::environments::{Environment, Models, Scene, TeacherSource};
 use dataenvgym::gym::budget::Budget;
 use dataenvgym::gym::episode::EpisodeRules;
@@ -28,7 +29,9 @@ fn an_episode_in_memory() -> Result<(), Box<dyn Error>> {
         engine: Arc::new(Taught::new(TaughtSettings::default(), task.clone())),
         teacher: Some(TeacherSource { name: "scripted".into(), checkpoint: base.clone() }),
         hidden: false,
-        filters: ["leakage", "duplicate", "answer"].map(String::from).into(),
+        prompts: Arc::default(),
+        discovery: None,
+        checks: CheckSettings::default(),
         base,
         training: TrainingSettings::default(),
         continues: false,

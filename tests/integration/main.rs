@@ -7,6 +7,7 @@
 // The helpers of tests may fail the way tests fail.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod agents;
 mod alone;
 mod clients;
 mod config;

@@ -27,11 +27,12 @@ const ROOMS: &[(&str, Imports)] = &[
     ("faults", Imports::Only(&[])),
     // The loop's own rooms, lowest first: each may import those above it in this list.
     ("worlds", Imports::Only(&["gym"])),
-    ("tasks", Imports::Only(&["gym", "worlds"])),
-    ("checks", Imports::Only(&["gym", "worlds", "tasks"])),
-    ("skills", Imports::Only(&["gym", "worlds", "tasks", "checks"])),
-    ("agents", Imports::Only(&["gym", "worlds", "tasks", "checks", "skills"])),
-    ("environments", Imports::Only(&["gym", "worlds", "tasks", "checks", "skills", "agents"])),
+    ("prompts", Imports::Only(&["gym"])),
+    ("tasks", Imports::Only(&["gym", "worlds", "prompts"])),
+    ("checks", Imports::Only(&["gym", "worlds", "prompts", "tasks"])),
+    ("skills", Imports::Only(&["gym", "worlds", "prompts", "tasks", "checks"])),
+    ("agents", Imports::Only(&["gym", "worlds", "prompts", "tasks", "checks", "skills"])),
+    ("environments", Imports::Only(&["gym", "worlds", "prompts", "tasks", "checks", "skills", "agents"])),
     // What touches models and machines.
     ("models", Imports::Only(&["gym", "worlds", "faults"])),
     ("training", Imports::Only(&["gym", "worlds", "faults"])),
@@ -39,7 +40,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("probes", Imports::Only(&["gym", "worlds"])),
     // Processes and what they share.
     ("protocol", Imports::Only(&["gym"])),
-    ("config", Imports::Only(&["gym", "agents", "checks"])),
+    ("config", Imports::Only(&["gym", "tasks", "checks", "skills", "agents"])),
     ("store", Imports::Only(&["gym", "faults"])),
     ("exchange", Imports::Only(&["gym", "store"])),
     ("worker", Imports::Only(&["gym", "protocol", "models", "training", "sandbox", "tasks"])),
@@ -47,6 +48,7 @@ const ROOMS: &[(&str, Imports)] = &[
         "runner",
         Imports::Only(&[
             "gym",
+            "prompts",
             "protocol",
             "store",
             "environments",

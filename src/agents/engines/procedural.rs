@@ -55,6 +55,7 @@ impl Procedural {
         Ok(TrainingDatum {
             id: String::new(),
             instruction: problem.question,
+            question: None,
             response: problem.response,
             answer: Some(problem.answer),
             rejected_response: None,

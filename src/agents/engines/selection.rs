@@ -73,9 +73,11 @@ impl Selection {
             name => name.to_owned(),
         };
         let from = provenance(self.name(), job, allocation, draw);
+        let (instruction, question) = (self.task.prompt(instance), instance.content.question());
         Ok(TrainingDatum {
             id: String::new(),
-            instruction: self.task.prompt(instance),
+            question: (instruction != question).then(|| question.to_owned()),
+            instruction,
             response: solution.clone(),
             answer: Some(answer.clone()),
             rejected_response: None,

@@ -97,11 +97,11 @@ impl Taught {
             seed: CounterRng::keyed(job.seed, &item).bits(),
         };
         Ok(Question {
-            prompt: self.recipe.name(),
+            prompt: prompt.name,
             allocation: Some(portion.allocation as u32),
             request: ChatRequest {
                 schema: Some(self.recipe.schema(missing)),
-                ..ChatRequest::text(prompt, sampling, self.settings.max_tokens)
+                ..ChatRequest::text(prompt.text, sampling, self.settings.max_tokens)
             },
         })
     }

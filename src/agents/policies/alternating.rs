@@ -5,21 +5,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{Explore, SKILL_TREE, exploit_to, per_skill};
 use crate::gym::plan::Action;
-use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, SkillState, State};
+use crate::gym::ports::{
+    Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, SkillState, State,
+};
 
 /// Per skill: no history, explore; at the cap, exploit to zero; else the opposite of the last action,
 /// where exploit means that every allocation becomes 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Alternating {
     /// The explore action.
     pub explore: Explore,
     /// The first action, where it is another one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Explore>,
     /// Data per skill after which nothing more is asked for, tested on data already produced; 0 means no limit.
-    #[serde(default)]
     pub max_data_per_skill: u32,
+}
+
+impl Default for Alternating {
+    fn default() -> Self {
+        Self { explore: Explore::default(), first: None, max_data_per_skill: 200 }
+    }
 }
 
 impl Alternating {
@@ -40,11 +47,20 @@ impl Policy for Alternating {
         "alternating"
     }
 
+    fn about(&self) -> &'static str {
+        "explores and asks for nothing in turn, up to a cap per skill"
+    }
+
     fn environments(&self) -> &'static [EnvironmentKind] {
         SKILL_TREE
     }
 
-    fn plan(&self, state: &State<'_>, _context: PlanContext) -> Result<Decision, PortError> {
+    fn plan(
+        &self,
+        state: &State<'_>,
+        _context: PlanContext,
+        _aids: &mut dyn PlanAids,
+    ) -> Result<Decision, PortError> {
         per_skill(self, state, |skill| self.action(skill))
     }
 }

@@ -3,16 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{exploit_to, misplaced};
-use crate::gym::budget::split_by_weight;
-use crate::gym::plan::{Action, Allocation, SkillAction};
-use crate::gym::ports::{
-    Decision, EnvironmentKind, PlanContext, Policy, PortError, SkillErrors, SkillState, State,
-};
+use super::shares::{Arm, BY_SKILL, share_out};
+use crate::gym::ports::{Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, State};
 
 /// Weight of a skill is its error in percent plus one, so that a solved skill keeps a floor of replay.
-/// In the skill tree the first plan explores every subskill a skill has; later plans shift the allocations
-/// by exploit. In the skill list every skill gets its share and its errors are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ByError {
@@ -26,70 +20,46 @@ impl Default for ByError {
     }
 }
 
-impl ByError {
-    fn quotas(&self, accuracies: impl Iterator<Item = f64>) -> Vec<u32> {
-        let weights: Vec<f64> = accuracies.map(|accuracy| 100.0 * (1.0 - accuracy) + 1.0).collect();
-        split_by_weight(self.data, &weights)
-    }
-}
-
 impl Policy for ByError {
     fn name(&self) -> &'static str {
         "by_error"
     }
 
+    fn about(&self) -> &'static str {
+        "shares the data out in proportion to the error of each skill"
+    }
+
     fn environments(&self) -> &'static [EnvironmentKind] {
-        &[EnvironmentKind::SkillTree, EnvironmentKind::SkillList]
+        BY_SKILL
     }
 
-    fn plan(&self, state: &State<'_>, _context: PlanContext) -> Result<Decision, PortError> {
-        match state {
-            State::SkillTree(skills) => {
-                let quotas = self.quotas(skills.iter().map(|s| s.accuracy));
-                let act = |(s, quota): (&SkillState<'_>, u32)| SkillAction {
-                    skill: s.tree.skill.clone(),
-                    action: action(s, quota),
-                };
-                Ok(Decision::Actions(skills.iter().zip(quotas).map(act).collect()))
-            }
-            State::SkillList(skills) => {
-                // Where the state is hidden every skill counts the same.
-                let quotas = self.quotas(skills.iter().map(|s| s.accuracy.unwrap_or(0.0)));
-                let allocation = |(s, count): (&SkillErrors<'_>, u32)| Allocation {
-                    skill: s.skill.to_owned(),
-                    subskill: String::new(),
-                    count,
-                    shown: s.examples.iter().map(|e| e.instance.id.clone()).collect(),
-                };
-                Ok(Decision::Allocations(skills.iter().zip(quotas).map(allocation).collect()))
-            }
-            State::OpenEnded(_) => Err(misplaced(self, state)),
-        }
+    fn plan(
+        &self,
+        state: &State<'_>,
+        context: PlanContext,
+        _aids: &mut dyn PlanAids,
+    ) -> Result<Decision, PortError> {
+        let weight = |arm: &Arm<'_>| 100.0 * arm.error() + 1.0;
+        share_out(self, state, context, self.data, |arms| arms.iter().map(weight).collect())
     }
-}
-
-fn action(state: &SkillState<'_>, quota: u32) -> Action {
-    let subskills = &state.tree.subskills;
-    if subskills.is_empty() {
-        let new_subskills = state.unexplored.max(1) as u32;
-        // Rounded up: the exact quota is restored by the next plan's exploit.
-        return Action::Explore { new_subskills, data_per_subskill: quota.div_ceil(new_subskills) };
-    }
-    let parts = split_by_weight(quota, &vec![1.0; subskills.len()]);
-    let place = |name: &str| subskills.iter().position(|s| s.name == name);
-    exploit_to(state, |s| place(&s.name).map_or(0, |n| parts[n]))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Alone;
     use super::*;
+    use crate::gym::plan::{Action, SkillAction};
+    use crate::gym::ports::SkillState;
     use crate::gym::skill_forest::SkillForest;
 
     fn plan(forest: &SkillForest, accuracies: &[f64]) -> Vec<SkillAction> {
-        let skill = |(tree, &accuracy)| SkillState { tree, accuracy, unexplored: 2 };
+        let skill = |(tree, &accuracy)| SkillState { tree, accuracy, questions: 40, unexplored: 2 };
         let state = State::SkillTree(forest.trees.iter().zip(accuracies).map(skill).collect());
         let context = PlanContext { iteration: 1, round: 0, seed: 0 };
-        let Ok(Decision::Actions(actions)) = ByError { data: 102 }.plan(&state, context) else { panic!() };
+        let policy = ByError { data: 102 };
+        let Ok(Decision::Actions(actions)) = policy.plan(&state, context, &mut Alone::default()) else {
+            panic!()
+        };
         actions
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::misplaced;
 use crate::gym::plan::Allocation;
-use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, State};
+use crate::gym::ports::{Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, State};
 use crate::gym::rng::CounterRng;
 
 /// Asks for a fixed number of data, some per question; every question shows errors drawn at random. A
@@ -32,11 +32,20 @@ impl Policy for Errors {
         "errors"
     }
 
+    fn about(&self) -> &'static str {
+        "shows the engine a few errors per question"
+    }
+
     fn environments(&self) -> &'static [EnvironmentKind] {
         &[EnvironmentKind::OpenEnded]
     }
 
-    fn plan(&self, state: &State<'_>, context: PlanContext) -> Result<Decision, PortError> {
+    fn plan(
+        &self,
+        state: &State<'_>,
+        context: PlanContext,
+        _aids: &mut dyn PlanAids,
+    ) -> Result<Decision, PortError> {
         let State::OpenEnded(examples) = state else { return Err(misplaced(self, state)) };
         if examples.is_empty() {
             return Ok(Decision::Allocations(Vec::new()));

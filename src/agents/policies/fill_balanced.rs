@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Explore, SKILL_TREE, exploit_to, per_skill};
 use crate::gym::plan::Action;
-use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, SkillState, State};
+use crate::gym::ports::{
+    Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, SkillState, State,
+};
 use crate::gym::skill_forest::Subskill;
 
 /// Explores, alternating with calls that ask for nothing, until a skill has enough subskills; then fills
 /// each of them up, a bounded number of data per call. The limit of subskills may be overshot by one explore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct FillBalanced {
     /// The explore action.
     pub explore: Explore,
@@ -21,6 +23,17 @@ pub struct FillBalanced {
     pub max_data_per_subskill: u32,
     /// Data per subskill and call.
     pub max_allocation_per_subskill: u32,
+}
+
+impl Default for FillBalanced {
+    fn default() -> Self {
+        Self {
+            explore: Explore::default(),
+            max_subskills: 10,
+            max_data_per_subskill: 60,
+            max_allocation_per_subskill: 30,
+        }
+    }
 }
 
 impl FillBalanced {
@@ -49,11 +62,20 @@ impl Policy for FillBalanced {
         "fill_balanced"
     }
 
+    fn about(&self) -> &'static str {
+        "explores up to a number of subskills, then fills them evenly"
+    }
+
     fn environments(&self) -> &'static [EnvironmentKind] {
         SKILL_TREE
     }
 
-    fn plan(&self, state: &State<'_>, _context: PlanContext) -> Result<Decision, PortError> {
+    fn plan(
+        &self,
+        state: &State<'_>,
+        _context: PlanContext,
+        _aids: &mut dyn PlanAids,
+    ) -> Result<Decision, PortError> {
         per_skill(self, state, |skill| self.action(skill))
     }
 }

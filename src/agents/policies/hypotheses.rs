@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::misplaced;
+use super::shares::shown;
 use crate::gym::plan::Allocation;
-use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, State};
-use crate::gym::rng::CounterRng;
+use crate::gym::ports::{
+    Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, SkillErrors, State,
+};
 
 /// Asks for `hypotheses * specifications` data for every skill with at least one error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,25 +33,27 @@ impl Policy for Hypotheses {
         "hypotheses"
     }
 
+    fn about(&self) -> &'static str {
+        "asks for data on every skill with errors, and shows them"
+    }
+
     fn environments(&self) -> &'static [EnvironmentKind] {
         &[EnvironmentKind::SkillList]
     }
 
-    fn plan(&self, state: &State<'_>, context: PlanContext) -> Result<Decision, PortError> {
+    fn plan(
+        &self,
+        state: &State<'_>,
+        context: PlanContext,
+        _aids: &mut dyn PlanAids,
+    ) -> Result<Decision, PortError> {
         let State::SkillList(skills) = state else { return Err(misplaced(self, state)) };
         let weak = skills.iter().filter(|skill| !skill.examples.is_empty());
-        let allocation = |skill: &crate::gym::ports::SkillErrors<'_>| {
-            let mut order: Vec<usize> = (0..skill.examples.len()).collect();
-            CounterRng::keyed(context.seed, skill.skill).shuffle(&mut order);
-            order.truncate(self.shown as usize);
-            // In the order of the split, whatever was drawn.
-            order.sort_unstable();
-            Allocation {
-                skill: skill.skill.to_owned(),
-                subskill: String::new(),
-                count: self.hypotheses.saturating_mul(self.specifications),
-                shown: order.into_iter().map(|n| skill.examples[n].instance.id.clone()).collect(),
-            }
+        let allocation = |skill: &SkillErrors<'_>| Allocation {
+            skill: skill.skill.to_owned(),
+            subskill: String::new(),
+            count: self.hypotheses.saturating_mul(self.specifications),
+            shown: shown(skill, context, self.shown as usize),
         };
         Ok(Decision::Allocations(weak.map(allocation).collect()))
     }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{SKILL_TREE, exploit_to, per_skill};
 use crate::gym::plan::Action;
-use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, SkillState, State};
+use crate::gym::ports::{
+    Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, SkillState, State,
+};
 use crate::gym::rng::CounterRng;
 
 /// The reference's random policy. It looks at the tree, never at the student.
@@ -63,11 +65,20 @@ impl Policy for Random {
         "random"
     }
 
+    fn about(&self) -> &'static str {
+        "explores or exploits by fair coin: the agent without a state"
+    }
+
     fn environments(&self) -> &'static [EnvironmentKind] {
         SKILL_TREE
     }
 
-    fn plan(&self, state: &State<'_>, context: PlanContext) -> Result<Decision, PortError> {
+    fn plan(
+        &self,
+        state: &State<'_>,
+        context: PlanContext,
+        _aids: &mut dyn PlanAids,
+    ) -> Result<Decision, PortError> {
         let rng = |skill: &SkillState<'_>| CounterRng::keyed(context.seed, &skill.tree.skill);
         per_skill(self, state, |skill| self.action(skill, rng(skill)))
     }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Explore, SKILL_TREE, exploit_to, per_skill};
 use crate::gym::plan::Action;
-use crate::gym::ports::{Decision, EnvironmentKind, PlanContext, Policy, PortError, SkillState, State};
+use crate::gym::ports::{
+    Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, SkillState, State,
+};
 use crate::gym::skill_forest::SkillExperience;
 
 /// After a reward above the threshold every subskill gets more data; otherwise new subskills are explored.
@@ -32,11 +34,20 @@ impl Policy for Threshold {
         "threshold"
     }
 
+    fn about(&self) -> &'static str {
+        "more of the same after a gain, otherwise new subskills"
+    }
+
     fn environments(&self) -> &'static [EnvironmentKind] {
         SKILL_TREE
     }
 
-    fn plan(&self, state: &State<'_>, _context: PlanContext) -> Result<Decision, PortError> {
+    fn plan(
+        &self,
+        state: &State<'_>,
+        _context: PlanContext,
+        _aids: &mut dyn PlanAids,
+    ) -> Result<Decision, PortError> {
         let gained = |skill: &SkillState<'_>| {
             skill
                 .tree

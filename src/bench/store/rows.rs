@@ -61,7 +61,7 @@ pub(super) fn answers(iteration: u32, split: Split) -> (Vec<TaskInstance>, Vec<P
 pub(super) fn report(iteration: u32, split: Split, asked: &[TaskInstance], said: &[Prediction]) -> Fact {
     let scored: Vec<_> = asked.iter().zip(said).collect();
     match Report::new(iteration, split, &scored) {
-        Some(report) => Fact::Evaluated { report },
+        Some(report) => Fact::Evaluated { report, teacher_tokens: 0 },
         None => Fact::Trained { outcome: None },
     }
 }
@@ -98,7 +98,7 @@ pub(super) fn plan(iteration: u32, forest: &SkillForest) -> Fact {
         allocations: pairs.map(allocation).collect(),
         edited: false,
     };
-    Fact::Planned { plan, forest }
+    Fact::Planned { plan, forest, teacher_tokens: 0 }
 }
 
 /// The data of one round, about 1,200 bytes each.
@@ -132,6 +132,7 @@ fn instances(split: Split) -> Vec<TaskInstance> {
         split,
         skill: Some(skill(n % SKILLS)),
         subskill: Some(subskill(n % SUBSKILLS)),
+        facets: std::collections::BTreeMap::new(),
         key: n.to_string(),
         content: Content::Mathematics {
             question: format!("What is {n} and {n}?"),
@@ -181,6 +182,7 @@ fn datum(iteration: u32, n: usize) -> JudgedDatum {
     let review = (rng.below(100) == 0).then(|| Review { verdict: Some(verdict), ..Review::default() });
     let datum = TrainingDatum {
         instruction: text(&mut rng, 30),
+        question: None,
         response: text(&mut rng, 50),
         answer: Some(rng.below(1000).to_string()),
         rejected_response: None,

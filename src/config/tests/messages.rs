@@ -51,8 +51,8 @@ fn every_mistake_names_its_place_its_key_and_a_remedy() {
             &["unknown key `speed` in `engine`; known here: `kind`"],
         ),
         (
-            "[checks]\nfilter = [\"leak\", \"answer\", \"answer\"]\n",
-            &["`checks.filter[0]` is \"leak\"", "`checks.filter[2]` says \"answer\" again"],
+            "[checks]\nfilter = [\"leak\", \"form\", \"form\"]\n",
+            &["`checks.filter[0]` is \"leak\"", "`checks.filter[2]` says \"form\" again"],
         ),
         (
             "[episode]\ngates = \"plan\"\n",

@@ -157,7 +157,7 @@ const INVALID: &[&str] = &[
     "[trainer]\nwarmup = 1\n",
     "[trainer]\nweight_decay = -0.1\n",
     "[environment]\nkind = \"skill tree\"\n",
-    "[policy]\nkind = \"fixed\"\n",
+    "[policy]\nkind = \"fixed\"\nexplore = { new_subskills = 1 }\n",
     "[policy]\nkind = 3\n",
     "[policy]\nkind = \"threshold\"\ngain = 2\n",
     "[policy]\nkind = \"alternating\"\nexplore = { new_subskills = 1 }\n",

@@ -14,9 +14,12 @@ use crate::gym::report::Report;
 const COMMIT_EVERY: usize = 64;
 
 impl Stage<'_, '_, '_> {
-    pub(super) fn evaluate(&mut self) -> Result<Fact, PortError> {
+    /// The tokens of a discovery count in the first evaluation: a resume finds the same skills again.
+    pub(super) fn evaluate(&mut self, discovery_tokens: u64) -> Result<Fact, PortError> {
         let (work, scene) = (self.work, self.scene);
         let split = work.split.unwrap_or(Split::Validation);
+        let first = (work.iteration, split) == (0, Split::Validation);
+        let teacher_tokens = if first { discovery_tokens } else { 0 };
         let instances = scene.task.instances(split);
         let committed = self.ledger.predictions(work.iteration, split)?;
         let mut done: HashMap<String, Prediction> =
@@ -37,7 +40,7 @@ impl Stage<'_, '_, '_> {
             return Err(PortError::transient(format!("{lost} questions were not answered")));
         }
         let report = Report::new(work.iteration, split, &pairs);
-        report.map(|report| Fact::Evaluated { report }).ok_or_else(|| {
+        report.map(|report| Fact::Evaluated { report, teacher_tokens }).ok_or_else(|| {
             PortError::fatal(format!("task `{}` has no {} instances", scene.task.name(), split.as_str()))
         })
     }

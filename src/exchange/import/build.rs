@@ -161,6 +161,7 @@ impl Builder {
                 id,
                 key: draft.instruction.split_whitespace().collect::<Vec<_>>().join(" "),
                 instruction: draft.instruction,
+                question: None,
                 response: draft.response,
                 answer: None,
                 rejected_response: draft.rejected_response,

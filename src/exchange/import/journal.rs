@@ -104,15 +104,23 @@ impl History<'_> {
         let round = self.rounds.get(&place).unwrap_or(&empty);
         let forest = || self.forests.get(&place).unwrap_or(forest).clone();
         Some(match work.phase {
-            Phase::Evaluate => Fact::Evaluated { report: self.report(work.iteration, work.split?)? },
-            Phase::Plan => Fact::Planned { plan: self.plan(place, round), forest: forest() },
+            Phase::Evaluate => {
+                Fact::Evaluated { report: self.report(work.iteration, work.split?)?, teacher_tokens: 0 }
+            }
+            Phase::Plan => {
+                Fact::Planned { plan: self.plan(place, round), forest: forest(), teacher_tokens: 0 }
+            }
             Phase::Generate => {
                 let count = round.allocations.iter().map(|allocation| allocation.count).sum();
                 Fact::Generated { count, teacher_tokens: 0 }
             }
-            Phase::Check => {
-                Fact::Checked { accepted: round.accepted, rejected: round.rejected, forest: forest() }
-            }
+            Phase::Check => Fact::Checked {
+                accepted: round.accepted,
+                rejected: round.rejected,
+                forest: forest(),
+                failed: BTreeMap::new(),
+                teacher_tokens: 0,
+            },
             Phase::Train => Fact::Trained { outcome: None },
         })
     }

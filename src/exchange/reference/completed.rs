@@ -113,7 +113,16 @@ impl Completed {
         };
         let id = self.instance_id();
         let task = self.task_name().to_owned();
-        TaskInstance { key: id.clone(), id, task, split, skill: None, subskill: None, content }
+        TaskInstance {
+            key: id.clone(),
+            id,
+            task,
+            split,
+            skill: None,
+            subskill: None,
+            facets: std::collections::BTreeMap::new(),
+            content,
+        }
     }
 
     /// Our prediction. The reference counts no tokens.

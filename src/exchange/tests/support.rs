@@ -148,6 +148,7 @@ fn datum(pictures: Vec<Vec<u8>>) -> impl Strategy<Value = JudgedDatum> {
             };
             let datum = TrainingDatum {
                 id: String::new(),
+                question: response.len().is_multiple_of(2).then(|| format!("bare {instruction}")),
                 instruction,
                 response,
                 answer,
@@ -226,7 +227,16 @@ pub(super) fn generated() -> impl Strategy<Value = Generated> {
                         });
                     }
                     let task = "generated".to_owned();
-                    instances.push(TaskInstance { id, task, split, skill, subskill, key, content });
+                    instances.push(TaskInstance {
+                        id,
+                        task,
+                        split,
+                        skill,
+                        subskill,
+                        facets: std::collections::BTreeMap::new(),
+                        key,
+                        content,
+                    });
                 }
                 data.sort_by_key(|d| (d.datum.provenance.iteration, d.datum.provenance.round));
                 for (n, judged) in data.iter_mut().enumerate() {
@@ -307,7 +317,7 @@ pub(super) fn make(folder: &Path, name: &str, from: &Generated) -> PathBuf {
     let mut episode = Episode::new(rules);
     let report = Report::new(0, Split::Validation, &scored)
         .filter(reads_back)
-        .map(|report| Fact::Evaluated { report });
+        .map(|report| Fact::Evaluated { report, teacher_tokens: 0 });
     let done = report.map(|fact| Event::Completed { fact, elapsed_ms: run.as_os_str().len() as u64 });
     for event in [Event::Opened, Event::Commanded { command: Command::Run }].into_iter().chain(done) {
         episode.handle(event.clone());

@@ -26,8 +26,15 @@ fn fact(work: Work, accuracies: &BTreeMap<u32, f64>) -> Fact {
             let mean = accuracies.get(&work.iteration).copied().unwrap_or(0.5);
             let overall = Estimate { mean, low: 0.0, high: 1.0, n: 10 };
             let split = work.split.unwrap();
-            let report = Report { iteration: work.iteration, split, overall, skills: Vec::new(), tokens: 0 };
-            Fact::Evaluated { report }
+            let report = Report {
+                iteration: work.iteration,
+                split,
+                overall,
+                skills: Vec::new(),
+                slices: Vec::new(),
+                tokens: 0,
+            };
+            Fact::Evaluated { report, teacher_tokens: 0 }
         }
         Phase::Plan => {
             let (iteration, round) = (work.iteration, work.round);
@@ -39,10 +46,16 @@ fn fact(work: Work, accuracies: &BTreeMap<u32, f64>) -> Fact {
                 allocations: Vec::new(),
                 edited: false,
             };
-            Fact::Planned { plan, forest }
+            Fact::Planned { plan, forest, teacher_tokens: 0 }
         }
         Phase::Generate => Fact::Generated { count: 11, teacher_tokens: 0 },
-        Phase::Check => Fact::Checked { accepted: 10, rejected: 1, forest },
+        Phase::Check => Fact::Checked {
+            accepted: 10,
+            rejected: 1,
+            forest,
+            failed: [("duplicate".to_owned(), 1)].into(),
+            teacher_tokens: 0,
+        },
         Phase::Train => Fact::Trained { outcome: None },
     }
 }
@@ -81,6 +94,7 @@ fn a_whole_episode_in_order() {
     assert_eq!(works, expected);
     assert_eq!((episode.selected, &episode.halt), (Some(1), &Some(Halt::Finished)));
     assert_eq!((episode.accepted(), episode.iterations[1].rejected), (10, 1));
+    assert_eq!(episode.iterations[1].failed["duplicate"], 1);
 }
 
 #[test]
@@ -301,11 +315,11 @@ fn planned() -> Episode {
     while let Some(Effect::Perform { work, .. }) = effects.pop() {
         let mut fact = fact(work, &BTreeMap::new());
         match &mut fact {
-            Fact::Evaluated { report } => {
+            Fact::Evaluated { report, .. } => {
                 let (skill, accuracy, subskills) = ("s".into(), report.overall, BTreeMap::new());
                 report.skills.push(crate::gym::report::SkillReport { skill, accuracy, subskills });
             }
-            Fact::Planned { plan, forest } => {
+            Fact::Planned { plan, forest, .. } => {
                 *forest = SkillForest::new(["s"]);
                 let explore = crate::gym::plan::Action::Explore { new_subskills: 2, data_per_subskill: 5 };
                 forest.apply("s", &explore, &["a".into(), "b".into()]).unwrap();

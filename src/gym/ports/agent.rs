@@ -1,5 +1,7 @@
 //! Ports of the agent: policies, proposals of subskills, data generation engines.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -62,8 +64,32 @@ pub struct SkillErrors<'a> {
     pub skill: &'a str,
     /// Validation accuracy now, in `0..=1`; `None` where the state is hidden.
     pub accuracy: Option<f64>,
+    /// Validation questions behind the accuracy.
+    pub questions: u32,
     /// Errors, or random training instances where the state is hidden, in a fixed order.
     pub examples: Vec<Example<'a>>,
+    /// What was tried on it so far, oldest first; empty where the state is hidden.
+    pub trials: Vec<Trial>,
+}
+
+/// What one iteration did to a skill: data in, accuracy before and after.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trial {
+    /// Iteration, counted from 1.
+    pub iteration: u32,
+    /// Training data the skill got in it.
+    pub data: u32,
+    /// Validation accuracy before it, in `0..=1`.
+    pub before: f64,
+    /// Validation accuracy after its training, once it is known.
+    pub after: Option<f64>,
+}
+
+impl Trial {
+    /// Change of the skill's validation accuracy, once it is known.
+    pub fn gain(&self) -> Option<f64> {
+        self.after.map(|after| after - self.before)
+    }
 }
 
 /// What the skill-tree environment shows a policy about one skill.
@@ -73,6 +99,8 @@ pub struct SkillState<'a> {
     pub tree: &'a SkillTree,
     /// Validation accuracy now, in `0..=1`.
     pub accuracy: f64,
+    /// Validation questions behind the accuracy.
+    pub questions: u32,
     /// Subskills an explore action could still add.
     pub unexplored: usize,
 }
@@ -108,22 +136,97 @@ pub enum Decision {
     Actions(Vec<SkillAction>),
 }
 
+/// A prompt with its values filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Which prompt it is, as `name@version`.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// The teacher of a run, behind the run's prompts and the cache of its calls.
+pub trait Teacher {
+    /// Fills in a prompt of the run's library.
+    fn render(&self, prompt: &str, values: &serde_json::Value) -> Result<Rendered, PortError>;
+    /// Asks, in parallel as far as it can; answers come in the order of the questions. A question that was
+    /// answered before in this run is answered from the ledger.
+    fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError>;
+    /// Notes that an answer could not be used.
+    fn malformed(&mut self, call: &TeacherCall, reason: String) -> Result<(), PortError>;
+}
+
+/// How often the student answers one question rightly.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PassRate {
+    /// The question, by [`TaskInstance::id`].
+    pub instance: String,
+    /// Its skill.
+    pub skill: String,
+    /// Right answers.
+    pub right: u32,
+    /// Answers, at least 1.
+    pub answers: u32,
+}
+
+impl PassRate {
+    /// Share of right answers, in `0..=1`.
+    pub fn rate(&self) -> f64 {
+        f64::from(self.right) / f64::from(self.answers.max(1))
+    }
+}
+
+/// What a policy may use while it plans.
+pub trait PlanAids: Teacher {
+    /// The pass rate of every validation question, in the order of the split, from so many sampled answers of
+    /// the student as it is now; with 0 from the one greedy answer of the evaluation. Nothing where the state
+    /// is hidden.
+    fn pass_rates(&mut self, samples: u32) -> Result<Vec<PassRate>, PortError>;
+    /// Share of its training data that the student solved before it was trained on them, by
+    /// `(skill, subskill)`, as far as that was checked; the mean over the newest round of each.
+    fn training_accuracy(&self) -> Result<BTreeMap<(String, String), f64>, PortError>;
+}
+
 /// Chooses what to ask the engine for.
 pub trait Policy: Send + Sync {
     /// Name used in configuration and records.
     fn name(&self) -> &'static str;
+    /// One line for a person who chooses among policies.
+    fn about(&self) -> &'static str;
     /// Environments it can act in; a state of another one is never shown to it.
     fn environments(&self) -> &'static [EnvironmentKind];
-    /// The decision; the same for the same state and context.
-    fn plan(&self, state: &State<'_>, context: PlanContext) -> Result<Decision, PortError>;
+    /// Whether it asks the teacher.
+    fn asks(&self) -> bool {
+        false
+    }
+    /// The decision; the same for the same state, context and answers.
+    fn plan(
+        &self,
+        state: &State<'_>,
+        context: PlanContext,
+        aids: &mut dyn PlanAids,
+    ) -> Result<Decision, PortError>;
 }
 
 /// Names the subskills that an explore action adds.
 pub trait SubskillProposal: Send + Sync {
-    /// Up to `count` names the tree does not have.
-    fn propose(&self, tree: &SkillTree, count: u32) -> Vec<String>;
+    /// Up to `count` names the tree does not have, each once.
+    fn propose(
+        &self,
+        tree: &SkillTree,
+        count: u32,
+        teacher: &mut dyn Teacher,
+    ) -> Result<Vec<String>, PortError>;
     /// How many names are left to propose.
     fn remaining(&self, tree: &SkillTree) -> usize;
+}
+
+/// Finds the skills of a task's instances, once, before the first phase does anything.
+pub trait SkillDiscovery: Send + Sync {
+    /// Whether they are found.
+    fn found(&self) -> bool;
+    /// Finds them. What the teacher answered is asked only once in a run.
+    fn discover(&self, teacher: &mut dyn Teacher) -> Result<(), PortError>;
 }
 
 /// The work of an engine: one round's allocations.
@@ -151,16 +254,11 @@ pub struct Question {
 }
 
 /// What an engine may use while it works.
-pub trait EngineAids {
+pub trait EngineAids: Teacher {
     /// Whether a pool instance was selected before in this run.
     fn used(&self, instance: &str) -> bool;
     /// An instance an allocation shows, with the student's answer.
     fn shown(&self, instance: &str) -> Option<Example<'_>>;
-    /// Asks the teacher, in parallel as far as it can; answers come in the order of the questions. A
-    /// question that was answered before in this run is answered from the ledger.
-    fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError>;
-    /// Notes that an answer could not be used.
-    fn malformed(&mut self, call: &TeacherCall, reason: String) -> Result<(), PortError>;
     /// Draws an image and keeps it.
     fn draw(&mut self, description: &str, seed: u64) -> Result<ImageRef, PortError>;
     /// Says how many data are written so far.

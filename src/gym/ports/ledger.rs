@@ -1,5 +1,7 @@
 //! The ledger: what a run remembers, and what a finished phase adds to it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{PortError, TrainingOutcome, TrainingProgress};
@@ -57,6 +59,9 @@ pub enum Fact {
     Evaluated {
         /// The scores.
         report: Report,
+        /// Tokens of the teacher for the discovery of skills, in the first evaluation.
+        #[serde(default)]
+        teacher_tokens: u64,
     },
     /// A policy planned.
     Planned {
@@ -64,6 +69,9 @@ pub enum Fact {
         plan: Plan,
         /// The forest after the actions.
         forest: SkillForest,
+        /// Tokens of the models asked for the plan: the teacher's, and the student's sampled answers.
+        #[serde(default)]
+        teacher_tokens: u64,
     },
     /// The engine wrote data.
     Generated {
@@ -81,6 +89,12 @@ pub enum Fact {
         rejected: u32,
         /// The forest with the new counts.
         forest: SkillForest,
+        /// Data that failed a check, by the check's name, whether it rejects or not.
+        #[serde(default)]
+        failed: BTreeMap<String, u32>,
+        /// Tokens of the models asked by the checks.
+        #[serde(default)]
+        teacher_tokens: u64,
     },
     /// The student was trained, or there was nothing to train on.
     Trained {

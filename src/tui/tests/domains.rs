@@ -20,6 +20,7 @@ fn instance(content: Content) -> TaskInstance {
         skill: Some("lists".into()),
         subskill: Some("sums".into()),
         key: "k".into(),
+        facets: std::collections::BTreeMap::new(),
         content,
     }
 }

@@ -65,6 +65,7 @@ fn instances(split: Split) -> Vec<TaskInstance> {
             skill: Some(skill.into()),
             subskill: Some(subskills[n % subskills.len()].into()),
             key: format!("{skill} {a} {b}"),
+            facets: std::collections::BTreeMap::new(),
             content: Content::Mathematics {
                 question: format!("What is {a} and {b} under {skill}? Give the bare number."),
                 options: Vec::new(),
@@ -174,7 +175,7 @@ impl Player {
                 let all = instances(split);
                 let answers: Vec<_> = all.iter().enumerate().map(|(i, t)| prediction(i, t, n)).collect();
                 let scored: Vec<_> = all.iter().zip(&answers).collect();
-                Fact::Evaluated { report: Report::new(n, split, &scored).unwrap() }
+                Fact::Evaluated { report: Report::new(n, split, &scored).unwrap(), teacher_tokens: 0 }
             }
             Phase::Plan => self.plan(n),
             Phase::Generate => Fact::Generated { count: self.data(work).len() as u32, teacher_tokens: 0 },
@@ -189,7 +190,13 @@ impl Player {
                 }
                 let mut forest = self.episode.forest.clone();
                 forest.record_produced(&counts);
-                Fact::Checked { accepted, rejected: data.len() as u32 - accepted, forest }
+                Fact::Checked {
+                    accepted,
+                    rejected: data.len() as u32 - accepted,
+                    forest,
+                    failed: std::collections::BTreeMap::new(),
+                    teacher_tokens: 0,
+                }
             }
             Phase::Train => {
                 let outcome = TrainingOutcome {
@@ -252,6 +259,7 @@ impl Player {
                 edited: false,
             },
             forest,
+            teacher_tokens: 0,
         }
     }
 
@@ -340,6 +348,7 @@ fn datum(work: Work, allocation: u32, draw: u64, n: usize, skill: &str, subskill
     };
     let datum = TrainingDatum {
         id: format!("i{:03}-r{}-{n:05}", work.iteration, work.round),
+        question: None,
         instruction: format!("What is {a} and {b} under {skill}, {subskill}?"),
         response: format!("We take {a} and {b}.\nStep by step: {a} then {b}.\n#### {}", a * b),
         answer: Some((a * b).to_string()),

@@ -63,7 +63,7 @@ fn said(entry: &JournalEntry) -> (Scope, String) {
 
 fn done(fact: &Fact) -> String {
     match fact {
-        Fact::Evaluated { report } => format!(
+        Fact::Evaluated { report, .. } => format!(
             "evaluated: {} on {} after iteration {}",
             percent(report.overall.mean),
             report.split.as_str(),

@@ -1,15 +1,28 @@
 //! A teacher by heart, and engines without any help.
 
 use super::*;
+use crate::agents::policies::tests::Heart;
 use crate::gym::instance::ImageRef;
 use crate::gym::plan::Allocation;
-use crate::gym::ports::Example;
-use crate::gym::prediction::FinishReason;
-use crate::gym::teacher_call::{CallContext, CallOutcome};
+use crate::gym::ports::{Example, Rendered, Teacher};
 use crate::tasks::arithmetic::ArithmeticTask;
 
 /// Aids that nobody should need.
 pub(crate) struct NoAids;
+
+impl Teacher for NoAids {
+    fn render(&self, _: &str, _: &serde_json::Value) -> Result<Rendered, PortError> {
+        Err(PortError::fatal("nobody to ask"))
+    }
+
+    fn ask(&mut self, _: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
+        Err(PortError::fatal("nobody to ask"))
+    }
+
+    fn malformed(&mut self, _: &TeacherCall, _: String) -> Result<(), PortError> {
+        Ok(())
+    }
+}
 
 impl EngineAids for NoAids {
     fn used(&self, _: &str) -> bool {
@@ -20,26 +33,11 @@ impl EngineAids for NoAids {
         None
     }
 
-    fn ask(&mut self, _: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
-        Err(PortError::fatal("nobody to ask"))
-    }
-
-    fn malformed(&mut self, _: &TeacherCall, _: String) -> Result<(), PortError> {
-        Ok(())
-    }
-
     fn draw(&mut self, _: &str, _: u64) -> Result<ImageRef, PortError> {
         Err(PortError::fatal("nobody to draw"))
     }
 
     fn wrote(&mut self, _: u64) {}
-}
-
-/// Answers each question by a rule and notes what happened.
-struct Heart<'a> {
-    rule: &'a dyn Fn(usize, &Question) -> String,
-    asked: Vec<Question>,
-    malformed: Vec<String>,
 }
 
 impl EngineAids for Heart<'_> {
@@ -49,36 +47,6 @@ impl EngineAids for Heart<'_> {
 
     fn shown(&self, _: &str) -> Option<Example<'_>> {
         None
-    }
-
-    fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
-        let answer = |question: &Question| {
-            let n = self.asked.len();
-            self.asked.push(question.clone());
-            TeacherCall {
-                id: format!("call-{n}"),
-                model: "heart".into(),
-                request: question.request.clone(),
-                context: CallContext {
-                    iteration: 1,
-                    round: 0,
-                    phase: crate::gym::episode::Phase::Generate,
-                    prompt: question.prompt.clone(),
-                    allocation: question.allocation,
-                },
-                reply: (self.rule)(n, question),
-                prompt_tokens: 1,
-                reply_tokens: 1,
-                finish: FinishReason::Stop,
-                outcome: CallOutcome::Used,
-            }
-        };
-        Ok(questions.iter().map(answer).collect())
-    }
-
-    fn malformed(&mut self, call: &TeacherCall, _: String) -> Result<(), PortError> {
-        self.malformed.push(call.id.clone());
-        Ok(())
     }
 
     fn draw(&mut self, _: &str, _: u64) -> Result<ImageRef, PortError> {
@@ -103,7 +71,7 @@ fn generate(
         |&count: &u32| Allocation { skill: "add".into(), subskill: "small".into(), count, shown: Vec::new() };
     let allocations: Vec<Allocation> = counts.iter().map(allocation).collect();
     let job = EngineJob { seed: 1, iteration: 1, round: 0, allocations: &allocations };
-    let mut aids = Heart { rule, asked: Vec::new(), malformed: Vec::new() };
+    let mut aids = Heart::new(rule);
     let data = engine.generate(&job, &mut aids).unwrap();
     (data, aids.asked, aids.malformed)
 }

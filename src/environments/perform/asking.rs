@@ -1,0 +1,204 @@
+//! Asking models: every answer is committed to the ledger before anybody sees it, and what the ledger has is
+//! not asked again.
+
+use std::ops::ControlFlow;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::Stage;
+use crate::environments::{Models, Moment, Scene, Watch};
+use crate::gym::episode::Work;
+use crate::gym::hex::hex;
+use crate::gym::ports::{
+    ChatReply, ChatRequest, Checkpoint, Ledger, PortError, Question, Rendered, Sampling, Student, Teacher,
+};
+use crate::gym::teacher_call::{CallContext, CallOutcome, TeacherCall};
+
+/// Temperature and nucleus of the student's sampled answers: the model's own distribution.
+const SAMPLED: (f64, f64) = (1.0, 1.0);
+
+/// Whom a phase can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// The run's teacher.
+    Teacher,
+    /// The student as it is now.
+    Student,
+}
+
+/// The models of one phase behind the cache of their answers.
+pub(super) struct Asking<'a, 'm, 'w> {
+    pub(super) work: Work,
+    pub(super) scene: &'a Scene,
+    pub(super) models: &'a mut Models<'m>,
+    pub(super) ledger: &'a mut dyn Ledger,
+    pub(super) watch: &'a mut Watch<'w>,
+    pub(super) moment: Moment,
+    /// The student's name in the ledger, and its weights.
+    student: (String, Checkpoint),
+    /// Whose weights are loaded.
+    ready: Vec<Asked>,
+}
+
+impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
+    /// For the phase of a stage; `total` items are expected.
+    pub(super) fn new<'s: 'a>(stage: &'a mut Stage<'s, 'm, 'w>, total: u64) -> Self {
+        let moment = Moment { total, ..Moment::default() };
+        let Stage { work, episode, scene, models, ledger, watch } = stage;
+        let evaluated = episode.latest_report().map_or(0, |report| report.iteration);
+        let checkpoint = episode.training_at(evaluated).map_or(&scene.base, |t| &t.checkpoint);
+        watch(*work, moment);
+        Self {
+            work: *work,
+            scene,
+            models,
+            ledger: &mut **ledger,
+            watch: &mut **watch,
+            moment,
+            student: (format!("student@{evaluated}"), checkpoint.clone()),
+            ready: Vec::new(),
+        }
+    }
+
+    /// Tokens of every question and answer of this phase, those answered from the ledger included.
+    pub(super) fn tokens(&self) -> u64 {
+        self.moment.tokens
+    }
+
+    /// Says how far the phase is.
+    pub(super) fn done(&mut self, items: u64) {
+        self.moment.done = items;
+        (self.watch)(self.work, self.moment);
+    }
+
+    /// `samples` answers of the student, as it is now, to every prompt, in the order of the prompts. `name`
+    /// tells in the records what they were for.
+    pub(super) fn sampled(
+        &mut self,
+        name: &str,
+        prompts: &[ChatRequest],
+        samples: u32,
+    ) -> Result<Vec<Vec<String>>, PortError> {
+        let (temperature, top_p) = SAMPLED;
+        let draw = |prompt: &ChatRequest, seed| Question {
+            prompt: name.to_owned(),
+            allocation: None,
+            request: ChatRequest {
+                sampling: Sampling::Sampled { temperature, top_p, seed },
+                ..prompt.clone()
+            },
+        };
+        let draws = |prompt| (0..u64::from(samples)).map(move |n| draw(prompt, n));
+        let questions: Vec<Question> = prompts.iter().flat_map(draws).collect();
+        let calls = self.answers(Asked::Student, questions)?;
+        let replies: Vec<String> = calls.into_iter().map(|call| call.reply).collect();
+        Ok(replies.chunks(samples.max(1) as usize).map(<[String]>::to_vec).collect())
+    }
+
+    fn answers(&mut self, asked: Asked, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
+        let model = match asked {
+            Asked::Teacher => self.scene.teacher.as_ref().map_or("", |teacher| teacher.name.as_str()),
+            Asked::Student => self.student.0.as_str(),
+        };
+        let mut calls: Vec<Option<TeacherCall>> = Vec::with_capacity(questions.len());
+        let mut missing = Vec::new();
+        for (place, question) in questions.into_iter().enumerate() {
+            let id = call_id(model, &question.request)?;
+            let known = self.ledger.teacher_call(&id)?;
+            match &known {
+                Some(call) => self.moment.tokens += u64::from(call.prompt_tokens + call.reply_tokens),
+                None => missing.push((place, id, question)),
+            }
+            calls.push(known);
+        }
+        if !missing.is_empty() {
+            for (place, call) in self.fetch(asked, &missing)? {
+                calls[place] = Some(call);
+            }
+        }
+        let lost = calls.iter().filter(|call| call.is_none()).count();
+        let complete: Option<Vec<TeacherCall>> = calls.into_iter().collect();
+        complete.ok_or_else(|| PortError::transient(format!("{lost} questions were not answered")))
+    }
+
+    /// Asks what the ledger cannot answer.
+    fn fetch(
+        &mut self,
+        asked: Asked,
+        missing: &[(usize, String, Question)],
+    ) -> Result<Vec<(usize, TeacherCall)>, PortError> {
+        let Self { work, scene, models, ledger, watch, moment, student, ready, .. } = self;
+        let teacher = models.teacher.as_mut().zip(scene.teacher.as_ref());
+        let (answering, name, checkpoint): (&mut dyn Student, &str, &Checkpoint) = match (asked, teacher) {
+            (Asked::Student, _) => (&mut *models.student, &student.0, &student.1),
+            (Asked::Teacher, Some((teacher, source))) => (&mut **teacher, &source.name, &source.checkpoint),
+            (Asked::Teacher, None) => {
+                let prompt = &missing[0].2.prompt;
+                let message = format!("`{prompt}` asks a teacher and this run has none. Set `teacher.model`");
+                return Err(PortError::fatal(message));
+            }
+        };
+        if !ready.contains(&asked) {
+            answering.refresh(checkpoint)?;
+            ready.push(asked);
+        }
+        let requests: Vec<ChatRequest> = missing.iter().map(|(_, _, q)| q.request.clone()).collect();
+        let mut calls = Vec::new();
+        let mut refused = None;
+        let answered = answering.answer(&requests, &mut |index, reply: ChatReply| {
+            let Some((place, id, question)) = missing.get(index) else { return ControlFlow::Continue(()) };
+            let call = TeacherCall {
+                id: id.clone(),
+                model: name.to_owned(),
+                request: question.request.clone(),
+                context: CallContext {
+                    iteration: work.iteration,
+                    round: work.round,
+                    phase: work.phase,
+                    prompt: question.prompt.clone(),
+                    allocation: question.allocation,
+                },
+                reply: reply.text,
+                prompt_tokens: reply.prompt_tokens,
+                reply_tokens: reply.tokens,
+                finish: reply.finish,
+                outcome: CallOutcome::Used,
+            };
+            if let Err(error) = ledger.put_teacher_calls(std::slice::from_ref(&call)) {
+                refused = Some(error);
+                return ControlFlow::Break(());
+            }
+            moment.tokens += u64::from(call.prompt_tokens + call.reply_tokens);
+            watch(*work, *moment);
+            calls.push((*place, call));
+            ControlFlow::Continue(())
+        });
+        match refused {
+            Some(error) => Err(error),
+            None => answered.map(|()| calls),
+        }
+    }
+}
+
+impl Teacher for Asking<'_, '_, '_> {
+    fn render(&self, prompt: &str, values: &Value) -> Result<Rendered, PortError> {
+        self.scene.prompts.render(prompt, values)
+    }
+
+    fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
+        self.answers(Asked::Teacher, questions)
+    }
+
+    fn malformed(&mut self, call: &TeacherCall, reason: String) -> Result<(), PortError> {
+        let outcome = CallOutcome::Malformed { reason };
+        self.ledger.put_teacher_calls(&[TeacherCall { outcome, ..call.clone() }])
+    }
+}
+
+/// The same question to the same model has the same id.
+fn call_id(model: &str, request: &ChatRequest) -> Result<String, PortError> {
+    let request = serde_json::to_string(request).map_err(|e| PortError::fatal(e.to_string()))?;
+    let digest = Sha256::new().chain_update(model).chain_update([0]).chain_update(request).finalize();
+    Ok(hex(digest))
+}

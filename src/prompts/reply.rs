@@ -1,0 +1,116 @@
+//! Reading what a model answered: whole, or as far as it goes. Any text is read without a panic.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Longest name that is taken from an answer, in characters.
+const LONGEST_NAME: usize = 80;
+
+/// The first JSON object of an answer; a fence or words around it are no fault.
+///
+/// # Errors
+/// What is wrong, for a person.
+pub fn object<T: DeserializeOwned>(reply: &str) -> Result<T, String> {
+    let open = reply.find('{').ok_or_else(|| "there is no JSON object in it".to_owned())?;
+    let mut values = serde_json::Deserializer::from_str(&reply[open..]).into_iter::<Value>();
+    match values.next() {
+        Some(Ok(value)) => serde_json::from_value(value).map_err(|e| format!("it has another form: {e}")),
+        Some(Err(error)) if error.is_eof() => Err("it breaks off".to_owned()),
+        Some(Err(error)) => Err(format!("it is not JSON: {error}")),
+        None => Err("it breaks off".to_owned()),
+    }
+}
+
+/// The entries of the first JSON list of an answer, and what is wrong with it where something is. A list that
+/// breaks off keeps its whole entries.
+pub fn entries<T: DeserializeOwned>(reply: &str) -> (Vec<T>, Option<String>) {
+    let Some(open) = reply.find('[') else {
+        return (Vec::new(), Some("there is no list in it".to_owned()));
+    };
+    let mut rest = &reply[open + 1..];
+    let mut found: Vec<T> = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+        if rest.starts_with(']') {
+            return (found, None);
+        }
+        let place = found.len() + 1;
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        let value = match values.next() {
+            Some(Ok(value)) => value,
+            Some(Err(error)) => return (found, Some(format!("entry {place} is not JSON: {error}"))),
+            None => return (found, Some("it breaks off".to_owned())),
+        };
+        rest = &rest[values.byte_offset()..];
+        match serde_json::from_value::<T>(value) {
+            Ok(entry) => found.push(entry),
+            Err(error) => return (found, Some(format!("entry {place} has another form: {error}"))),
+        }
+    }
+}
+
+/// A name on one line, without control characters and of a bearable length; `None` when nothing is left.
+pub fn name(text: &str) -> Option<String> {
+    let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let words = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = words.chars().take(LONGEST_NAME).collect();
+    let name = short.trim().to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+/// What two names have in common that a person would call the same.
+pub fn same_name(a: &str, b: &str) -> bool {
+    let letters = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    letters(a) == letters(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn objects_are_found_among_words() {
+        let read = |reply: &str| object::<std::collections::BTreeMap<String, u32>>(reply);
+        assert_eq!(read("Sure!\n```json\n{\"a\": 1}\n```").unwrap()["a"], 1);
+        for (reply, why) in [
+            ("", "no JSON object"),
+            ("{\"a\": ", "breaks off"),
+            ("{a}", "not JSON"),
+            ("{\"a\": \"x\"}", "form"),
+        ] {
+            assert!(read(reply).unwrap_err().contains(why), "{reply}");
+        }
+        let deep = "{\"a\":".repeat(500);
+        assert!(read(&deep).is_err());
+    }
+
+    #[test]
+    fn names_are_plain_and_short() {
+        assert_eq!(name(" Linear\n equations\u{1b}[2J ").as_deref(), Some("Linear equations [2J"));
+        assert_eq!(name("\n\t"), None);
+        assert_eq!(name(&"x".repeat(500)).unwrap().len(), 80);
+        assert!(same_name("Linear_Equations", "linear equations") && !same_name("lines", "line"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in "\\PC{0,200}") {
+            let _ = object::<Value>(&text);
+            entries::<Value>(&text);
+            name(&text);
+        }
+
+        #[test]
+        fn a_cut_list_is_never_worse_than_its_whole_entries(count in 0_usize..5, cut in 0_usize..400) {
+            let one = r#"{"question": "é?", "reasoning": "", "answer": "4"}"#;
+            let text = format!(r#"{{"data": [{}]}}"#, vec![one; count].join(", "));
+            let cut: String = text.chars().take(cut).collect();
+            let (found, fault) = entries::<Value>(&cut);
+            prop_assert_eq!(found.len(), cut.matches(one).count());
+            prop_assert_eq!(fault.is_none(), cut.contains(']'));
+        }
+    }
+}

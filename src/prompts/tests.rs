@@ -1,0 +1,68 @@
+//! Golden renderings, replacements, and the answers recorded for the readers.
+
+use super::*;
+
+/// An answer that a model might give, and what reading it comes to.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Recorded {
+    /// Its kind: `well_formed`, `truncated`, `duplicate`, `hostile`, `off_topic`.
+    pub(crate) name: String,
+    /// The whole answer.
+    pub(crate) reply: String,
+    /// What its reader makes of it, as one line.
+    pub(crate) expected: String,
+}
+
+impl Recorded {
+    /// The line of a reading.
+    pub(crate) fn summary(&self, read: Result<String, String>) -> String {
+        read.unwrap_or_else(|reason| format!("refused: {reason}"))
+    }
+}
+
+/// The recorded answers to a prompt.
+pub(crate) fn recorded(prompt: &str) -> Vec<Recorded> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        answer: Vec<Recorded>,
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/replies");
+    let text = std::fs::read_to_string(folder.join(format!("{prompt}.toml"))).unwrap();
+    let file: File = toml::from_str(&text).unwrap();
+    for kind in ["well_formed", "truncated", "duplicate", "hostile", "off_topic"] {
+        assert!(file.answer.iter().any(|answer| answer.name.starts_with(kind)), "{prompt} lacks {kind}");
+    }
+    file.answer
+}
+
+#[test]
+fn golden_renderings() {
+    for prompt in BUILT_IN {
+        let rendered = Prompts::default().render(prompt.name, &prompt.sample()).unwrap();
+        assert_eq!(rendered.name, format!("{}@{}", prompt.name, prompt.version));
+        insta::assert_snapshot!(format!("{}_{}", prompt.name, prompt.version), rendered.text);
+    }
+}
+
+#[test]
+fn a_folder_replaces_prompts_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(Prompts::with(&folder.path().join("none")).unwrap(), Prompts::default());
+    std::fs::write(folder.path().join("solve.txt"), "Solve: {{ question }}").unwrap();
+    std::fs::write(folder.path().join("notes.md"), "not a prompt").unwrap();
+    let prompts = Prompts::with(folder.path()).unwrap();
+    let rendered = prompts.render("solve", &serde_json::json!({"question": "2+2?"})).unwrap();
+    assert_eq!(rendered.text, "Solve: 2+2?");
+    assert!(rendered.name.starts_with("solve@") && rendered.name.len() == "solve@".len() + 8);
+    let said = |name: &str, text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        Prompts::with(folder.path()).unwrap_err().to_string()
+    };
+    let unknown = said("sovle.txt", "");
+    assert!(unknown.contains("sovle.txt") && unknown.contains("solve.txt"), "{unknown}");
+    let misspelt = said("solve.txt", "one\n{{ qestion }}");
+    assert!(misspelt.contains("line 2: undefined") && misspelt.contains("given: question"), "{misspelt}");
+    let broken = said("solve.txt", "{% if %}");
+    assert!(broken.contains("solve.txt") && broken.contains("line 1"), "{broken}");
+}

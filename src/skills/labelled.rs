@@ -1,0 +1,122 @@
+//! A task whose questions get their skills from somewhere else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use super::{Discovery, Found, SkillsError};
+use crate::gym::instance::{Domain, ImageRef, Split, TaskInstance};
+use crate::gym::ports::{PortError, SkillDiscovery, Task, Teacher};
+use crate::gym::report::UNSORTED;
+use crate::tasks::{Splits, WHOLE_SKILL};
+
+/// A task with other skills. Everything but the skills is the task's own.
+pub struct Labelled {
+    task: Arc<dyn Task>,
+    splits: OnceLock<Splits>,
+    discovery: Option<Discovery>,
+    record: Option<PathBuf>,
+}
+
+impl Labelled {
+    /// With the skills of a file, by instance id. `path` is named when validation questions have none; a
+    /// question of another split without a skill is unsorted.
+    pub fn given(
+        task: Arc<dyn Task>,
+        skills: &BTreeMap<String, String>,
+        path: &Path,
+    ) -> Result<Self, SkillsError> {
+        let validation = task.instances(Split::Validation);
+        let mut missing = validation.iter().filter(|instance| !skills.contains_key(&instance.id));
+        if let Some(first) = missing.next() {
+            let (missing, all, first) = (1 + missing.count(), validation.len(), first.id.clone());
+            return Err(SkillsError::Missing { path: path.to_owned(), missing, all, first });
+        }
+        let splits = OnceLock::from(relabelled(task.as_ref(), skills));
+        Ok(Self { task, splits, discovery: None, record: None })
+    }
+
+    /// With skills that are found once a teacher can be asked; until then every question is unsorted. What
+    /// was found is written to `record`.
+    pub fn discovered(task: Arc<dyn Task>, discovery: Discovery, record: PathBuf) -> Self {
+        Self { task, splits: OnceLock::new(), discovery: Some(discovery), record: Some(record) }
+    }
+}
+
+fn relabelled(task: &dyn Task, skills: &BTreeMap<String, String>) -> Splits {
+    let relabel = |instance: &TaskInstance| {
+        let skill = skills.get(&instance.id).cloned().unwrap_or_else(|| UNSORTED.to_owned());
+        TaskInstance { skill: Some(skill), subskill: Some(WHOLE_SKILL.to_owned()), ..instance.clone() }
+    };
+    let split = |split| task.instances(split).iter().map(relabel).collect();
+    Splits { pool: split(Split::Pool), validation: split(Split::Validation), test: split(Split::Test) }
+}
+
+impl SkillDiscovery for Labelled {
+    fn found(&self) -> bool {
+        self.splits.get().is_some()
+    }
+
+    fn discover(&self, teacher: &mut dyn Teacher) -> Result<(), PortError> {
+        let Some(discovery) = self.discovery.as_ref().filter(|_| !self.found()) else { return Ok(()) };
+        let Found { skills, record } = discovery.run(self.task.as_ref(), teacher)?;
+        if let Some(path) = &self.record {
+            record.write(path).map_err(|e| PortError::fatal(e.to_string()))?;
+        }
+        // Whoever was first found the same.
+        let _ = self.splits.set(relabelled(self.task.as_ref(), &skills));
+        Ok(())
+    }
+}
+
+impl Task for Labelled {
+    fn name(&self) -> &str {
+        self.task.name()
+    }
+
+    fn domain(&self) -> Domain {
+        self.task.domain()
+    }
+
+    fn instances(&self, split: Split) -> &[TaskInstance] {
+        self.splits.get().map_or_else(|| self.task.instances(split), |splits| splits.get(split))
+    }
+
+    fn skills(&self) -> Vec<String> {
+        let mut skills: Vec<String> = Vec::new();
+        for skill in self.instances(Split::Validation).iter().filter_map(|instance| instance.skill.as_ref()) {
+            if !skills.contains(skill) {
+                skills.push(skill.clone());
+            }
+        }
+        skills
+    }
+
+    fn prompt(&self, instance: &TaskInstance) -> String {
+        self.task.prompt(instance)
+    }
+
+    fn key(&self, question: &str) -> String {
+        self.task.key(question)
+    }
+
+    fn response(&self, reasoning: &str, answer: &str) -> String {
+        self.task.response(reasoning, answer)
+    }
+
+    fn solution(&self, instance: &TaskInstance) -> String {
+        self.task.solution(instance)
+    }
+
+    fn image(&self, image: &ImageRef) -> Option<Vec<u8>> {
+        self.task.image(image)
+    }
+
+    fn max_tokens(&self) -> u32 {
+        self.task.max_tokens()
+    }
+
+    fn score(&self, instance: &TaskInstance, response: &str) -> (Option<String>, bool) {
+        self.task.score(instance, response)
+    }
+}

@@ -1,0 +1,150 @@
+//! Subskills by a teacher.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::gym::ports::{ChatRequest, PortError, Question, Sampling, SubskillProposal, Teacher};
+use crate::gym::rng::CounterRng;
+use crate::gym::skill_forest::SkillTree;
+use crate::prompts::asking::ask_once;
+use crate::prompts::reply;
+
+/// Asks the teacher for new subskills, once more for what is missing, and gives up what is missing then. No
+/// name comes twice, in whatever spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaughtProposal {
+    topic: String,
+    seed: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Name(String),
+    Named { name: String },
+}
+
+impl TaughtProposal {
+    /// Subskills within a topic; `seed` is the run's.
+    pub fn new(topic: impl Into<String>, seed: u64) -> Self {
+        Self { topic: topic.into(), seed }
+    }
+
+    fn question(
+        &self,
+        tree: &SkillTree,
+        known: &[String],
+        count: usize,
+        teacher: &dyn Teacher,
+    ) -> Result<Question, PortError> {
+        let values = json!({"topic": self.topic, "skill": tree.skill, "known": known, "count": count});
+        let rendered = teacher.render("subskills", &values)?;
+        // The same tree is asked about anew in another iteration.
+        let item = format!("subskills/{}/{}/{}", tree.skill, tree.history.len(), known.len());
+        let seed = CounterRng::keyed(self.seed, &item).bits();
+        let sampling = Sampling::Sampled { temperature: 0.7, top_p: 0.95, seed };
+        let schema = json!({
+            "type": "object",
+            "properties": {"subskills": {
+                "type": "array", "minItems": count, "maxItems": count,
+                "items": {"type": "string", "minLength": 1, "maxLength": 80},
+            }},
+            "required": ["subskills"],
+            "additionalProperties": false,
+        });
+        Ok(Question {
+            prompt: rendered.name,
+            allocation: None,
+            request: ChatRequest { schema: Some(schema), ..ChatRequest::text(rendered.text, sampling, 1024) },
+        })
+    }
+}
+
+/// The names of an answer, as far as it goes; and an error when there is none.
+fn read(text: &str) -> Result<Vec<String>, String> {
+    let (entries, fault) = reply::entries::<Entry>(text);
+    let name = |entry: Entry| match entry {
+        Entry::Name(name) | Entry::Named { name } => reply::name(&name),
+    };
+    let names: Vec<String> = entries.into_iter().filter_map(name).collect();
+    match fault {
+        Some(reason) if names.is_empty() => Err(reason),
+        _ => Ok(names),
+    }
+}
+
+impl SubskillProposal for TaughtProposal {
+    fn propose(
+        &self,
+        tree: &SkillTree,
+        count: u32,
+        teacher: &mut dyn Teacher,
+    ) -> Result<Vec<String>, PortError> {
+        let count = count as usize;
+        let mut known: Vec<String> = tree.subskills.iter().map(|s| s.name.clone()).collect();
+        let mut new: Vec<String> = Vec::new();
+        for _ in 0..2 {
+            if new.len() == count {
+                break;
+            }
+            let question = self.question(tree, &known, count - new.len(), teacher)?;
+            let answers = ask_once(teacher, vec![question], |_, text| read(text))?;
+            for name in answers.into_iter().flatten().flatten() {
+                if new.len() < count && known.iter().all(|other| !reply::same_name(other, &name)) {
+                    known.push(name.clone());
+                    new.push(name);
+                }
+            }
+        }
+        Ok(new)
+    }
+
+    fn remaining(&self, _tree: &SkillTree) -> usize {
+        usize::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gym::plan::Action;
+    use crate::gym::skill_forest::SkillForest;
+    use crate::prompts::tests::recorded;
+    use crate::skills::tests::Heart;
+
+    fn tree() -> SkillTree {
+        let mut forest = SkillForest::new(["Algebra"]);
+        let explore = Action::Explore { new_subskills: 1, data_per_subskill: 1 };
+        forest.apply("Algebra", &explore, &["Lines".into()]).unwrap();
+        forest.trees.remove(0)
+    }
+
+    #[test]
+    fn names_are_unique_cut_and_topped_up_once() {
+        let answers = [
+            r#"{"subskills": ["lines", "Roots", "roots ", {"name": "Powers"}]}"#,
+            r#"{"subskills": ["Systems", "Powers", "Inequalities", "Sums"]}"#,
+        ];
+        let rule = |n: usize, _: &Question| answers[n.min(1)].to_owned();
+        let mut heart = Heart::new(&rule);
+        let proposal = TaughtProposal::new("mathematics", 1);
+        let names = proposal.propose(&tree(), 4, &mut heart).unwrap();
+        assert_eq!(names, ["Roots", "Powers", "Systems", "Inequalities"]);
+        let second = &heart.asked[1].request.prompt;
+        assert!(second.contains("Name 2 subskills") && second.contains("- Powers"), "{second}");
+        assert_eq!(heart.asked.len(), 2);
+        let mut deaf = Heart::new(&|_, _| "no".to_owned());
+        assert!(proposal.propose(&tree(), 4, &mut deaf).unwrap().is_empty());
+        assert_eq!((deaf.asked.len(), deaf.malformed.len()), (2, 2));
+    }
+
+    #[test]
+    fn the_recorded_answers() {
+        for answer in recorded("subskills") {
+            let rule = |n: usize, _: &Question| if n == 0 { answer.reply.clone() } else { String::new() };
+            let mut heart = Heart::new(&rule);
+            let names = TaughtProposal::new("mathematics", 1).propose(&tree(), 3, &mut heart).unwrap();
+            assert_eq!(names.join(" | "), answer.expected, "{}", answer.name);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Policies, checks, skills and benchmarks through the real program, with scripted models.
+
+use std::sync::Arc;
+
+use dataenvgym::agents::engines::{Taught, TaughtSettings};
+use dataenvgym::agents::policies::PolicyChoice;
+use dataenvgym::checks::CheckSettings;
+use dataenvgym::environments::{Environment, Models, Scene, TeacherSource};
+use dataenvgym::gym::budget::Budget;
+use dataenvgym::gym::datum::{JudgedDatum, Verdict};
+use dataenvgym::gym::episode::{EpisodeRules, Halt};
+use dataenvgym::gym::instance::{Domain, Split};
+use dataenvgym::gym::ports::{Checkpoint, EnvironmentKind, Ledger, Task, TrainingSettings};
+use dataenvgym::models::scripted::{Script, ScriptedStudent, ScriptedTeacher, ScriptedTrainer};
+use dataenvgym::skills::{DiscoveredSkills, ListProposal};
+use dataenvgym::store::Store;
+use dataenvgym::tasks::scripted::ScriptedTask;
+use dataenvgym::worlds::scripted::subskills;
+
+use crate::home::{Home, episode, outcome, text};
+
+/// Writes a configuration of a run with scripted models and returns its path.
+fn configuration(home: &Home, name: &str, task: &str, rest: &str) -> String {
+    let path = home.path(&format!("{name}.toml"));
+    let text = format!(
+        "name = \"{name}\"\n[task]\n{task}\n\
+         [teacher]\nmodel = \"scripted\"\nworkers = 1\n\
+         [student]\nmodel = \"scripted\"\nworkers = 1\n{rest}"
+    );
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+const SCRIPTED: &str = "kind = \"scripted\"\ndomain = \"mathematics\"\nskills = 3\nper_skill = 6";
+const TAUGHT: &str = "[engine]\nkind = \"taught\"\ndata_per_question = 4\n";
+
+#[test]
+fn the_readme_shows_a_policy_as_it_is_compiled() {
+    let (readme, file) =
+        (include_str!("../../README.md"), include_str!("../../src/agents/policies/uniform.rs"));
+    assert!(file.lines().count() < 100);
+    assert!(readme.contains(&format!("```rust\n{file}```")), "README.md shows another uniform.rs");
+    let missing: Vec<&str> = dataenvgym::prompts::BUILT_IN.iter().map(|p| p.name).collect();
+    assert!(missing.iter().all(|name| readme.contains(&format!("`{name}`"))), "README.md lacks a prompt");
+}
+
+/// One episode in memory: no process, no database.
+fn around(choice: &PolicyChoice, environment: EnvironmentKind) -> Vec<JudgedDatum> {
+    let folder = tempfile::tempdir().unwrap();
+    let task: Arc<dyn Task> = Arc::new(ScriptedTask::new(Domain::Mathematics, 3, 6, 64).unwrap());
+    let base = Checkpoint::Full { folder: folder.path().to_owned() };
+    let names = task.skills().into_iter().map(|s| (s.clone(), subskills(&s)));
+    let scene = Scene {
+        policy: choice.build(),
+        proposal: Arc::new(ListProposal::new(names)),
+        engine: Arc::new(Taught::new(TaughtSettings::default(), task.clone())),
+        teacher: Some(TeacherSource { name: "scripted".into(), checkpoint: base.clone() }),
+        prompts: Arc::default(),
+        discovery: None,
+        hidden: false,
+        checks: CheckSettings { known_samples: 2, ..CheckSettings::default() },
+        base,
+        training: TrainingSettings::default(),
+        continues: false,
+        seed: 1,
+        checkpoints: folder.path().join("checkpoints"),
+        task: task.clone(),
+    };
+    let answers = [Split::Validation, Split::Test].into_iter().flat_map(|split| task.instances(split));
+    let answers = answers.map(|instance| (task.prompt(instance), task.solution(instance))).collect();
+    let mut student = ScriptedStudent::knowing(Script::default(), answers);
+    let (mut trainer, mut teacher) = (ScriptedTrainer::new(Script::default()), ScriptedTeacher::default());
+    let models =
+        Models { student: &mut student, trainer: &mut trainer, teacher: Some(&mut teacher), painter: None };
+    let budget = Budget { iterations: 3, ..Budget::default() };
+    let rules = EpisodeRules { budget, environment, ..EpisodeRules::default() };
+    let mut environment = Environment::new(rules, scene, models);
+    environment.reset().unwrap();
+    for _ in 0..3 {
+        environment.step().unwrap();
+    }
+    environment.ledger().data().unwrap()
+}
+
+#[test]
+fn every_policy_goes_around_in_every_environment_it_acts_in() {
+    for choice in PolicyChoice::all() {
+        for environment in choice.build().environments() {
+            let data = around(&choice, *environment);
+            assert!(!data.is_empty(), "{choice:?} in {environment:?}");
+            let form = data.iter().flat_map(|d| &d.checks).filter(|c| c.check == "form");
+            assert!(form.clone().count() == data.len() && form.clone().all(|c| c.passed));
+        }
+    }
+}
+
+#[test]
+fn the_list_of_agents_names_every_choice_with_its_parameters() {
+    let listed = Home::new().stdout(&["agents"]);
+    for choice in PolicyChoice::all() {
+        let policy = choice.build();
+        let line = listed.lines().find(|line| line.trim().starts_with(&format!("{} ", policy.name())));
+        assert!(line.is_some_and(|line| line.ends_with(policy.about())), "{}", policy.name());
+    }
+    for words in
+        ["acts in skill_tree, skill_list", "data = 400", "; asks the teacher", "engines (engine.kind)"]
+    {
+        assert!(listed.contains(words), "{listed}");
+    }
+}
+
+#[test]
+fn graded_checks_are_kept_with_the_data_and_replayed_when_a_run_is_repeated() {
+    let home = Home::new();
+    let rest = format!(
+        "{TAUGHT}[policy]\nkind = \"uniform\"\ndata = 12\n\
+         [checks]\nvotes = 3\nknown_samples = 4\nfilter = [\"form\", \"agreement\"]\n\
+         [episode]\niterations = 2\n"
+    );
+    let config = configuration(&home, "graded", SCRIPTED, &rest);
+    for name in ["a", "b"] {
+        home.stdout(&["run", "--config", &config, "--headless", "--name", name]);
+    }
+    let [a, b] = ["a", "b"].map(|name| outcome(&home.run_folder(name)));
+    assert_eq!(a, b);
+    // The scripted teacher answers at random: it never agrees with itself.
+    assert!(a.data.iter().all(|d| d.verdict == Verdict::Rejected));
+    let names = |n: usize| a.data[n].checks.iter().map(|c| c.check.as_str()).collect::<Vec<_>>();
+    assert_eq!(names(0), ["form", "leakage", "duplicate", "near_duplicate", "agreement", "known"]);
+    let agreement = a.data[0].checks.iter().find(|c| c.check == "agreement").unwrap();
+    assert!(agreement.filters && agreement.score == Some(0.0), "{agreement:?}");
+    let row = &episode(&home.run_folder("a")).unwrap().iterations[1];
+    assert_eq!(row.failed["agreement"], row.rejected);
+}
+
+#[test]
+fn skills_are_found_before_the_first_phase_and_can_be_used_again() {
+    let home = Home::new();
+    let policy = "[policy]\nkind = \"fixed\"\nexplore = { new_subskills = 2, data_per_subskill = 2 }\n";
+    let found = "[environment]\nsubskills = \"taught\"\n[skills]\nkind = \"discovered\"\ncategories = 3\n";
+    let rest = format!("{TAUGHT}{policy}{found}[episode]\niterations = 2\n");
+    let config = configuration(&home, "found", SCRIPTED, &rest);
+    home.stdout(&["run", "--config", &config, "--headless"]);
+    let folder = home.run_folder("found");
+    let skills = DiscoveredSkills::read(&folder.join("skills.json")).unwrap();
+    assert_eq!((skills.labeled_instructions.len(), skills.instance_id_to_skill_category.len()), (18, 18));
+    let first = episode(&folder).unwrap();
+    assert_eq!(first.halt, Some(Halt::Finished));
+    let named: Vec<&str> = first.forest.trees.iter().map(|tree| tree.skill.as_str()).collect();
+    let categories: Vec<&str> = skills.skill_categories.iter().map(|c| c.descriptive_name.as_str()).collect();
+    assert!(named.iter().all(|skill| categories.contains(skill)), "{named:?} of {categories:?}");
+    // The scripted teacher makes up names, and no name comes twice.
+    assert!(first.forest.trees.iter().all(|tree| tree.subskills.len() == 4), "{:?}", first.forest);
+    std::fs::copy(folder.join("skills.json"), home.path("mine.json")).unwrap();
+    let given = "[skills]\nkind = \"file\"\nfile = \"mine.json\"\n";
+    let rest = format!("{TAUGHT}{policy}{given}[episode]\niterations = 1\n");
+    let config = configuration(&home, "given", SCRIPTED, &rest);
+    home.stdout(&["run", "--config", &config, "--headless"]);
+    let second = episode(&home.run_folder("given")).unwrap();
+    let again: Vec<&str> = second.forest.trees.iter().map(|tree| tree.skill.as_str()).collect();
+    assert_eq!(named, again);
+}
+
+#[test]
+fn a_benchmark_and_several_tasks_at_once_report_their_parts() {
+    let home = Home::new();
+    let line = |n: u32| {
+        let subject = ["Algebra", "Geometry"][n as usize % 2];
+        format!(
+            r#"{{"problem": "Number {n}, {} and {} make what?", "level": "Level {}", "type": "{subject}", "solution": "It is $\\boxed{{{}}}$."}}"#,
+            n + 7,
+            3 * n,
+            n % 5 + 1,
+            5 * n + 7
+        )
+    };
+    std::fs::create_dir(home.path("math")).unwrap();
+    for (name, from) in [("train", 0), ("test", 1000)] {
+        let lines: Vec<String> = (from..from + 60).map(line).collect();
+        std::fs::write(home.path("math").join(format!("{name}.jsonl")), lines.join("\n")).unwrap();
+    }
+    let math =
+        "kind = \"benchmark\"\nsource = \"math\"\npath = \"math\"\nvalidation = \"val_balanced_subset_2\"";
+    let rest = "[engine]\nkind = \"selection\"\n[policy]\nkind = \"by_error\"\ndata = 10\n[episode]\niterations = 1\n";
+    let config = configuration(&home, "math", math, rest);
+    let out = home.stdout(&["run", "--config", &config, "--headless"]);
+    assert!(out.contains("level Level 3: ") && out.contains("subject Geometry: "), "{out}");
+    let sum = |n: u32| {
+        format!(
+            r#"{{"question": "Ann has {n} pens, {} cups and {} hats. How many things?", "answer": "Add.\n#### {}"}}"#,
+            n + 1,
+            n + 2,
+            3 * n + 3
+        )
+    };
+    std::fs::write(home.path("sums.jsonl"), (0..40).map(sum).collect::<Vec<_>>().join("\n")).unwrap();
+    let math = math.replace("kind = \"benchmark\"\n", "");
+    let several = format!(
+        "kind = \"several\"\n[[task.benchmarks]]\n{math}\n[[task.benchmarks]]\n\
+         source = \"gsm8k\"\npath = \"sums.jsonl\""
+    );
+    let config = configuration(&home, "several", &several, rest);
+    let out = home.stdout(&["run", "--config", &config, "--headless"]);
+    assert!(out.contains("task gsm8k: ") && out.contains("task math/val_balanced_subset_2: "), "{out}");
+}
+
+#[test]
+fn a_run_keeps_the_prompts_it_began_with() {
+    let home = Home::new();
+    let prompts = home.path(".config/dataenvgym/prompts");
+    std::fs::create_dir_all(&prompts).unwrap();
+    std::fs::write(prompts.join("mathematics.txt"), "Write {{ count }} riddles.").unwrap();
+    let rest = format!("{TAUGHT}[policy]\nkind = \"uniform\"\ndata = 8\n[episode]\niterations = 1\n");
+    let config = configuration(&home, "mine", SCRIPTED, &rest);
+    home.stdout(&["run", "--config", &config, "--headless"]);
+    let folder = home.run_folder("mine");
+    let store = Store::open(&folder).unwrap();
+    let call = store.data().unwrap()[0].datum.provenance.teacher_call.clone().unwrap();
+    let call = store.teacher_call(&call).unwrap().unwrap();
+    assert!(call.request.prompt.ends_with("riddles.") && call.context.prompt.starts_with("mathematics@"));
+    assert!(folder.join("prompts/mathematics.txt").is_file());
+    std::fs::write(prompts.join("mathematics.txt"), "{{ cuont }}").unwrap();
+    let output = home.output(&["run", "--config", &config, "--headless", "--name", "other"]);
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("mathematics.txt: line 1"), "{said}");
+    assert!(!home.run_folder("other").exists());
+    home.stdout(&["run", "--headless", "--name", "mine"]);
+}
+
+#[test]
+fn what_asks_a_teacher_says_so_when_there_is_none() {
+    let home = Home::new();
+    let config = home.path("none.toml");
+    std::fs::write(&config, "name = \"none\"\n[task]\nkind = \"arithmetic\"\n[checks]\nvotes = 2\n").unwrap();
+    let output = home.output(&["run", "--config", config.to_str().unwrap(), "--headless"]);
+    let said = text(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("`checks.votes`") && said.contains("`teacher.model`"),
+        "{said}"
+    );
+}
