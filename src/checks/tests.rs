@@ -127,7 +127,12 @@ fn the_recorded_votes() {
         let mut agreement = Agreement::default();
         let read = agreement.count(&answer.reply, &instance, &task);
         let same = agreement.result().score.unwrap_or_default();
-        assert_eq!(answer.summary(read.map(|()| format!("{same} of 1"))), answer.expected, "{}", answer.name);
+        assert_eq!(
+            crate::prompts::tests::summary(read.map(|()| format!("{same} of 1"))),
+            answer.expected,
+            "{}",
+            answer.name
+        );
     }
 }
 

@@ -13,11 +13,9 @@ pub(crate) struct Recorded {
     pub(crate) expected: String,
 }
 
-impl Recorded {
-    /// The line of a reading.
-    pub(crate) fn summary(&self, read: Result<String, String>) -> String {
-        read.unwrap_or_else(|reason| format!("refused: {reason}"))
-    }
+/// The line of a reading.
+pub(crate) fn summary(read: Result<String, String>) -> String {
+    read.unwrap_or_else(|reason| format!("refused: {reason}"))
 }
 
 /// The recorded answers to a prompt.

@@ -135,19 +135,19 @@ fn the_recorded_answers() {
     };
     for answer in recorded("label") {
         let read = reading::label(&answer.reply).map(|label| label.name);
-        assert_eq!(answer.summary(read), answer.expected, "label, {}", answer.name);
+        assert_eq!(crate::prompts::tests::summary(read), answer.expected, "label, {}", answer.name);
     }
     for answer in recorded("aggregate") {
         let read = reading::categories(&answer.reply).map(join);
-        assert_eq!(answer.summary(read), answer.expected, "aggregate, {}", answer.name);
+        assert_eq!(crate::prompts::tests::summary(read), answer.expected, "aggregate, {}", answer.name);
     }
     for answer in recorded("aggregate_short") {
         let read = reading::lines(&answer.reply).map(join);
-        assert_eq!(answer.summary(read), answer.expected, "aggregate_short, {}", answer.name);
+        assert_eq!(crate::prompts::tests::summary(read), answer.expected, "aggregate_short, {}", answer.name);
     }
     for answer in recorded("choose") {
         let names = ["Algebra", "Number Theory"];
         let read = reading::choice(&answer.reply, &names).map(|n| names[n].to_owned()).map_err(|r| r.reason);
-        assert_eq!(answer.summary(read), answer.expected, "choose, {}", answer.name);
+        assert_eq!(crate::prompts::tests::summary(read), answer.expected, "choose, {}", answer.name);
     }
 }
