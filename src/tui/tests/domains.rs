@@ -69,10 +69,10 @@ fn tools() -> Sample {
         tools: vec![tool("weather", "the weather of a city"), tool("mail", "writes to somebody")],
         plan: vec![
             ToolCall { tool: "weather".into(), arguments: object("{\"city\": \"Bern\"}") },
-            ToolCall { tool: "mail".into(), arguments: object("{\"to\": \"Ada\", \"text\": \"$1\"}") },
+            ToolCall { tool: "mail".into(), arguments: object("{\"text\": \"$1\", \"to\": \"Ada\"}") },
         ],
     };
-    answered(content, "[{\"tool\": \"mail\", \"arguments\": {\"to\": \"Ada\", \"days\": 3}}]", "mail")
+    answered(content, "[{\"tool\": \"mail\", \"arguments\": {\"days\": 3, \"to\": \"Ada\"}}]", "mail")
 }
 
 /// A red square with a blue corner.
