@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::environments::{Models, Moment, Scene, perform, review};
-use crate::gym::datum::JudgedDatum;
+use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::episode::{Command, Effect, Episode, Event, Work};
 use crate::gym::instance::{ImageRef, Split};
 use crate::gym::ports::{Fact, Ledger, PortError, Student, TextToImage, Trainer, TrainingProgress};
 use crate::gym::prediction::Prediction;
+use crate::gym::review::DataSelection;
 use crate::gym::teacher_call::TeacherCall;
 use crate::protocol::control::WorkerStatus;
 use crate::runner::custody::Custody;
@@ -108,8 +109,20 @@ impl Ledger for SharedStore {
         self.lock().data()
     }
 
+    fn each_datum(
+        &self,
+        verdict: Option<Verdict>,
+        visit: &mut dyn FnMut(JudgedDatum),
+    ) -> Result<(), PortError> {
+        self.lock().each_datum(verdict, visit)
+    }
+
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
         self.lock().put_data(iteration, round, data)
+    }
+
+    fn selected(&self, selection: &DataSelection) -> Result<Vec<JudgedDatum>, PortError> {
+        self.lock().selected(selection)
     }
 
     fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError> {

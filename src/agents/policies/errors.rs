@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::misplaced;
-use crate::gym::plan::Allocation;
+use super::shares::questions;
 use crate::gym::ports::{Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, State};
 use crate::gym::rng::CounterRng;
 
@@ -50,15 +50,8 @@ impl Policy for Errors {
         if examples.is_empty() {
             return Ok(Decision::Allocations(Vec::new()));
         }
-        let each = self.data_per_question.max(1);
-        let question = |n: u32| {
-            let mut order: Vec<usize> = (0..examples.len()).collect();
-            CounterRng::keyed(context.seed, "errors").child(u64::from(n)).shuffle(&mut order);
-            order.truncate(self.shown as usize);
-            let shown = order.into_iter().map(|place| examples[place].instance.id.clone()).collect();
-            let count = each.min(self.data - n * each);
-            Allocation { skill: String::new(), subskill: String::new(), count, shown }
-        };
-        Ok(Decision::Allocations((0..self.data.div_ceil(each)).map(question).collect()))
+        let ids: Vec<&str> = examples.iter().map(|e| e.instance.id.as_str()).collect();
+        let rng = CounterRng::keyed(context.seed, "errors");
+        Ok(Decision::Allocations(questions("", self.data, self.data_per_question, &ids, self.shown, &rng)))
     }
 }

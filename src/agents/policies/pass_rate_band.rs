@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::high_loss::unmeasured;
-use super::shares::{Arm, share_out};
+use super::shares::{Arm, questions, share_out};
 use crate::gym::plan::Allocation;
 use crate::gym::ports::{
     Decision, EnvironmentKind, PassRate, PlanAids, PlanContext, Policy, PortError, State,
@@ -55,19 +55,9 @@ impl PassRateBand {
 
     /// Questions to the engine for `data` about some of the instances.
     fn ask(&self, skill: &str, data: u32, inside: &[&PassRate], context: PlanContext) -> Vec<Allocation> {
-        let each = self.data_per_question.max(1);
-        let question = |n: u32| {
-            let mut order: Vec<usize> = (0..inside.len()).collect();
-            CounterRng::keyed(context.seed, skill).child(u64::from(n)).shuffle(&mut order);
-            order.truncate(self.shown as usize);
-            Allocation {
-                skill: skill.to_owned(),
-                subskill: String::new(),
-                count: each.min(data - n * each),
-                shown: order.into_iter().map(|place| inside[place].instance.clone()).collect(),
-            }
-        };
-        (0..data.div_ceil(each)).map(question).collect()
+        let ids: Vec<&str> = inside.iter().map(|rate| rate.instance.as_str()).collect();
+        let rng = CounterRng::keyed(context.seed, skill);
+        questions(skill, data, self.data_per_question, &ids, self.shown, &rng)
     }
 }
 

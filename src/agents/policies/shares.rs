@@ -108,6 +108,30 @@ pub(super) fn shown(skill: &SkillErrors<'_>, context: PlanContext, most: usize) 
     order.into_iter().map(|n| skill.examples[n].instance.id.clone()).collect()
 }
 
+/// Questions to the engine for `data` in all, `each` of them per question, the last one for the rest; every
+/// question shows `most` of the instances, drawn anew.
+pub(super) fn questions(
+    skill: &str,
+    data: u32,
+    each: u32,
+    instances: &[&str],
+    most: u32,
+    rng: &CounterRng,
+) -> Vec<Allocation> {
+    let each = each.max(1);
+    let question = |n: u32| {
+        let mut drawn = instances.to_vec();
+        rng.child(u64::from(n)).shuffle(&mut drawn);
+        Allocation {
+            skill: skill.to_owned(),
+            subskill: String::new(),
+            count: each.min(data - n * each),
+            shown: drawn.into_iter().take(most as usize).map(str::to_owned).collect(),
+        }
+    };
+    (0..data.div_ceil(each)).map(question).collect()
+}
+
 fn of_tree<'a>(state: &SkillState<'a>) -> Arm<'a> {
     let SkillState { tree, accuracy, questions, .. } = *state;
     Arm { skill: &tree.skill, accuracy: Some(accuracy), questions, trials: trials(tree) }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Stage;
 use super::asking::Asking;
+use crate::gym::datum::JudgedDatum;
 use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::plan::Plan;
 use crate::gym::ports::{EngineAids, Example, PortError, Question, Rendered, Teacher};
@@ -22,9 +23,12 @@ pub(super) struct Aids<'a, 'm, 'w> {
 impl<'a, 'm, 'w> Aids<'a, 'm, 'w> {
     /// The aids for a plan.
     pub(super) fn new<'s: 'a>(stage: &'a mut Stage<'s, 'm, 'w>, plan: &Plan) -> Result<Self, PortError> {
-        let earlier = stage.ledger.data()?;
-        let of_others = earlier.into_iter().filter(|d| !stage.in_round(&d.datum));
-        let used = of_others.filter_map(|d| d.datum.provenance.source_instance).collect();
+        let mut used = HashSet::new();
+        stage.ledger.each_datum(None, &mut |JudgedDatum { datum, .. }| {
+            if !stage.in_round(&datum) {
+                used.extend(datum.provenance.source_instance);
+            }
+        })?;
         let shown = shown(stage, plan)?;
         Ok(Self { asking: Asking::new(stage, u64::from(plan.total())), used, shown })
     }

@@ -20,9 +20,13 @@ impl Stage<'_, '_, '_> {
     pub(super) fn check(&mut self) -> Result<Fact, PortError> {
         let (scene, settings) = (self.scene, &self.scene.checks);
         let task = scene.task.as_ref();
-        let (mut fresh, earlier): (Vec<JudgedDatum>, Vec<JudgedDatum>) =
-            self.ledger.data()?.into_iter().partition(|d| self.in_round(&d.datum));
-        let earlier: Vec<TrainingDatum> = earlier.into_iter().map(|d| d.datum).collect();
+        let mut fresh = self.ledger.round(self.work.iteration, self.work.round)?;
+        let mut earlier: Vec<TrainingDatum> = Vec::new();
+        self.ledger.each_datum(None, &mut |judged| {
+            if !self.in_round(&judged.datum) {
+                earlier.push(judged.datum);
+            }
+        })?;
         for datum in &mut fresh {
             datum.checks.clear();
         }

@@ -11,17 +11,15 @@ use crate::gym::rng::CounterRng;
 impl Stage<'_, '_, '_> {
     pub(super) fn train(&mut self) -> Result<Fact, PortError> {
         let Self { work, episode, scene, models, ledger, watch } = self;
-        let data = ledger.data()?;
-        let accepted = data.into_iter().filter(|d| d.verdict == Verdict::Accepted).map(|d| d.datum);
         let replays = scene.training.replay > 0.0;
-        let (earlier, new): (Vec<_>, Vec<_>) =
-            accepted.partition(|d| replays && d.provenance.iteration < work.iteration);
-        let turns = |data: Vec<TrainingDatum>| -> Vec<(String, String)> {
-            data.into_iter().map(|d| (d.instruction, d.response)).collect()
-        };
+        let (mut earlier, mut new) = (Vec::new(), Vec::new());
+        ledger.each_datum(Some(Verdict::Accepted), &mut |judged| {
+            let TrainingDatum { instruction, response, provenance, .. } = judged.datum;
+            let replayed = replays && provenance.iteration < work.iteration;
+            if replayed { &mut earlier } else { &mut new }.push((instruction, response));
+        })?;
         // An iteration that brought nothing new still learns from what there is.
-        let (examples, replay) =
-            if new.is_empty() { (turns(earlier), vec![]) } else { (turns(new), turns(earlier)) };
+        let (examples, replay) = if new.is_empty() { (earlier, vec![]) } else { (new, earlier) };
         if examples.is_empty() {
             return Ok(Fact::Trained { outcome: None });
         }
