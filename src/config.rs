@@ -527,6 +527,15 @@ impl Config {
             || self.checks.votes > 0
     }
 
+    /// Whether plans name subskills that no source lists.
+    pub fn invents_subskills(&self) -> bool {
+        let blind = self.environment.state == StateConfig::None;
+        match self.environment.kind {
+            EnvironmentKind::SkillTree => self.environment.subskills == SubskillsChoice::Taught,
+            _ => !blind && matches!(&self.policy, PolicyChoice::Hypotheses(policy) if policy.ask),
+        }
+    }
+
     /// The policy that acts: in the skill tree without a state the fair coin takes the place of another one.
     pub fn acting_policy(&self) -> PolicyChoice {
         let blind = self.environment.state == StateConfig::None;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use procedural::Procedural;
 pub use selection::Selection;
-pub use taught::{Taught, TaughtSettings};
+pub use taught::{Layout, Taught, TaughtSettings};
 
 use crate::gym::datum::Provenance;
 use crate::gym::plan::Allocation;

@@ -184,6 +184,13 @@ fn policy(config: &Config) -> Result<Arc<dyn Policy>> {
 }
 
 fn engine(config: &Config, task: &Arc<dyn Task>) -> Result<Arc<dyn Engine>> {
+    if config.invents_subskills() && !config.engine.asks() {
+        bail!(
+            "`environment.subskills = \"taught\"` and the policy `hypotheses` make up subskills, and only \
+             `engine.kind = \"taught\"` writes for those; use it, or set `environment.subskills = \"listed\"` or \
+             `policy.ask = false`"
+        )
+    }
     match (&config.engine, &config.task) {
         (EngineChoice::Procedural {}, TaskConfig::Arithmetic { .. }) => {}
         (EngineChoice::Procedural {}, _) => {

@@ -1,10 +1,16 @@
 //! The configurations that are compiled into the program.
 
-/// Ready configurations by name, as texts. `svamp.toml` is none: it names a file of its own.
+/// Ready configurations by name, as texts. Those that name files of their own are none.
 pub const READY: &[(&str, &str)] = &[
     ("quickstart", include_str!("../../configs/quickstart.toml")),
     ("lora", include_str!("../../configs/lora.toml")),
     ("alternating", include_str!("../../configs/alternating.toml")),
+    ("open-ended", include_str!("../../configs/open-ended.toml")),
+    ("open-ended-no-state", include_str!("../../configs/open-ended-no-state.toml")),
+    ("skill-list", include_str!("../../configs/skill-list.toml")),
+    ("skill-list-no-state", include_str!("../../configs/skill-list-no-state.toml")),
+    ("skill-tree", include_str!("../../configs/skill-tree.toml")),
+    ("skill-tree-no-state", include_str!("../../configs/skill-tree-no-state.toml")),
     ("scripted", include_str!("../../configs/scripted.toml")),
 ];
 

@@ -37,12 +37,13 @@ macro_rules! prompt {
 
 /// Values of the engines' prompts.
 macro_rules! engine_prompt {
-    ($name:literal, $about:literal) => {
+    ($name:literal, $version:literal, $about:literal) => {
         prompt!(
             $name,
-            1,
+            $version,
             $about,
             r#"{"skill": "counting", "subskill": "counting back", "count": 2, "written": ["What is 1 + 1?"],
+                "headings": true,
                 "shown": [{"question": "What is 9 - 4?", "answer": "5", "response": "It is 6."}]}"#
         )
     };
@@ -50,10 +51,10 @@ macro_rules! engine_prompt {
 
 /// Every built-in prompt.
 pub const BUILT_IN: &[BuiltIn] = &[
-    engine_prompt!("mathematics", "new exercises of mathematics"),
-    engine_prompt!("programming", "new programming tasks"),
-    engine_prompt!("visual_question_answering", "new questions about images, with the images described"),
-    engine_prompt!("tool_use", "new requests with their tool plans"),
+    engine_prompt!("mathematics", 2, "new exercises of mathematics"),
+    engine_prompt!("programming", 1, "new programming tasks"),
+    engine_prompt!("visual_question_answering", 1, "new questions about images, with the images described"),
+    engine_prompt!("tool_use", 1, "new requests with their tool plans"),
     prompt!(
         "label",
         1,
@@ -86,6 +87,13 @@ pub const BUILT_IN: &[BuiltIn] = &[
         1,
         "new subskills of a skill",
         r#"{"topic": "mathematics", "skill": "Algebra", "known": ["lines"], "count": 2}"#
+    ),
+    prompt!(
+        "hypotheses",
+        1,
+        "guesses of what is weak in a skill, from errors",
+        r#"{"skill": "counting", "count": 2, "known": ["counting back"],
+            "shown": [{"question": "What is 9 - 4?", "answer": "5", "response": "It is 6."}]}"#
     ),
     prompt!(
         "plan_reward",

@@ -58,6 +58,28 @@ pub fn name(text: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
+/// The names of the first JSON list of an answer, as far as it goes: texts, or objects with a `name`.
+///
+/// # Errors
+/// What is wrong, when it holds no name.
+pub fn names(reply: &str) -> Result<Vec<String>, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Entry {
+        Name(String),
+        Named { name: String },
+    }
+    let (entries, fault) = entries::<Entry>(reply);
+    let plain = |entry: Entry| match entry {
+        Entry::Name(text) | Entry::Named { name: text } => name(&text),
+    };
+    let names: Vec<String> = entries.into_iter().filter_map(plain).collect();
+    match fault {
+        Some(reason) if names.is_empty() => Err(reason),
+        _ => Ok(names),
+    }
+}
+
 /// What two names have in common that a person would call the same.
 pub fn same_name(a: &str, b: &str) -> bool {
     let letters = |text: &str| -> String {

@@ -1,13 +1,11 @@
 //! Subskills by a teacher.
 
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::gym::ports::{ChatRequest, PortError, Question, Sampling, SubskillProposal, Teacher};
 use crate::gym::rng::CounterRng;
 use crate::gym::skill_forest::SkillTree;
-use crate::prompts::asking::ask_once;
-use crate::prompts::reply;
+use crate::prompts::asking::{Names, ask_names};
 
 /// Asks the teacher for new subskills, once more for what is missing, and gives up what is missing then. No
 /// name comes twice, in whatever spelling.
@@ -15,13 +13,6 @@ use crate::prompts::reply;
 pub struct TaughtProposal {
     topic: String,
     seed: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Entry {
-    Name(String),
-    Named { name: String },
 }
 
 impl TaughtProposal {
@@ -60,19 +51,6 @@ impl TaughtProposal {
     }
 }
 
-/// The names of an answer, as far as it goes; and an error when there is none.
-fn read(text: &str) -> Result<Vec<String>, String> {
-    let (entries, fault) = reply::entries::<Entry>(text);
-    let name = |entry: Entry| match entry {
-        Entry::Name(name) | Entry::Named { name } => reply::name(&name),
-    };
-    let names: Vec<String> = entries.into_iter().filter_map(name).collect();
-    match fault {
-        Some(reason) if names.is_empty() => Err(reason),
-        _ => Ok(names),
-    }
-}
-
 impl SubskillProposal for TaughtProposal {
     fn propose(
         &self,
@@ -80,22 +58,12 @@ impl SubskillProposal for TaughtProposal {
         count: u32,
         teacher: &mut dyn Teacher,
     ) -> Result<Vec<String>, PortError> {
-        let count = count as usize;
-        let mut known: Vec<String> = tree.subskills.iter().map(|s| s.name.clone()).collect();
-        let mut new: Vec<String> = Vec::new();
-        for _ in 0..2 {
-            if new.len() == count {
-                break;
-            }
-            let question = self.question(tree, &known, count - new.len(), teacher)?;
-            let answers = ask_once(teacher, vec![question], |_, text| read(text))?;
-            for name in answers.into_iter().flatten().flatten() {
-                if new.len() < count && known.iter().all(|other| !reply::same_name(other, &name)) {
-                    known.push(name.clone());
-                    new.push(name);
-                }
-            }
-        }
+        let known = tree.subskills.iter().map(|s| s.name.clone()).collect();
+        let mut lists = [Names { known, new: Vec::new(), count: count as usize }];
+        ask_names(teacher, &mut lists, |_, names, teacher| {
+            self.question(tree, &names.known, names.missing(), teacher)
+        })?;
+        let [Names { new, .. }] = lists;
         Ok(new)
     }
 

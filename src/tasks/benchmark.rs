@@ -35,6 +35,18 @@ pub enum Source {
     Math,
 }
 
+impl Source {
+    /// The benchmark's name, and where it is published.
+    fn home(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Gsm8k => ("GSM8K", "https://github.com/openai/grade-school-math"),
+            Self::Svamp => ("SVAMP", "https://github.com/arkilpatel/SVAMP"),
+            Self::Aqua => ("AQuA", "https://github.com/google-deepmind/AQuA"),
+            Self::Math => ("MATH", "https://github.com/hendrycks/math"),
+        }
+    }
+}
+
 /// What is around the question when the student is asked. It is the same for the base and the trained student.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -115,6 +127,12 @@ struct Item {
 impl Benchmark {
     /// Reads the files.
     pub fn read(settings: &Settings, prompts: Arc<Prompts>) -> Result<Self, RecordError> {
+        for path in std::iter::once(&settings.path).chain(&settings.test) {
+            if !path.exists() {
+                let (name, home) = settings.source.home();
+                return Err(RecordError::Absent { path: path.clone(), name, home });
+            }
+        }
         let form = match settings.source {
             Source::Gsm8k | Source::Svamp => Form::Number,
             Source::Aqua => Form::Option,

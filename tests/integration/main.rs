@@ -21,6 +21,7 @@ mod faults;
 mod home;
 mod peer_families;
 mod peer_greedy;
+mod ready;
 #[cfg(feature = "mistralrs")]
 mod real;
 mod residence;

@@ -35,11 +35,36 @@ pub struct TaughtSettings {
     /// Upper limit of an answer in tokens.
     #[schemars(range(min = 1))]
     pub max_tokens: u32,
+    /// How the reasoning is laid out: `plain`, or `headings` with one `## Step 1: ...` per step. Only exercises of
+    /// mathematics know it.
+    pub layout: Layout,
+    /// Most characters of the examples that one question shows; long answers lose their middle, and examples
+    /// that do not fit are left out.
+    #[schemars(range(min = 1))]
+    pub shown_characters: u32,
+}
+
+/// How the reasoning of a datum is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// As the teacher likes.
+    #[default]
+    Plain,
+    /// A heading `## Step 1: ...` above every step, as Llama 3 was taught for long solutions.
+    Headings,
 }
 
 impl Default for TaughtSettings {
     fn default() -> Self {
-        Self { data_per_question: 10, temperature: 0.8, top_p: 0.95, max_tokens: 4096 }
+        Self {
+            data_per_question: 10,
+            temperature: 0.8,
+            top_p: 0.95,
+            max_tokens: 4096,
+            layout: Layout::Plain,
+            shown_characters: 16_000,
+        }
     }
 }
 
@@ -62,7 +87,7 @@ struct Portion {
 impl Taught {
     /// A teacher for the domain of `task`.
     pub fn new(settings: TaughtSettings, task: Arc<dyn Task>) -> Self {
-        Self { recipe: Recipe::of(task.domain()), settings, task }
+        Self { recipe: Recipe::of(task.domain(), &settings), settings, task }
     }
 
     fn portions(&self, job: &EngineJob<'_>) -> Vec<Portion> {

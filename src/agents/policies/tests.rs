@@ -49,7 +49,7 @@ impl PlanAids for Heart<'_> {
 }
 
 /// So many questions of a skill.
-pub(super) fn instances(skill: &str, count: u32) -> Vec<TaskInstance> {
+pub(crate) fn instances(skill: &str, count: u32) -> Vec<TaskInstance> {
     let instance = |n: u32| TaskInstance {
         id: format!("{skill}-{n}"),
         task: "t".into(),

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 pub enum FolderError {
     /// The folder does not exist.
     #[error(
-        "{}: there is no such model folder. Check the path in the configuration; models are not downloaded",
+        "{}: there is no such model folder. Check the path in the configuration. This program downloads nothing: \
+         fetch the folder from its hub first",
         folder.display()
     )]
     Missing {

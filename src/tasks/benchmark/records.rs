@@ -1,4 +1,4 @@
-//! Records of JSON lines: one reader per benchmark.
+//! Records of JSON, in lines or in one list: one reader per benchmark.
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,19 @@ pub enum RecordError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A file or folder is not there.
+    #[error(
+        "{path} is not there; this program downloads nothing. Get {name} from {home} and set `task.path` or \
+         `task.test_path` to its file or folder"
+    )]
+    Absent {
+        /// The file or folder.
+        path: PathBuf,
+        /// The benchmark.
+        name: &'static str,
+        /// Where it is published.
+        home: &'static str,
     },
     /// A record has another form.
     #[error("{path}, record {record}: {message}")]
@@ -58,18 +71,20 @@ pub(super) fn read(path: &Path, task: &str, part: &str, reading: Reading) -> Res
     lines(path)?.into_iter().map(named).collect()
 }
 
-/// The records of a file of JSON lines, with their line counted from 0.
+/// The records of a file, one per line or all in one list, with their place counted from 0.
 pub(super) fn lines(path: &Path) -> Result<Vec<(usize, Value)>, RecordError> {
     let unreadable = |source| RecordError::Unreadable { path: path.to_owned(), source };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let parse = |(n, line): (usize, &str)| {
-        let message = |e: serde_json::Error| RecordError::Record {
-            path: path.to_owned(),
-            record: n + 1,
-            message: format!("not JSON: {e}"),
-        };
-        Ok((n, serde_json::from_str(line).map_err(message)?))
+    let message = |n: usize, e: serde_json::Error| RecordError::Record {
+        path: path.to_owned(),
+        record: n + 1,
+        message: format!("not JSON: {e}"),
     };
+    if text.trim_start().starts_with('[') {
+        let list: Vec<Value> = serde_json::from_str(&text).map_err(|e| message(0, e))?;
+        return Ok(list.into_iter().enumerate().collect());
+    }
+    let parse = |(n, line): (usize, &str)| Ok((n, serde_json::from_str(line).map_err(|e| message(n, e))?));
     text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
 }
 

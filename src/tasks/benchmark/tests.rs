@@ -86,6 +86,34 @@ fn svamp_as_published() {
 }
 
 #[test]
+fn one_list_reads_like_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |n: u32| {
+        format!(
+            r#"{{"ID": "i{n}", "Body": "Ann has {n} pens and {} cups and 2 hats", "Question": "How many?", "Equation": "( {n}.0 + {}.0 )", "Answer": {}.0, "Type": "Addition"}}"#,
+            n + 1,
+            n + 3,
+            2 * n + 3
+        )
+    };
+    let records: Vec<String> = (0..60).map(record).collect();
+    let written = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        read(&settings(Source::Svamp, path))
+    };
+    let (list, lines) = (
+        written("SVAMP.json", format!("\n[{}]\n", records.join(",\n"))),
+        written("svamp.jsonl", records.join("\n")),
+    );
+    assert_eq!(holds(&list), 60);
+    assert_eq!(list.splits, lines.splits);
+    let said = Benchmark::read(&settings(Source::Math, folder.path().join("MATH")), Arc::default());
+    let said = said.unwrap_err().to_string();
+    assert!(said.contains("Get MATH from https://github.com/hendrycks/math"), "{said}");
+}
+
+#[test]
 fn aqua_as_published() {
     let Some(path) = real("aqua/aqua.jsonl") else { return };
     let task = read(&settings(Source::Aqua, path));

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::answer::Specification;
+use super::{Layout, TaughtSettings};
+use crate::agents::examples::shown;
 use crate::gym::datum::{Provenance, TrainingDatum};
 use crate::gym::instance::{Content, Domain, ImageRef, Split, TaskInstance, ToolCall};
 use crate::gym::plan::Allocation;
@@ -13,12 +15,14 @@ use crate::gym::rng::CounterRng;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recipe {
     domain: Domain,
+    layout: Layout,
+    shown_characters: u32,
 }
 
 impl Recipe {
     /// The recipe of a domain.
-    pub(super) fn of(domain: Domain) -> Self {
-        Self { domain }
+    pub(super) fn of(domain: Domain, settings: &TaughtSettings) -> Self {
+        Self { domain, layout: settings.layout, shown_characters: settings.shown_characters }
     }
 
     /// The question for `count` data of an allocation, `written` of which are there already.
@@ -29,20 +33,10 @@ impl Recipe {
         written: &[&str],
         aids: &dyn EngineAids,
     ) -> Result<Rendered, PortError> {
-        let shown: Vec<Value> = allocation
-            .shown
-            .iter()
-            .filter_map(|id| aids.shown(id))
-            .map(|example| {
-                let content = &example.instance.content;
-                let wrong = example.prediction.filter(|p| !p.correct);
-                let response = wrong.map(|p| p.response.as_str());
-                json!({"question": content.question(), "answer": content.truth(), "response": response})
-            })
-            .collect();
+        let shown = shown(allocation.shown.iter().filter_map(|id| aids.shown(id)), self.shown_characters);
         let (skill, subskill) = (&allocation.skill, &allocation.subskill);
-        let values =
-            json!({"skill": skill, "subskill": subskill, "count": count, "written": written, "shown": shown});
+        let values = json!({"skill": skill, "subskill": subskill, "count": count, "written": written, "shown": shown,
+                   "headings": self.layout == Layout::Headings});
         aids.render(self.domain.as_str(), &values)
     }
 
