@@ -116,7 +116,16 @@ enum Verb {
         yes: bool,
     },
     /// Check this machine: terminal, folders, runs, GPUs, limits. Exit code 1 when something must be mended.
+    ///
+    /// With --teacher, put every prompt to a model instead and count the answers that could be used; the keys of
+    /// `[teacher]` come from the usual layers. Exit code 1 when no answer to some prompt could.
     Doctor {
+        /// `scripted`, or a model folder.
+        #[arg(long, value_name = "MODEL")]
+        teacher: Option<String>,
+        /// Questions of each prompt, at least.
+        #[arg(long, default_value_t = 4, requires = "teacher", value_parser = clap::value_parser!(u32).range(1..=12))]
+        answers: u32,
         /// Print one JSON object per check.
         #[arg(long)]
         json: bool,
@@ -245,7 +254,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             logs::show(&paths, name.as_deref(), worker.as_deref(), lines, follow)
         }
         Some(Verb::Delete { names, yes }) => delete::delete(&paths, &names, yes),
-        Some(Verb::Doctor { json }) => doctor::doctor(&paths, json),
+        Some(Verb::Doctor { json, teacher: None, .. }) => doctor::doctor(&paths, json),
+        Some(Verb::Doctor { json, teacher: Some(model), answers }) => {
+            doctor::teacher::doctor(&paths, &model, answers, json)
+        }
         Some(Verb::Run(args)) if args.headless => headless::run(&paths, &launch::prepare(&paths, &args)?),
         Some(Verb::Run(args)) => launch::run(&paths, &args),
         None if has_terminal() => screen::open(&paths),

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::{AGREEMENT, KNOWN};
 use crate::gym::datum::{CheckResult, TrainingDatum};
-use crate::gym::instance::TaskInstance;
-use crate::gym::ports::{Check, Task};
+use crate::gym::instance::{Domain, TaskInstance};
+use crate::gym::ports::{ChatRequest, Check, PortError, Question, Sampling, Task, Teacher};
+use crate::gym::rng::CounterRng;
 use crate::prompts::reply;
 
 /// Hands out results that were worked out before, by the id of the datum.
@@ -27,9 +29,54 @@ impl Check for Answered {
     }
 }
 
+/// How the teacher solves a problem anew: temperature and nucleus with enough variety that its votes are not one
+/// vote, and the longest answer in tokens.
+const VOTE: (f64, f64, u32) = (0.7, 0.95, 2048);
+
 #[derive(Debug, Deserialize)]
 struct Solution {
-    answer: serde_json::Value,
+    answer: Value,
+}
+
+/// A question to solve, without its written solution; `vote` counts the tries.
+pub fn solve(
+    question: &str,
+    allocation: Option<u32>,
+    (seed, vote): (u64, u64),
+    teacher: &dyn Teacher,
+) -> Result<Question, PortError> {
+    let rendered = teacher.render("solve", &json!({"question": question}))?;
+    let (temperature, top_p, max_tokens) = VOTE;
+    let seed = CounterRng::keyed(seed, &format!("vote/{question}")).child(vote).bits();
+    let sampling = Sampling::Sampled { temperature, top_p, seed };
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "reasoning": {"type": "string", "maxLength": 4000},
+            "answer": {"type": "string", "maxLength": 200},
+        },
+        "required": ["reasoning", "answer"],
+        "additionalProperties": false,
+    });
+    let request =
+        ChatRequest { schema: Some(schema), ..ChatRequest::text(rendered.text, sampling, max_tokens) };
+    Ok(Question { prompt: rendered.name, allocation, request })
+}
+
+/// The answer of a vote.
+///
+/// # Errors
+/// What is wrong with one that cannot be read.
+pub fn vote(reply: &str, domain: Domain) -> Result<String, String> {
+    let read = match domain {
+        Domain::Mathematics => reply::object::<Solution>(&reply::with_latex(reply)),
+        _ => reply::object::<Solution>(reply),
+    };
+    match read?.answer {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err("the answer is neither a text nor a number".to_owned()),
+    }
 }
 
 /// Counts votes on one datum: answers of a teacher that was shown the question alone.
@@ -42,30 +89,16 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Counts a vote on `instance`, whose truth is the claimed answer.
-    ///
-    /// # Errors
-    /// What is wrong with a vote that cannot be read. It counts as one that does not agree.
-    pub fn count(&mut self, vote: &str, instance: &TaskInstance, task: &dyn Task) -> Result<(), String> {
+    /// Counts a vote on `instance`, whose truth is the claimed answer. One that could not be read, `None`, does
+    /// not agree.
+    pub fn count(&mut self, vote: Option<&str>, instance: &TaskInstance, task: &dyn Task) {
         self.votes += 1;
-        let answer = match reply::object::<Solution>(vote) {
-            Ok(Solution { answer: serde_json::Value::String(text) }) => text,
-            Ok(Solution { answer: serde_json::Value::Number(number) }) => number.to_string(),
-            Ok(_) => {
-                self.unreadable += 1;
-                return Err("the answer is neither a text nor a number".to_owned());
-            }
-            Err(reason) => {
-                self.unreadable += 1;
-                return Err(reason);
-            }
-        };
-        if answer.trim().eq_ignore_ascii_case("none") {
-            self.unsolvable += 1;
-        } else if task.score(instance, &task.response("", answer.trim())).1 {
-            self.same += 1;
+        match vote.map(str::trim) {
+            None => self.unreadable += 1,
+            Some(answer) if answer.eq_ignore_ascii_case("none") => self.unsolvable += 1,
+            Some(answer) if task.score(instance, &task.response("", answer)).1 => self.same += 1,
+            Some(_) => {}
         }
-        Ok(())
     }
 
     /// Passes when more than half of the votes agree.

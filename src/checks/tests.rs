@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::gym::datum::{Provenance, Verdict};
-use crate::gym::instance::Split;
+use crate::gym::instance::{Domain, Split};
 use crate::tasks::arithmetic::ArithmeticTask;
 use crate::worlds::arithmetic::{self, Skill};
 
@@ -112,7 +112,9 @@ fn votes_are_counted_by_the_scorer_of_the_task() {
         (r#"{"reasoning": "so"#, false),
         (r#"{"answer": ["7"]}"#, false),
     ] {
-        assert_eq!(agreement.count(vote, &instance, &task).is_ok(), readable, "{vote}");
+        let read = super::vote(vote, Domain::Mathematics);
+        assert_eq!(read.is_ok(), readable, "{vote}");
+        agreement.count(read.ok().as_deref(), &instance, &task);
     }
     let result = agreement.result();
     assert!(!result.passed && (result.score.unwrap() - 0.4).abs() < 1e-12, "{result:?}");
@@ -125,10 +127,11 @@ fn the_recorded_votes() {
     let instance = claimed(&datum("2+5?", "#### 7", Some("7"), ""), &task).unwrap();
     for answer in crate::prompts::tests::recorded("solve") {
         let mut agreement = Agreement::default();
-        let read = agreement.count(&answer.reply, &instance, &task);
+        let read = vote(&answer.reply, Domain::Mathematics);
+        agreement.count(read.as_deref().ok(), &instance, &task);
         let same = agreement.result().score.unwrap_or_default();
         assert_eq!(
-            crate::prompts::tests::summary(read.map(|()| format!("{same} of 1"))),
+            crate::prompts::tests::summary(read.map(|_| format!("{same} of 1"))),
             answer.expected,
             "{}",
             answer.name

@@ -4,6 +4,7 @@
 
 mod checks;
 mod snapshot;
+pub(super) mod teacher;
 
 use std::process::ExitCode;
 

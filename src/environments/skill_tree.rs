@@ -1,5 +1,7 @@
 //! The skill-tree environment: state out of the episode, actions into the forest.
 
+use std::collections::BTreeMap;
+
 use crate::environments::Scene;
 use crate::gym::episode::Episode;
 use crate::gym::plan::{Action, Plan, SkillAction};
@@ -28,17 +30,20 @@ pub(super) fn plan(
     };
     let author = if episode.acting.is_some() { "the person" } else { policy.name() };
     let refused = |e: ActionError| PortError::fatal(format!("the action of {author} is wrong: {e}"));
+    let explored = |chosen: &SkillAction| match chosen.action {
+        Action::Explore { new_subskills, .. } => Some((forest.tree(&chosen.skill)?, new_subskills)),
+        Action::Exploit { .. } => None,
+    };
+    let wanted: Vec<(&SkillTree, u32)> = actions.iter().filter_map(explored).collect();
+    let skills: Vec<String> = wanted.iter().map(|(tree, _)| tree.skill.clone()).collect();
+    let named: BTreeMap<String, Vec<String>> =
+        skills.into_iter().zip(proposal.propose(&wanted, aids)?).collect();
     for (n, chosen) in actions.iter().enumerate() {
         if actions[..n].iter().any(|earlier| earlier.skill == chosen.skill) {
             return Err(refused(ActionError::DuplicateSkill(chosen.skill.clone())));
         }
-        let proposed = match (&chosen.action, forest.tree(&chosen.skill)) {
-            (Action::Explore { new_subskills, .. }, Some(tree)) => {
-                proposal.propose(tree, *new_subskills, aids)?
-            }
-            _ => Vec::new(),
-        };
-        forest.apply(&chosen.skill, &chosen.action, &proposed).map_err(refused)?;
+        let proposed = named.get(&chosen.skill).map_or(&[][..], Vec::as_slice);
+        forest.apply(&chosen.skill, &chosen.action, proposed).map_err(refused)?;
         if let Some(tree) = forest.trees.iter_mut().find(|t| t.skill == chosen.skill) {
             tree.history.push(SkillExperience {
                 iteration: context.iteration,

@@ -12,7 +12,8 @@ const LONGEST_NAME: usize = 80;
 /// What is wrong, for a person.
 pub fn object<T: DeserializeOwned>(reply: &str) -> Result<T, String> {
     let open = reply.find('{').ok_or_else(|| "there is no JSON object in it".to_owned())?;
-    let mut values = serde_json::Deserializer::from_str(&reply[open..]).into_iter::<Value>();
+    let text = mended(&reply[open..]);
+    let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
     match values.next() {
         Some(Ok(value)) => serde_json::from_value(value).map_err(|e| format!("it has another form: {e}")),
         Some(Err(error)) if error.is_eof() => Err("it breaks off".to_owned()),
@@ -27,7 +28,8 @@ pub fn entries<T: DeserializeOwned>(reply: &str) -> (Vec<T>, Option<String>) {
     let Some(open) = reply.find('[') else {
         return (Vec::new(), Some("there is no list in it".to_owned()));
     };
-    let mut rest = &reply[open + 1..];
+    let text = mended(&reply[open + 1..]);
+    let mut rest = text.as_str();
     let mut found: Vec<T> = Vec::new();
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
@@ -47,6 +49,115 @@ pub fn entries<T: DeserializeOwned>(reply: &str) -> (Vec<T>, Option<String>) {
             Err(error) => return (found, Some(format!("entry {place} has another form: {error}"))),
         }
     }
+}
+
+/// JSON as models write it, made valid: a backslash that begins no escape is doubled, a line break inside a text
+/// becomes its escape, a comma before a closing bracket goes. Valid JSON comes back as it is.
+fn mended(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut within = false;
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        at += c.len_utf8();
+        let rest = &text[at..];
+        match c {
+            '"' => {
+                within = !within;
+                out.push(c);
+            }
+            ',' if !within && rest.trim_start().starts_with([']', '}']) => {}
+            '\\' if within => {
+                let hex = |code: &str| code.len() == 4 && code.bytes().all(|b| b.is_ascii_hexdigit());
+                match rest.chars().next() {
+                    Some(next @ ('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't')) => {
+                        out.push(c);
+                        out.push(next);
+                        at += 1;
+                    }
+                    Some('u') if rest.get(1..5).is_some_and(hex) => out.push(c),
+                    // The text breaks off here.
+                    None => out.push(c),
+                    Some(_) => out.push_str("\\\\"),
+                }
+            }
+            '\n' if within => out.push_str("\\n"),
+            '\r' if within => out.push_str("\\r"),
+            '\t' if within => out.push_str("\\t"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Commands of LaTeX whose first letter makes an escape of JSON together with the backslash.
+const COMMANDS: &[&str] = &[
+    "backslash",
+    "bar",
+    "begin",
+    "beta",
+    "bf",
+    "big",
+    "bigcap",
+    "bigcup",
+    "bigl",
+    "bigr",
+    "binom",
+    "bmod",
+    "bot",
+    "boxed",
+    "bullet",
+    "flat",
+    "forall",
+    "frac",
+    "nabla",
+    "neg",
+    "neq",
+    "nmid",
+    "not",
+    "notin",
+    "rangle",
+    "rbrace",
+    "rceil",
+    "rfloor",
+    "rho",
+    "right",
+    "rightarrow",
+    "rm",
+    "tan",
+    "tanh",
+    "tau",
+    "text",
+    "textbf",
+    "textit",
+    "textrm",
+    "tfrac",
+    "theta",
+    "tilde",
+    "times",
+    "to",
+    "top",
+    "triangle",
+];
+
+/// JSON with LaTeX in it whose backslashes were not doubled, which would read `\frac` as a form feed and `rac`:
+/// those of commands are doubled. For answers about mathematics only; in a program `\to` may be a tab.
+pub fn with_latex(reply: &str) -> String {
+    let mut out = String::with_capacity(reply.len());
+    let mut rest = reply;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        out.push('\\');
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        rest = after;
+        if COMMANDS.contains(&&after[..letters]) {
+            out.push('\\');
+        } else if let Some(next) = after.chars().next() {
+            // Both of a doubled backslash, so that the second begins nothing.
+            out.push(next);
+            rest = &after[next.len_utf8()..];
+        }
+    }
+    out + rest
 }
 
 /// A name on one line, without control characters and of a bearable length; `None` when nothing is left.
@@ -117,11 +228,37 @@ mod tests {
         assert!(same_name("Linear_Equations", "linear equations") && !same_name("lines", "line"));
     }
 
+    #[test]
+    fn what_models_get_wrong_in_json_is_mended() {
+        let read = |reply: &str| {
+            object::<std::collections::BTreeMap<String, String>>(reply).map(|fields| fields["a"].clone())
+        };
+        for (reply, meant) in [
+            (r#"{"a": "\(x\) \sqrt{2} \underline{u}",}"#, r"\(x\) \sqrt{2} \underline{u}"),
+            ("{\"a\": \"one\ntwo\tthree\"}", "one\ntwo\tthree"),
+            (r#"{"a": "é, \u00e9\\ ]"}"#, r"é, é\ ]"),
+        ] {
+            assert_eq!(read(reply).unwrap(), meant, "{reply}");
+        }
+        assert_eq!(entries::<u32>("1, 2 [1, 2, ]").0, [1, 2]);
+        let latex = r#"{"a": "\frac{1}{2} \times \\theta\n\to \right) \neq, a\nbut \\\\frac"}"#;
+        let meant = "\\frac{1}{2} \\times \\theta\n\\to \\right) \\neq, a\nbut \\\\frac";
+        assert_eq!(read(&with_latex(latex)).unwrap(), meant);
+        assert_eq!(with_latex(r"no \frac\"), r"no \\frac\");
+    }
+
     proptest! {
+        #[test]
+        fn valid_json_is_left_alone(text in "\\PC{0,40}", numbers in proptest::collection::vec(0_u32..9, 0..4)) {
+            let json = serde_json::json!({"a": text, "b": numbers}).to_string();
+            prop_assert_eq!(mended(&json), json);
+        }
+
         #[test]
         fn any_text_is_read(text in "\\PC{0,200}") {
             let _ = object::<Value>(&text);
             entries::<Value>(&text);
+            with_latex(&text);
             name(&text);
         }
 

@@ -57,11 +57,13 @@ impl ListProposal {
 impl SubskillProposal for ListProposal {
     fn propose(
         &self,
-        tree: &SkillTree,
-        count: u32,
+        wanted: &[(&SkillTree, u32)],
         _teacher: &mut dyn Teacher,
-    ) -> Result<Vec<String>, PortError> {
-        Ok(self.unexplored(tree).take(count as usize).cloned().collect())
+    ) -> Result<Vec<Vec<String>>, PortError> {
+        let of = |(tree, count): &(&SkillTree, u32)| {
+            self.unexplored(tree).take(*count as usize).cloned().collect::<Vec<_>>()
+        };
+        Ok(wanted.iter().map(of).collect())
     }
 
     fn remaining(&self, tree: &SkillTree) -> usize {
@@ -82,11 +84,11 @@ mod tests {
         let proposal = ListProposal::new(names);
         let mut heart = Heart::new(&|_, _| String::new());
         let mut forest = SkillForest::new(["add", "other"]);
-        let first = proposal.propose(&forest.trees[0], 2, &mut heart).unwrap();
+        let first = proposal.propose(&[(&forest.trees[0], 2)], &mut heart).unwrap().remove(0);
         assert_eq!(first, ["a", "b"]);
         let explore = Action::Explore { new_subskills: 2, data_per_subskill: 1 };
         forest.apply("add", &explore, &first).unwrap();
-        let rest = proposal.propose(&forest.trees[0], 9, &mut heart).unwrap();
+        let rest = proposal.propose(&[(&forest.trees[0], 9)], &mut heart).unwrap().remove(0);
         assert_eq!((rest, proposal.remaining(&forest.trees[0])), (vec!["c".to_owned()], 1));
         assert_eq!(proposal.remaining(&forest.trees[1]), 0);
         assert_eq!(proposal.or_whole().remaining(&forest.trees[1]), 1);

@@ -7,7 +7,7 @@ use crate::gym::rng::CounterRng;
 use crate::gym::skill_forest::SkillTree;
 use crate::prompts::asking::{Names, ask_names};
 
-/// Asks the teacher for new subskills, once more for what is missing, and gives up what is missing then. No
+/// Asks the teacher for new subskills of all trees together, once more for what is missing, and gives up what is missing then. No
 /// name comes twice, in whatever spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaughtProposal {
@@ -54,17 +54,19 @@ impl TaughtProposal {
 impl SubskillProposal for TaughtProposal {
     fn propose(
         &self,
-        tree: &SkillTree,
-        count: u32,
+        wanted: &[(&SkillTree, u32)],
         teacher: &mut dyn Teacher,
-    ) -> Result<Vec<String>, PortError> {
-        let known = tree.subskills.iter().map(|s| s.name.clone()).collect();
-        let mut lists = [Names { known, new: Vec::new(), count: count as usize }];
-        ask_names(teacher, &mut lists, |_, names, teacher| {
-            self.question(tree, &names.known, names.missing(), teacher)
+    ) -> Result<Vec<Vec<String>>, PortError> {
+        let of = |(tree, count): &(&SkillTree, u32)| Names {
+            known: tree.subskills.iter().map(|s| s.name.clone()).collect(),
+            new: Vec::new(),
+            count: *count as usize,
+        };
+        let mut lists: Vec<Names> = wanted.iter().map(of).collect();
+        ask_names(teacher, &mut lists, |n, names, teacher| {
+            self.question(wanted[n].0, &names.known, names.missing(), teacher)
         })?;
-        let [Names { new, .. }] = lists;
-        Ok(new)
+        Ok(lists.into_iter().map(|list| list.new).collect())
     }
 
     fn remaining(&self, _tree: &SkillTree) -> usize {
@@ -96,13 +98,13 @@ mod tests {
         let rule = |n: usize, _: &Question| answers[n.min(1)].to_owned();
         let mut heart = Heart::new(&rule);
         let proposal = TaughtProposal::new("mathematics", 1);
-        let names = proposal.propose(&tree(), 4, &mut heart).unwrap();
+        let names = proposal.propose(&[(&tree(), 4)], &mut heart).unwrap().remove(0);
         assert_eq!(names, ["Roots", "Powers", "Systems", "Inequalities"]);
         let second = &heart.asked[1].request.prompt;
         assert!(second.contains("Name 2 subskills") && second.contains("- Powers"), "{second}");
         assert_eq!(heart.asked.len(), 2);
         let mut deaf = Heart::new(&|_, _| "no".to_owned());
-        assert!(proposal.propose(&tree(), 4, &mut deaf).unwrap().is_empty());
+        assert!(proposal.propose(&[(&tree(), 4)], &mut deaf).unwrap()[0].is_empty());
         assert_eq!((deaf.asked.len(), deaf.malformed.len()), (2, 2));
     }
 
@@ -111,7 +113,8 @@ mod tests {
         for answer in recorded("subskills") {
             let rule = |n: usize, _: &Question| if n == 0 { answer.reply.clone() } else { String::new() };
             let mut heart = Heart::new(&rule);
-            let names = TaughtProposal::new("mathematics", 1).propose(&tree(), 3, &mut heart).unwrap();
+            let names =
+                TaughtProposal::new("mathematics", 1).propose(&[(&tree(), 3)], &mut heart).unwrap().remove(0);
             assert_eq!(names.join(" | "), answer.expected, "{}", answer.name);
         }
     }

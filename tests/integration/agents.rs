@@ -239,3 +239,31 @@ fn what_asks_a_teacher_says_so_when_there_is_none() {
         "{said}"
     );
 }
+
+#[test]
+fn the_doctor_puts_every_prompt_to_a_teacher_and_counts_what_could_be_used() {
+    let home = Home::new();
+    let rows = |variables: &[(&str, &str)]| -> Vec<serde_json::Value> {
+        let mut command = home.command(&["doctor", "--teacher", "scripted", "--answers", "3", "--json"]);
+        let output = command.env("DATAENVGYM_TEACHER__WORKERS", "1").envs(variables.iter().copied()).output();
+        text(&output.unwrap().stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let whole = rows(&[]);
+    for prompt in dataenvgym::prompts::BUILT_IN {
+        let name = format!("{}@{}", prompt.name, prompt.version);
+        let row = whole.iter().find(|row| row["prompt"] == *name).unwrap_or_else(|| panic!("{name}"));
+        let count = |key: &str| row[key].as_u64().unwrap();
+        assert_eq!(count("asked"), count("well_formed") + count("repaired") + count("malformed"), "{row}");
+        // The scripted teacher obeys schemas, and writes words where there is none.
+        let obeys = !["aggregate_short", "student_zero_shot", "student_few_shot"].contains(&prompt.name);
+        assert!(!obeys || (count("asked") > 0 && count("malformed") == 0), "{row}");
+    }
+    let faulty = rows(&[("DATAENVGYM_TEACHER__SCRIPT", "{ malformed = 0.5, truncated = 0.2 }")]);
+    let solve = faulty.iter().find(|row| row["prompt"] == "solve@1").unwrap();
+    let label = faulty.iter().find(|row| row["prompt"] == "label@1").unwrap();
+    let malformed = |row: &serde_json::Value| row["malformed"].as_u64().unwrap();
+    assert!(malformed(solve) + malformed(label) > 0, "{solve} {label}");
+    assert!(label["reasons"].as_array().unwrap().iter().all(|reason| !reason.as_str().unwrap().is_empty()));
+    let output = home.output(&["doctor", "--teacher", "none"]);
+    assert!(!output.status.success() && text(&output.stderr).contains("no teacher"));
+}

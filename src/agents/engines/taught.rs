@@ -145,7 +145,7 @@ impl Taught {
             short.iter().map(|&n| self.question(job, &portions[n], attempt, aids)).collect();
         let calls: Vec<TeacherCall> = aids.ask(questions?)?;
         for (&n, call) in short.iter().zip(&calls) {
-            let (specifications, fault) = read(&call.reply);
+            let (specifications, fault) = read(&call.reply, self.task.domain());
             if let Some(reason) = fault {
                 aids.malformed(call, reason)?;
             }

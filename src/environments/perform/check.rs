@@ -3,18 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
 use super::Stage;
 use super::asking::Asking;
-use crate::checks::{Agreement, Answered, claimed, judge, known, pure};
+use crate::checks::{Agreement, Answered, claimed, judge, known, pure, solve, vote};
 use crate::gym::datum::{CheckResult, JudgedDatum, TrainingDatum, Verdict};
 use crate::gym::instance::TaskInstance;
-use crate::gym::ports::{ChatRequest, Check, Fact, PortError, Question, Sampling, Teacher};
-use crate::gym::rng::CounterRng;
-
-/// How the teacher solves a problem anew: with enough variety that its votes are not one vote.
-const VOTE: (f64, f64, u32) = (0.7, 0.95, 2048);
+use crate::gym::ports::{ChatRequest, Check, Fact, PortError, Question, Sampling};
+use crate::prompts::asking::ask_once;
 
 impl Stage<'_, '_, '_> {
     pub(super) fn check(&mut self) -> Result<Fact, PortError> {
@@ -87,49 +82,34 @@ fn asked<'c>(
     Ok(checks)
 }
 
-/// The teacher solves every question anew, without seeing the written solution.
+/// The teacher solves every question anew, without seeing the written solution. A vote that cannot be read is
+/// asked for once more.
 fn agreements(
     asked: &[(&TrainingDatum, TaskInstance)],
     asking: &mut Asking<'_, '_, '_>,
 ) -> Result<Vec<(String, CheckResult)>, PortError> {
-    let (scene, votes) = (asking.scene, asking.scene.checks.votes);
-    let (temperature, top_p, max_tokens) = VOTE;
-    let schema = json!({
-        "type": "object",
-        "properties": {
-            "reasoning": {"type": "string", "maxLength": 4000},
-            "answer": {"type": "string", "maxLength": 200},
-        },
-        "required": ["reasoning", "answer"],
-        "additionalProperties": false,
-    });
-    let mut questions = Vec::new();
-    for (datum, _) in asked {
-        let rendered = asking.render("solve", &json!({"question": datum.question()}))?;
-        for vote in 0..u64::from(votes) {
-            let item = format!("vote/{}", datum.question());
-            let seed = CounterRng::keyed(scene.seed, &item).child(vote).bits();
-            let sampling = Sampling::Sampled { temperature, top_p, seed };
-            questions.push(Question {
-                prompt: rendered.name.clone(),
-                allocation: Some(datum.provenance.allocation),
-                request: ChatRequest {
-                    schema: Some(schema.clone()),
-                    ..ChatRequest::text(rendered.text.clone(), sampling, max_tokens)
-                },
-            });
+    let (scene, votes) = (asking.scene, asking.scene.checks.votes as usize);
+    let (task, domain) = (scene.task.as_ref(), scene.task.domain());
+    let mut answers: Vec<Option<String>> = vec![None; asked.len() * votes];
+    for attempt in 0..2 {
+        let open: Vec<usize> = (0..answers.len()).filter(|&n| answers[n].is_none()).collect();
+        let question = |&n: &usize| {
+            let (datum, vote) = (asked[n / votes].0, n % votes + attempt * votes);
+            let allocation = Some(datum.provenance.allocation);
+            solve(datum.question(), allocation, (scene.seed, vote as u64), asking)
+        };
+        let questions: Vec<Question> = open.iter().map(question).collect::<Result<_, _>>()?;
+        let read = ask_once(asking, questions, |_, text| vote(text, domain))?;
+        for (n, answer) in open.into_iter().zip(read) {
+            answers[n] = answer;
         }
     }
-    let calls = asking.ask(questions)?;
-    let mut results = Vec::new();
-    for ((datum, instance), calls) in asked.iter().zip(calls.chunks(votes as usize)) {
+    let result = |((datum, instance), answers): (&(&TrainingDatum, TaskInstance), &[Option<String>])| {
         let mut agreement = Agreement::default();
-        for call in calls {
-            if let Err(reason) = agreement.count(&call.reply, instance, scene.task.as_ref()) {
-                asking.malformed(call, reason)?;
-            }
+        for answer in answers {
+            agreement.count(answer.as_deref(), instance, task);
         }
-        results.push((datum.id.clone(), agreement.result()));
-    }
-    Ok(results)
+        (datum.id.clone(), agreement.result())
+    };
+    Ok(asked.iter().zip(answers.chunks(votes)).map(result).collect())
 }

@@ -210,13 +210,12 @@ pub trait Policy: Send + Sync {
 
 /// Names the subskills that an explore action adds.
 pub trait SubskillProposal: Send + Sync {
-    /// Up to `count` names the tree does not have, each once.
+    /// For every tree up to as many names as are wanted, none of which the tree has, each once.
     fn propose(
         &self,
-        tree: &SkillTree,
-        count: u32,
+        wanted: &[(&SkillTree, u32)],
         teacher: &mut dyn Teacher,
-    ) -> Result<Vec<String>, PortError>;
+    ) -> Result<Vec<Vec<String>>, PortError>;
     /// How many names are left to propose.
     fn remaining(&self, tree: &SkillTree) -> usize;
 }

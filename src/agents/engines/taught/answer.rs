@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::gym::instance::Domain;
 use crate::prompts::reply;
 
 /// What a teacher writes for one datum. A field that a domain does not have stays empty.
@@ -20,9 +21,12 @@ pub(super) struct Specification {
 }
 
 /// The specifications of an answer, and what is wrong with it where something is. An answer that breaks off
-/// keeps its whole entries; a fence around the JSON is no fault.
-pub(super) fn read(reply: &str) -> (Vec<Specification>, Option<String>) {
-    let (mut found, fault) = reply::entries::<Specification>(reply);
+/// keeps its whole entries; a fence around the JSON is no fault, and neither is plain LaTeX in mathematics.
+pub(super) fn read(reply: &str, domain: Domain) -> (Vec<Specification>, Option<String>) {
+    let (mut found, fault) = match domain {
+        Domain::Mathematics => reply::entries::<Specification>(&reply::with_latex(reply)),
+        _ => reply::entries::<Specification>(reply),
+    };
     match found.iter().position(|entry| entry.question.trim().is_empty()) {
         Some(place) => {
             found.truncate(place);
@@ -39,9 +43,10 @@ mod tests {
 
     #[test]
     fn the_recorded_answers() {
-        for prompt in ["mathematics", "programming", "visual_question_answering", "tool_use"] {
+        for domain in Domain::ALL {
+            let prompt = domain.as_str();
             for answer in recorded(prompt) {
-                let (found, fault) = read(&answer.reply);
+                let (found, fault) = read(&answer.reply, domain);
                 let fault = fault.map(|reason| format!("; {reason}")).unwrap_or_default();
                 let summary = format!("{} entries{fault}", found.len());
                 assert!(summary.starts_with(&answer.expected), "{prompt}, {}: {summary}", answer.name);
@@ -51,7 +56,9 @@ mod tests {
 
     #[test]
     fn an_empty_question_ends_the_list() {
-        let (found, fault) = read(r#"[{"question": "2?", "answer": "2"}, {"question": " ", "answer": "1"}]"#);
+        let text = r#"[{"question": "2?", "answer": "\\frac{1}{2}"}, {"question": " ", "answer": "1"}]"#;
+        let (found, fault) = read(text, Domain::Mathematics);
+        assert_eq!(found[0].answer, r"\frac{1}{2}");
         assert_eq!((found.len(), fault.as_deref()), (1, Some("a question is empty")));
     }
 }
