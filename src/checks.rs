@@ -11,7 +11,6 @@ mod form;
 mod leakage;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::collections::BTreeSet;
 

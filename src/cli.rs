@@ -7,6 +7,7 @@ mod bench;
 mod config;
 mod delete;
 mod doctor;
+mod experiment;
 mod export;
 mod format;
 mod headless;
@@ -15,6 +16,7 @@ mod import;
 mod launch;
 mod logs;
 mod outcome;
+mod report;
 mod runs;
 mod scene;
 mod screen;
@@ -139,6 +141,12 @@ enum Verb {
     ///
     /// The run can be looked at, exported and compared. It cannot be resumed: it has no configuration.
     Import(import::ImportArgs),
+    /// Report what one run learned: scores with intervals, skills, data, costs, answers that changed.
+    Report(report::ReportArgs),
+    /// Compare runs on the test questions they have in common.
+    Compare(report::CompareArgs),
+    /// Run a grid of runs that a file describes, and report what it shows. Goes on where it was stopped.
+    Experiment(experiment::ExperimentArgs),
     /// Train a student on a file of data, outside a run.
     Train(train::TrainArgs),
     /// Score a student on a task's questions, outside a run.
@@ -241,6 +249,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Config(verb)) => config::run(&paths, &verb),
         Some(Verb::Export(args)) => export::run(&paths, args),
         Some(Verb::Import(args)) => import::run(&paths, &args),
+        Some(Verb::Report(args)) => report::report(&paths, &args),
+        Some(Verb::Compare(args)) => report::compare(&paths, &args),
+        Some(Verb::Experiment(args)) => experiment::run(&paths, &args),
         Some(Verb::Keys) => screen::keys(&paths),
         Some(Verb::Agents) => agents::list(),
         Some(Verb::Runs) => Ok(runs::list(&paths)),

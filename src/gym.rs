@@ -18,3 +18,4 @@ pub mod skill_forest;
 pub mod statistics;
 pub mod teacher_call;
 pub mod ulid;
+pub mod words;

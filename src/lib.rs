@@ -4,6 +4,7 @@
 //! `tests/integration/walls.rs` holds the code to it.
 
 pub mod agents;
+pub mod analysis;
 pub mod bench;
 pub mod checks;
 pub mod cli;

@@ -10,5 +10,5 @@ mod sampler;
 
 pub use gpu::{Gpu, parse_gpu};
 pub use history::History;
-pub use host::{CpuTimes, Memory, parse_memory};
+pub use host::{CpuTimes, Memory, parse_memory, processor_name};
 pub use sampler::{GpuReading, Sampler, Snapshot};

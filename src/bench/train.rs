@@ -134,7 +134,7 @@ fn cells(options: &Options) -> Vec<(String, Cell)> {
 /// # Errors
 /// When a process cannot be started or does not deliver.
 pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(), TrainBenchError> {
-    let machine = processor();
+    let machine = crate::probes::processor_name();
     let best = |readings: Vec<Reading>| readings.into_iter().max_by(|a, b| a.speed().total_cmp(&b.speed()));
     for (name, cell) in cells(options) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -228,13 +228,6 @@ fn status(field: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-/// The processor's name.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    line.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::words::{normalised, passages, words};
 use super::{DUPLICATE, NEAR_DUPLICATE};
 use crate::gym::datum::{CheckResult, TrainingDatum};
 use crate::gym::ports::Check;
 use crate::gym::rng::mix;
+use crate::gym::words::{normalised, passages, words};
 
 /// What makes a question: its words, and the pictures they are about.
 fn identity(datum: &TrainingDatum) -> String {

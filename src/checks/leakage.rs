@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::words::{normalised, passages, words};
 use super::{LEAKAGE, OVERLAP};
 use crate::gym::datum::{CheckResult, TrainingDatum};
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::{Check, Task};
+use crate::gym::words::{normalised, passages, words};
 
 /// Words of a passage.
 const PASSAGE: usize = 8;

@@ -49,6 +49,7 @@ impl LayerArgs {
             user: Some(paths.user_config.clone()),
             project: config::project_file(&folder, Some(&paths.home)),
             config: self.config.clone(),
+            arm: None,
             environment: std::env::vars_os().collect(),
             set: self.set.clone(),
             flags: flags.into_iter().flatten().collect(),

@@ -77,7 +77,8 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
+/// Makes the folder and the database of a new run.
+pub(super) fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
     let folder = paths.run(&config.name);
     // Everything that can be wrong is found before the folder exists.
     let scene = scene::scene(paths, config, &folder)?;

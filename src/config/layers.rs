@@ -89,6 +89,11 @@ pub fn resolve(sources: &Sources) -> Result<Resolved, ConfigError> {
         None if texts.iter().any(names_task) => {}
         None => texts.insert(0, ready_layer(QUICK_START, ready(QUICK_START).unwrap_or_default())?),
     }
+    if let Some((name, set)) = &sources.arm {
+        let mut layer = Node::new(Value::Table(set.clone()), &Origin::Flag(name.as_str().into()));
+        files::anchor(&mut layer, Path::new("."));
+        texts.push(layer);
+    }
     let (mut variables, found) = environment::layer(&sources.environment, shape());
     stack.mistakes.extend(found);
     let (mut flags, found) = flags::layer(&sources.set, &sources.flags, shape());

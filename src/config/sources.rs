@@ -32,6 +32,8 @@ pub struct Sources {
     pub project: Option<PathBuf>,
     /// A ready configuration or a file, as `--config` gives it.
     pub config: Option<String>,
+    /// What an experiment sets for one of its arms, above the files, with the name it has in messages.
+    pub arm: Option<(String, toml::Table)>,
     /// Environment variables; only those of this program count.
     pub environment: Vec<(OsString, OsString)>,
     /// What `--set` gives, in order.

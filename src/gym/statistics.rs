@@ -10,6 +10,8 @@ mod holm;
 mod mcnemar;
 mod normal;
 mod power;
+mod seeds;
+mod student;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +21,7 @@ pub use bootstrap::{PairedBootstrap, REPLICATES, bootstrap_accuracy, bootstrap_g
 pub use holm::holm;
 pub use mcnemar::{Discordance, McNemar, mcnemar};
 pub use power::{detection_size, minimum_detectable_effect};
+pub use seeds::{SeedEffect, over_seeds, over_seeds_and_questions};
 
 /// A mean with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

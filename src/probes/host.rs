@@ -52,6 +52,13 @@ pub fn parse_memory(meminfo: &str) -> Option<Memory> {
     Some(Memory { used: total.saturating_sub(available) / 1024, total: total / 1024 })
 }
 
+/// The processor's name as the system has it; the instruction set where it has none.
+pub fn processor_name() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    line.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

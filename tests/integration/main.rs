@@ -17,6 +17,7 @@ mod disorder;
 mod domains;
 mod example;
 mod exchange;
+mod experiment;
 mod faults;
 mod home;
 mod peer_families;

@@ -287,12 +287,10 @@ fn output(program: &str, arguments: &[&str]) -> Result<String, Refusal> {
 
 fn processor() -> Processor {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let value = |line: &str| Some(line.split_once(':')?.1.trim().to_owned());
-    let name = text.lines().find(|line| line.starts_with("model name")).and_then(value);
     let (has, lacks) = instruction_sets().into_iter().partition::<Vec<_>, _>(|(_, there)| *there);
     let names = |list: Vec<(&'static str, bool)>| list.into_iter().map(|(name, _)| name).collect();
     Processor {
-        name: name.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+        name: crate::probes::processor_name(),
         x86: cfg!(target_arch = "x86_64"),
         has: names(has),
         lacks: names(lacks),

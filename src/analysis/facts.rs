@@ -1,0 +1,168 @@
+//! What analyses need of one run, read once.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::gym::datum::Verdict;
+use crate::gym::episode::Episode;
+use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::prediction::Prediction;
+use crate::gym::report::UNSORTED;
+use crate::gym::words::normalised;
+use crate::store::{DataFilter, Reader, RunRecord, StoreError};
+
+/// A test question with the answers of the untrained and of the selected student.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// The question and the truth.
+    pub instance: TaskInstance,
+    /// The untrained student's answer.
+    pub before: Prediction,
+    /// The selected student's answer.
+    pub after: Prediction,
+}
+
+impl Answered {
+    /// Skill of the question.
+    pub fn skill(&self) -> &str {
+        self.instance.skill.as_deref().unwrap_or(UNSORTED)
+    }
+
+    /// What paired statistics take: key, correct before, correct after.
+    pub fn pair(&self) -> (&str, bool, bool) {
+        (&self.instance.key, self.before.correct, self.after.correct)
+    }
+}
+
+/// Training data on the way from the plan to the training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataCounts {
+    /// Asked for by the plans.
+    pub specified: u64,
+    /// Written by the engine.
+    pub produced: u64,
+    /// Accepted, by the checks or by a person.
+    pub accepted: u64,
+}
+
+/// What the accepted data share with the questions the student is measured on, counted anew from the
+/// database, whatever the checks said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaks {
+    /// Accepted data looked at.
+    pub data: u64,
+    /// Validation and test questions they were held against.
+    pub held_out: u64,
+    /// Data with the leakage key of a held-out question: for arithmetic, the same numbers in any order.
+    pub same_key: u64,
+    /// Data with the words of a held-out question.
+    pub same_words: u64,
+}
+
+/// A run as analyses see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFacts {
+    /// What was fixed at its creation.
+    pub record: RunRecord,
+    /// Its last state.
+    pub episode: Episode,
+    /// The test questions in order; empty as long as the test was not measured.
+    pub test: Vec<Answered>,
+    /// Training data by skill.
+    pub data: BTreeMap<String, DataCounts>,
+    /// Data and held-out questions.
+    pub leaks: Leaks,
+    /// Milliseconds by phase, finished attempts only.
+    pub phases: BTreeMap<String, u64>,
+}
+
+impl RunFacts {
+    /// Reads a run. Costs a pass over its data and its test answers.
+    ///
+    /// # Errors
+    /// What the store says of a database that cannot be read.
+    pub fn read(reader: &Reader) -> Result<Self, StoreError> {
+        let (record, episode) = (reader.record()?, reader.episode()?);
+        let (mut keys, mut questions) = (HashSet::new(), HashSet::new());
+        let mut held_out = 0;
+        let mut test = Vec::new();
+        for split in [Split::Validation, Split::Test] {
+            reader.each_instance(split, |instance| {
+                held_out += 1;
+                keys.insert(instance.key.clone());
+                // The same words about another picture are another question.
+                if instance.content.images().is_empty() {
+                    questions.insert(normalised(instance.content.question()));
+                }
+                if split == Split::Test {
+                    test.push(instance);
+                }
+            })?;
+        }
+        let mut leaks = Leaks { held_out, ..Leaks::default() };
+        let mut data: BTreeMap<String, DataCounts> = BTreeMap::new();
+        for allocation in episode.iterations.iter().flat_map(|i| &i.plans).flat_map(|plan| &plan.allocations)
+        {
+            data.entry(allocation.skill.clone()).or_default().specified += u64::from(allocation.count);
+        }
+        reader.each_datum(&DataFilter::default(), |judged| {
+            let accepted = judged.verdict == Verdict::Accepted;
+            let datum = judged.datum;
+            let same_words = datum.images.is_empty() && questions.contains(&normalised(datum.question()));
+            if accepted {
+                leaks.data += 1;
+                leaks.same_key += u64::from(keys.contains(&datum.key));
+                leaks.same_words += u64::from(same_words);
+            }
+            let counts = data.entry(datum.skill).or_default();
+            counts.produced += 1;
+            counts.accepted += u64::from(accepted);
+        })?;
+        let mut phases: BTreeMap<String, u64> = BTreeMap::new();
+        for timing in reader.timings()? {
+            // A clock that was set back makes a phase look short, never negative.
+            let elapsed = timing.ended_ms.map_or(0, |ended| (ended - timing.began_ms).max(0));
+            *phases.entry(timing.phase).or_default() += elapsed.unsigned_abs();
+        }
+        let test = answered(reader, test, episode.selected)?;
+        Ok(Self { record, episode, test, data, leaks, phases })
+    }
+
+    /// The iteration whose student counts; `None` while the run is not finished.
+    pub fn selected(&self) -> Option<u32> {
+        self.episode.selected
+    }
+
+    /// Counts over all skills.
+    pub fn data_in_all(&self) -> DataCounts {
+        self.data.values().fold(DataCounts::default(), |sum, one| DataCounts {
+            specified: sum.specified + one.specified,
+            produced: sum.produced + one.produced,
+            accepted: sum.accepted + one.accepted,
+        })
+    }
+}
+
+/// The test questions that both students answered.
+fn answered(
+    reader: &Reader,
+    test: Vec<TaskInstance>,
+    selected: Option<u32>,
+) -> Result<Vec<Answered>, StoreError> {
+    let Some(selected) = selected else { return Ok(Vec::new()) };
+    let answers = |iteration| {
+        let mut found: HashMap<String, Prediction> = HashMap::new();
+        reader.each_prediction(iteration, Split::Test, |prediction| {
+            found.insert(prediction.instance_id.clone(), prediction);
+        })?;
+        Ok::<_, StoreError>(found)
+    };
+    let mut before = answers(0)?;
+    let mut after = if selected == 0 { before.clone() } else { answers(selected)? };
+    let both = |instance: TaskInstance| {
+        let (before, after) = (before.remove(&instance.id)?, after.remove(&instance.id)?);
+        Some(Answered { instance, before, after })
+    };
+    Ok(test.into_iter().filter_map(both).collect())
+}

@@ -1,0 +1,142 @@
+//! Lines and single points as SVG.
+
+use std::fmt::Write as _;
+
+use super::{Chart, Point, Style, escaped, number, ticks};
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 440.0;
+/// Left, top, right and bottom of the frame.
+const FRAME: [f64; 4] = [64.0, 56.0, 560.0, 384.0];
+/// Colours that stay apart without one kind of cone (Okabe and Ito).
+pub(super) const COLOURS: [&str; 7] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
+
+/// From numbers to places.
+struct Plot {
+    x: (f64, f64),
+    y: (f64, f64),
+}
+
+impl Plot {
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let [left, top, right, bottom] = FRAME;
+        let part = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low);
+        (left + part(x, self.x) * (right - left), bottom - part(y, self.y) * (bottom - top))
+    }
+}
+
+/// The beginning of a file of that size.
+pub(super) fn head(width: f64, height: f64, title: &str) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
+         font-size=\"13\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n\
+         <text x=\"16\" y=\"26\" font-size=\"16\">{}</text>\n",
+        escaped(title)
+    )
+}
+
+/// The chart as a file of its own.
+pub(super) fn drawn(chart: &Chart) -> String {
+    let mut out = head(WIDTH, HEIGHT, &chart.title);
+    let places = || chart.series.iter().flat_map(|s| &s.points).map(|p| p.x);
+    let across = ticks(
+        places().fold(f64::INFINITY, f64::min).min(1e9),
+        places().fold(f64::NEG_INFINITY, f64::max).max(-1e9),
+        9,
+    );
+    let up = ticks(
+        chart.values().fold(f64::INFINITY, f64::min).min(1e9),
+        chart.values().fold(f64::NEG_INFINITY, f64::max).max(-1e9),
+        7,
+    );
+    let ends = |ticks: &[f64]| (ticks[0], ticks[ticks.len() - 1]);
+    let plot = Plot { x: ends(&across), y: ends(&up) };
+    axes(&mut out, chart, &plot, &across, &up);
+    for (n, (series, colour)) in chart.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
+        // Series with the same `x` stand side by side, so that their intervals do not cover each other.
+        let shift = if chart.style == Style::Lines { 3.0 * n as f64 } else { 0.0 };
+        for point in &series.points {
+            mark(&mut out, chart.style, &plot, point, colour, shift);
+        }
+        if chart.style == Style::Lines {
+            let place = |p: &Point| {
+                let (x, y) = plot.at(p.x, p.y);
+                format!("{:.1},{y:.1}", x + shift)
+            };
+            let line: Vec<String> = series.points.iter().map(place).collect();
+            let _ = writeln!(
+                out,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+                line.join(" ")
+            );
+        }
+        if chart.series.len() > 1 {
+            let _ = writeln!(
+                out,
+                "<text x=\"{}\" y=\"{}\" fill=\"{colour}\">{}</text>",
+                FRAME[2] + 12.0,
+                FRAME[1] + 12.0 + 18.0 * n as f64,
+                escaped(&series.name)
+            );
+        }
+    }
+    out + "</svg>\n"
+}
+
+/// One point with its interval, and its label where points stand alone.
+fn mark(out: &mut String, style: Style, plot: &Plot, point: &Point, colour: &str, shift: f64) {
+    let (x, y) = plot.at(point.x, point.y);
+    let x = x + shift;
+    if let Some((low, high)) = point.range {
+        let (low, high) = (plot.at(point.x, low).1, plot.at(point.x, high).1);
+        let _ = writeln!(
+            out,
+            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{low:.1}\" y2=\"{high:.1}\" stroke=\"{colour}\"/>"
+        );
+    }
+    // The area of a mark goes with the weight.
+    let radius = if style == Style::Scatter { 4.0 + 14.0 * point.weight.clamp(0.0, 1.0).sqrt() } else { 3.5 };
+    let _ = writeln!(
+        out,
+        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" fill=\"{colour}\" fill-opacity=\"0.8\"/>"
+    );
+    if let (Style::Scatter, Some(label)) = (style, &point.label) {
+        let (x, y) = (x + radius + 3.0, y + 4.0);
+        let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"11\">{}</text>", escaped(label));
+    }
+}
+
+fn axes(out: &mut String, chart: &Chart, plot: &Plot, across: &[f64], up: &[f64]) {
+    let [left, top, right, bottom] = FRAME;
+    for value in up {
+        let (_, y) = plot.at(plot.x.0, *value);
+        let stroke = if *value == 0.0 { "#888888" } else { "#dddddd" };
+        let _ = writeln!(
+            out,
+            "<line x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"{stroke}\"/>\n\
+             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            left - 8.0,
+            y + 4.0,
+            number(*value)
+        );
+    }
+    for value in across {
+        let (x, _) = plot.at(*value, plot.y.0);
+        let _ = writeln!(
+            out,
+            "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            bottom + 18.0,
+            number(*value)
+        );
+    }
+    let _ = writeln!(
+        out,
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n<text x=\"16\" y=\"{}\">{}</text>",
+        f64::midpoint(left, right),
+        bottom + 40.0,
+        escaped(&chart.x),
+        top - 10.0,
+        escaped(&chart.y)
+    );
+}

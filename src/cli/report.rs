@@ -1,0 +1,156 @@
+//! `dataenvgym report` and `dataenvgym compare`: what was learned, as text, Markdown, JSON and files.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use color_eyre::eyre::{Result, WrapErr};
+use sha2::{Digest, Sha256};
+
+use super::launch::CONFIG;
+use super::{format, runs};
+use crate::analysis::compare::{self, Comparison};
+use crate::analysis::facts::RunFacts;
+use crate::analysis::figure::Chart;
+use crate::analysis::report::Report;
+use crate::config::Paths;
+use crate::gym::hex::hex;
+use crate::runner::residence::live_of;
+use crate::store::Reader;
+
+/// What `report` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Name of the run [default: the newest].
+    run: Option<String>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Also write report.md, report.json, figures as SVG and their numbers as CSV into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+/// What `compare` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Names of the runs; every other one is compared with the first.
+    #[arg(required = true, num_args = 2..)]
+    runs: Vec<String>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Also write compare.md, compare.json and the figure into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+/// `dataenvgym report`.
+pub(super) fn report(paths: &Paths, args: &ReportArgs) -> Result<ExitCode> {
+    let folder = runs::find(paths, args.run.as_deref())?;
+    let report = Report::new(&facts(&folder)?, configuration_sha256(&folder)?);
+    let json = serde_json::to_string_pretty(&report)? + "\n";
+    if let Some(out) = &args.out {
+        let charts = [
+            ("learning-curve", report.learning_curve()),
+            ("gain-by-difficulty", report.gain_by_difficulty()),
+        ];
+        let mut files =
+            vec![("report.md".to_owned(), report.markdown()), ("report.json".to_owned(), json.clone())];
+        files.extend(drawn(charts));
+        write(out, &files)?;
+    }
+    if args.json {
+        print!("{json}");
+    } else {
+        print!("{}", format::escaped(&report.outcome()));
+        for table in [report.iteration_table(), report.skill_table()] {
+            if !table.is_empty() {
+                print!("\n{}", format::escaped(&table.text()));
+            }
+        }
+        say_where(args.out.as_deref());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `dataenvgym compare`.
+pub(super) fn compare(paths: &Paths, args: &CompareArgs) -> Result<ExitCode> {
+    let read = |name: &String| facts(&runs::find(paths, Some(name))?);
+    let runs: Vec<RunFacts> = args.runs.iter().map(read).collect::<Result<_>>()?;
+    let comparison = compare::compare(&runs)?;
+    let json = serde_json::to_string_pretty(&comparison)? + "\n";
+    if let Some(out) = &args.out {
+        let mut files =
+            vec![("compare.md".to_owned(), markdown(&comparison)), ("compare.json".to_owned(), json.clone())];
+        files.extend(drawn([("differences", comparison.chart())]));
+        write(out, &files)?;
+    }
+    if args.json {
+        print!("{json}");
+    } else {
+        println!("{}", basis(&comparison));
+        for table in [comparison.table(), comparison.skill_table()] {
+            print!("\n{}", format::escaped(&table.text()));
+        }
+        say_where(args.out.as_deref());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the comparison rests on.
+fn basis(comparison: &Comparison) -> String {
+    let Comparison { common, questions: (fewest, most), .. } = comparison;
+    let all = if common == most { String::new() } else { format!(" (the runs have {fewest} to {most})") };
+    format!(
+        "{common} test questions in common{all}. Single runs: the intervals know the chance of the questions, \
+         not that of the training; `dataenvgym experiment` repeats arms over seeds."
+    )
+}
+
+fn markdown(comparison: &Comparison) -> String {
+    format!(
+        "# Comparison\n\n{}\n\n{}\n## Skills\n\n{}",
+        basis(comparison),
+        comparison.table().markdown(),
+        comparison.skill_table().markdown()
+    )
+}
+
+/// Reads a run for analysis.
+pub(super) fn facts(folder: &Path) -> Result<RunFacts> {
+    Ok(RunFacts::read(&Reader::open(&live_of(folder))?)?)
+}
+
+/// SHA-256 of a run's resolved configuration; an imported run has none.
+pub(super) fn configuration_sha256(folder: &Path) -> Result<Option<String>> {
+    match std::fs::read(folder.join(CONFIG)) {
+        Ok(bytes) => Ok(Some(hex(Sha256::digest(bytes)))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).wrap_err_with(|| format!("cannot read {}", folder.join(CONFIG).display())),
+    }
+}
+
+/// The files of charts that show something.
+fn drawn<const N: usize>(charts: [(&str, Chart); N]) -> Vec<(String, String)> {
+    let shown = charts.into_iter().filter(|(_, chart)| !chart.is_empty());
+    shown.flat_map(|(name, c)| [(format!("{name}.svg"), c.svg()), (format!("{name}.csv"), c.csv())]).collect()
+}
+
+/// Writes the files of a report, each whole or not at all.
+pub(super) fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
+    std::fs::create_dir_all(folder).wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+    for (name, text) in files {
+        let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
+        std::fs::write(&new, text)
+            .and_then(|()| std::fs::rename(&new, &path))
+            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn say_where(out: Option<&Path>) {
+    if let Some(out) = out {
+        println!("\nwritten to {}", format::on_one_line(&out.display().to_string()));
+    }
+}
