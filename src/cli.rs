@@ -1,6 +1,10 @@
 //! The command line: the only place that picks concrete types and prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what a command line is for
 
+// First, because the others use its macros.
+#[macro_use]
+mod say;
+
 mod agents;
 mod alone;
 mod bench;

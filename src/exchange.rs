@@ -27,6 +27,7 @@ pub use export::{ExportOrder, ExportSummary, Images, Target, export, export_to};
 pub use format::{Container, Format, Shape};
 pub use import::{ImportOrder, ImportSummary, import};
 pub use record::{Kind, Record};
+pub use reference::write::{ExperimentOrder, export_experiment};
 pub use source::Filter;
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub const POINTS: &[&str] = &[
     "store.progress.before",
     "store.review.after",
     "store.review.before",
+    "store.skills.after",
+    "store.skills.before",
     "teacher.answered",
 ];
 

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use discovery::{Discovery, Found};
-pub use file::{Category, DiscoveredSkills, Label, LabelledInstruction, SkillsError};
+pub use file::{Category, CategoryOrName, DiscoveredSkills, Label, LabelledInstruction, SkillsError};
 pub use labelled::Labelled;
 pub use list::ListProposal;
 pub use proposal::TaughtProposal;

@@ -10,7 +10,8 @@ use color_eyre::eyre::{Result, bail};
 
 use crate::config::Paths;
 use crate::exchange::{
-    Container, ExportOrder, ExportSummary, Filter, Format, Images, Kind, Target, export, export_to,
+    Container, ExperimentOrder, ExportOrder, ExportSummary, Filter, Format, Images, Kind, Target, export,
+    export_experiment, export_to,
 };
 use crate::gym::datum::Verdict;
 use crate::store::DATABASE;
@@ -31,18 +32,22 @@ pub(super) enum Layout {
     Preference,
     /// Everything a run holds, nothing lost; `import` makes a run of it again.
     Records,
+    /// An experiment folder in the layout of the reference implementation: `iteration_<n>/` with its files.
+    Reference,
 }
 
 impl Layout {
-    pub(super) fn format(self) -> Format {
-        match self {
+    /// The format of a row; an experiment has none, it is a folder.
+    pub(super) fn format(self) -> Option<Format> {
+        Some(match self {
             Self::Messages => Format::Messages,
             Self::PromptCompletion => Format::PromptCompletion,
             Self::Alpaca => Format::Alpaca,
             Self::Sharegpt => Format::Sharegpt,
             Self::Preference => Format::Preference,
             Self::Records => Format::Records,
-        }
+            Self::Reference => return None,
+        })
     }
 }
 
@@ -70,6 +75,18 @@ enum Judged {
     Rejected,
     Pending,
     All,
+}
+
+impl Judged {
+    /// `None` is every verdict.
+    fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Accepted => Some(Verdict::Accepted),
+            Self::Rejected => Some(Verdict::Rejected),
+            Self::Pending => Some(Verdict::Pending),
+            Self::All => None,
+        }
+    }
 }
 
 /// What `export` can be told.
@@ -108,6 +125,9 @@ pub(crate) struct ExportArgs {
     /// training, journal, reports, plans [default: all].
     #[arg(long, value_delimiter = ',', value_name = "KINDS", value_parser = kind)]
     only: Vec<Kind>,
+    /// Copy the checkpoints too, for `--format reference`.
+    #[arg(long)]
+    checkpoints: bool,
     /// A Parquet file ends when it has so many MiB.
     #[arg(long, value_name = "MIB", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     shard_mib: u64,
@@ -134,7 +154,10 @@ pub(super) fn run(paths: &Paths, args: ExportArgs) -> Result<ExitCode> {
     if !folder.join(DATABASE).exists() {
         bail!("no run `{}` in {}; `dataenvgym runs` lists what there is", args.run, paths.runs.display());
     }
-    let format = args.format.format();
+    let Some(format) = args.format.format() else { return experiment(folder, args) };
+    if args.checkpoints {
+        bail!("`--checkpoints` belongs to `--format reference`; other formats hold no checkpoints");
+    }
     if !args.only.is_empty() && format != Format::Records {
         bail!("`--only` chooses among records; give `--format records` with it");
     }
@@ -150,13 +173,9 @@ pub(super) fn run(paths: &Paths, args: ExportArgs) -> Result<ExitCode> {
             Pictures::None => Images::None,
         },
         filter: Filter {
-            verdict: match args.verdict {
-                Some(Judged::Accepted) => Some(Verdict::Accepted),
-                Some(Judged::Rejected) => Some(Verdict::Rejected),
-                Some(Judged::Pending) => Some(Verdict::Pending),
-                Some(Judged::All) => None,
-                None => (format != Format::Records).then_some(Verdict::Accepted),
-            },
+            verdict: args
+                .verdict
+                .map_or((format != Format::Records).then_some(Verdict::Accepted), Judged::verdict),
             iterations: args.iterations,
             skills: args.skills,
         },
@@ -174,6 +193,36 @@ pub(super) fn run(paths: &Paths, args: ExportArgs) -> Result<ExitCode> {
     let place = std::path::absolute(&place)?;
     let summary = export(&order, &Target { folder: place.clone(), replace: args.force })?;
     print!("{}", told(format, summary, &place.display().to_string()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `export --format reference`.
+fn experiment(run: PathBuf, args: ExportArgs) -> Result<ExitCode> {
+    if args.container == Into::Parquet || args.out.as_deref().is_some_and(|out| out.as_os_str() == "-") {
+        bail!(
+            "an experiment of the reference is a folder of JSON lines; give a folder with --out, and no --as"
+        );
+    }
+    if !args.only.is_empty() || args.no_metadata {
+        bail!(
+            "`--only` and `--no-metadata` do not go with `--format reference`: its records are what they are"
+        );
+    }
+    let place = args.out.unwrap_or_else(|| run.join("exports").join("reference"));
+    let place = std::path::absolute(&place)?;
+    let order = ExperimentOrder {
+        run,
+        filter: Filter {
+            verdict: args.verdict.map_or(Some(Verdict::Accepted), Judged::verdict),
+            iterations: args.iterations,
+            skills: args.skills,
+        },
+        images: args.images != Pictures::None,
+        checkpoints: args.checkpoints,
+    };
+    let summary = export_experiment(&order, &Target { folder: place.clone(), replace: args.force })?;
+    let ExportSummary { data, records, .. } = summary;
+    println!("{data} data and {records} answers in {}", place.display());
     Ok(ExitCode::SUCCESS)
 }
 

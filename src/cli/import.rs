@@ -41,9 +41,12 @@ pub(super) fn run(paths: &Paths, args: &ImportArgs) -> Result<ExitCode> {
             format::escaped(&name)
         );
     }
+    if args.format == Some(Layout::Reference) && !args.path.is_dir() {
+        bail!("an experiment of the reference is a folder with `iteration_<n>` folders in it");
+    }
     let order = ImportOrder {
         path: args.path.clone(),
-        format: args.format.map(Layout::format),
+        format: args.format.and_then(Layout::format),
         place: paths.run(&name),
         name: name.clone(),
         seed: args.seed,

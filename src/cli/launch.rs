@@ -22,7 +22,7 @@ use crate::runner::filesystem::SystemProbe;
 use crate::runner::lock::RunLock;
 use crate::runner::log_file;
 use crate::runner::residence::{Residence, live_of, roots};
-use crate::store::{DATABASE, Reader, RunRecord, Store};
+use crate::store::{DATABASE, Reader, RunRecord, Store, put_artifact};
 
 /// Name of the resolved configuration in a run folder.
 pub(super) const CONFIG: &str = "config.toml";
@@ -104,7 +104,14 @@ pub(super) fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
         created_ms: created,
     };
     let residence = Residence::settle(&folder, &SystemProbe::from_environment(), &roots())?;
-    drop(Store::create(residence.live(), &record, &instances(scene.task.as_ref()))?);
+    let instances = instances(scene.task.as_ref());
+    // Before the database, so that a run never refers to an image that it does not have.
+    for image in instances.iter().flat_map(|instance| instance.content.images()) {
+        if let Some(bytes) = scene.task.image(image) {
+            put_artifact(residence.live(), &bytes, &image.media_type, image.size)?;
+        }
+    }
+    drop(Store::create(residence.live(), &record, &instances)?);
     residence.leave()?;
     Ok(folder)
 }

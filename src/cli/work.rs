@@ -14,7 +14,7 @@ use crate::config::{Config, Paths, ScriptConfig};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Device, PortError, Student, Trainer};
 use crate::models::scripted::{
-    Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
+    Attempts, Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
 };
 use crate::prompts::Prompts;
 use crate::protocol::worker::Role;
@@ -43,17 +43,20 @@ pub(super) fn worker(role: Role, scripted: Option<&str>) -> Result<ExitCode> {
 }
 
 fn scripted_hosts(script: &Script) -> Hosts {
-    let (student, trainer) = (script.clone(), script.clone());
+    let (student, trainer, attempts) = (script.clone(), script.clone(), Attempts::default());
     Hosts {
-        student: Box::new(move |_, _| Ok(Box::new(ScriptedStudent::new(student.clone())?))),
+        student: Box::new(move |_, _| {
+            Ok(Box::new(ScriptedStudent::new(student.clone())?.after(attempts.clone())))
+        }),
         trainer: Box::new(move || Ok(Box::new(ScriptedTrainer::new(trainer.clone())))),
     }
 }
 
 /// A teacher is served like a student whose weights never change.
 fn scripted_teacher(script: TeacherScript) -> Hosts {
+    let attempts = Attempts::default();
     Hosts {
-        student: Box::new(move |_, _| Ok(Box::new(ScriptedTeacher::new(script)))),
+        student: Box::new(move |_, _| Ok(Box::new(ScriptedTeacher::new(script).after(attempts.clone())))),
         trainer: Box::new(|| Err(PortError::fatal("a teacher does not train"))),
     }
 }

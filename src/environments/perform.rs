@@ -11,6 +11,7 @@ mod train;
 use super::{Models, Moment, Scene, Watch};
 use crate::gym::datum::TrainingDatum;
 use crate::gym::episode::{Episode, Phase, Work};
+use crate::gym::instance::Split;
 use crate::gym::ports::{Fact, Ledger, PortError};
 
 /// What a phase works with.
@@ -51,7 +52,11 @@ impl Stage<'_, '_, '_> {
             Some(discovery) if !discovery.found() => {
                 let mut asking = asking::Asking::new(self, 0);
                 discovery.discover(&mut asking)?;
-                Ok(asking.tokens())
+                let tokens = asking.tokens();
+                for split in [Split::Pool, Split::Validation, Split::Test] {
+                    self.ledger.put_skills(scene.task.instances(split))?;
+                }
+                Ok(tokens)
             }
             _ => Ok(0),
         }

@@ -6,14 +6,14 @@ use super::error::ExchangeError;
 use super::format::{Format, IMAGES, Shape};
 use super::json;
 use super::table::{Cell, Cells, Column, Picture, Row, Turn};
-use crate::gym::datum::{JudgedDatum, TrainingDatum, Verdict};
+use crate::gym::datum::{CheckResult, JudgedDatum, TrainingDatum, Verdict};
 use crate::gym::ulid::Ulid;
 
 /// Stands for an image in the text of the formats that want one per image.
 const PLACEHOLDER: &str = "<image>";
 
 /// A row from outside: what another program would have written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Draft {
     pub(super) instruction: String,
     pub(super) response: String,
@@ -24,6 +24,9 @@ pub(super) struct Draft {
     pub(super) subskill: Option<String>,
     pub(super) iteration: Option<u32>,
     pub(super) verdict: Option<Verdict>,
+    pub(super) question: Option<String>,
+    pub(super) answer: Option<String>,
+    pub(super) checks: Vec<CheckResult>,
 }
 
 /// What a row is.
@@ -134,6 +137,7 @@ pub(super) fn read(format: Format, columns: &[Column], row: Row) -> Result<Incom
         subskill: cells.optional("subskill"),
         iteration: iteration.map_err(|n| format!("`iteration` is {n}; it counts from 1"))?,
         verdict: cells.optional("verdict").map(|word| verdict(&word)).transpose()?,
+        ..Draft::default()
     })))
 }
 

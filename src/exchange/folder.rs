@@ -99,6 +99,12 @@ impl NewFile {
         Ok(Self { path: path.to_owned(), file: BufWriter::with_capacity(1 << 20, file) })
     }
 
+    /// Goes on with a file that was finished.
+    pub(super) fn append(path: &Path) -> Result<Self, ExchangeError> {
+        let file = File::options().append(true).open(path).map_err(ExchangeError::io(path))?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::with_capacity(1 << 20, file) })
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ExchangeError> {
         self.file.write_all(bytes).map_err(ExchangeError::io(&self.path))
     }

@@ -26,7 +26,12 @@ pub(super) fn file_name(image: &ImageRef) -> String {
 
 /// The bytes as a `data:` address.
 pub(super) fn inline(media_type: &str, bytes: &[u8]) -> String {
-    format!("data:{media_type};base64,{}", STANDARD.encode(bytes))
+    format!("data:{media_type};base64,{}", encoded(bytes))
+}
+
+/// The bytes in base64.
+pub(super) fn encoded(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 /// Bytes written in base64.

@@ -4,9 +4,11 @@
 //! leaves two generations of records in one file with no mark between them. They are told apart by the
 //! instance that comes again, and every such case is reported.
 
+mod beside;
 mod completed;
 mod experience;
 mod training;
+pub(super) mod write;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -21,10 +23,11 @@ use serde_json::Value;
 use super::error::{ExchangeError, Spot};
 use super::import::{About, Item, Material, Visit};
 use super::json::Lines;
-use super::record::{Answered, Record};
+use super::record::{Answered, ImageFile, Record};
 use crate::gym::budget::Budget;
+use crate::gym::datum::CheckResult;
 use crate::gym::episode::EpisodeRules;
-use crate::gym::instance::Split;
+use crate::gym::instance::{Content, ImageRef, Split, TaskInstance};
 use crate::gym::ports::EnvironmentKind;
 use experience::Experiences;
 
@@ -83,6 +86,10 @@ pub(super) struct Experiment {
     evaluations: Vec<Evaluation>,
     data: Vec<Data>,
     experiences: Experiences,
+    specifications: beside::Specifications,
+    checks: HashMap<String, Vec<CheckResult>>,
+    pictures: beside::Pictures,
+    skills: beside::InstanceSkills,
     rules: EpisodeRules,
     notes: RefCell<BTreeSet<String>>,
 }
@@ -113,8 +120,18 @@ impl Experiment {
         let (evaluations, data) = places;
         let experiences = Experiences::find(folder)?;
         let rules = rules(&evaluations, &data, !experiences.is_empty());
-        let folder = folder.to_owned();
-        Ok(Self { folder, evaluations, data, experiences, rules, notes: RefCell::new(notes) })
+        Ok(Self {
+            evaluations,
+            data,
+            experiences,
+            specifications: beside::Specifications::find(folder)?,
+            checks: beside::checks(folder)?,
+            pictures: beside::pictures(folder)?,
+            skills: beside::skills(folder)?,
+            rules,
+            notes: RefCell::new(notes),
+            folder: folder.to_owned(),
+        })
     }
 
     fn note(&self, text: String) {
@@ -125,23 +142,44 @@ impl Experiment {
         let mut known = HashSet::new();
         for evaluation in &self.evaluations {
             each::<completed::Completed>(&evaluation.path, &mut |spot, completed| {
-                let instance = completed.instance(evaluation.split);
-                if instance.content.images().iter().any(|image| image.sha256.is_empty()) {
-                    self.note(
-                        "the images of the questions are lost: the reference leaves them out of its files"
-                            .into(),
-                    );
-                }
+                let mut instance = completed.instance(evaluation.split);
                 if !known.insert((evaluation.split, instance.id.clone())) {
                     return Ok(());
                 }
+                if let Some((skill, subskill)) = self.skills.get(completed.own_id()) {
+                    (instance.skill, instance.subskill) = (Some(skill.clone()), subskill.clone());
+                }
+                self.image(&mut instance, visit)?;
                 visit(spot, Item::Record(Box::new(Record::Instance(instance))))
             })?;
         }
         Ok(())
     }
 
-    fn data(&self, data: &Data, seen: &mut HashSet<String>, visit: Visit<'_>) -> Result<(), ExchangeError> {
+    /// Visits the image of a question, if it is kept anywhere, and refers the question to it.
+    fn image(&self, instance: &mut TaskInstance, visit: Visit<'_>) -> Result<(), ExchangeError> {
+        let Content::VisualQuestionAnswering { image, .. } = &mut instance.content else { return Ok(()) };
+        let Some(kept) = self.pictures.get(&instance.id) else {
+            self.note(
+                "images of questions are lost: the reference leaves them out of the answers; put folders that \
+                 its serialiser writes (records.jsonl and images/) below the experiment to keep them"
+                    .into(),
+            );
+            return Ok(());
+        };
+        let (bytes, media_type, size) = beside::picture(kept)?;
+        *image = ImageRef::of(&bytes, media_type, size);
+        let file = ImageFile { image: image.clone(), path: kept.2.clone() };
+        let spot = Spot { path: &kept.0, unit: "line", number: kept.1 };
+        visit(spot, Item::Record(Box::new(Record::Image(file))))
+    }
+
+    fn data(
+        &self,
+        data: &Data,
+        (seen, specified): (&mut HashSet<String>, &mut beside::Pass<'_>),
+        visit: Visit<'_>,
+    ) -> Result<(), ExchangeError> {
         each::<training::Datum>(&data.path, &mut |spot, datum| {
             if !seen.insert(datum.ulid.clone()) {
                 self.note(format!(
@@ -153,7 +191,16 @@ impl Experiment {
                 return Ok(());
             }
             let skills = self.experiences.place_of(&datum.ulid);
-            let draft = datum.draft(data.iteration, skills).map_err(|message| spot.error(message))?;
+            let checks = self.checks.get(&datum.ulid).cloned().unwrap_or_default();
+            let mut draft = datum.draft(data.iteration, skills).map_err(|message| spot.error(message))?;
+            draft.checks = checks;
+            let ulid = draft.ulid.as_deref().unwrap_or_default();
+            if let Some(found) = specified.of(ulid, &draft.instruction, &draft.response) {
+                // What is asked as it is has no question beside it.
+                draft.question = found.question.filter(|question| *question != draft.instruction);
+                draft.answer = found.answer;
+                draft.subskill = draft.subskill.or(found.subskill);
+            }
             visit(spot, Item::Draft(Box::new(draft), Some(data.round)))
         })
     }
@@ -181,9 +228,12 @@ impl Material for Experiment {
         for evaluation in &self.evaluations {
             predictions(evaluation, &mut *visit)?;
         }
-        let mut seen = HashSet::new();
+        let (mut seen, mut specified) = (HashSet::new(), self.specifications.pass());
         for data in &self.data {
-            self.data(data, &mut seen, &mut *visit)?;
+            self.data(data, (&mut seen, &mut specified), &mut *visit)?;
+        }
+        if let Some(note) = specified.note() {
+            self.note(note);
         }
         let places: Vec<(u32, u32)> = self.data.iter().map(|data| (data.iteration, data.round)).collect();
         self.experiences.plans(&places, visit)

@@ -50,6 +50,11 @@ impl Source {
         Ok(Self { folder: folder.to_owned(), reader, seed })
     }
 
+    /// The episode as of the last event.
+    pub(super) fn episode(&self) -> Result<Episode, ExchangeError> {
+        Ok(self.reader.episode()?)
+    }
+
     pub(super) fn seed(&self) -> u64 {
         self.seed
     }
@@ -60,7 +65,7 @@ impl Source {
     }
 
     /// Visits the data that the filter keeps, in the order of iterations and ids. A datum has the same ULID
-    /// whatever the filter is.
+    /// whatever the filter is, also after it was imported.
     pub(super) fn each_datum(
         &self,
         filter: &Filter,
@@ -71,7 +76,10 @@ impl Source {
             self.reader.each_datum(&DataFilter::default(), |judged| {
                 let from = &judged.datum.provenance;
                 let count = counts.entry((from.iteration, from.round)).or_default();
-                let ulid = self.ulid("datum", from.iteration, from.round, *count, &judged.datum.id);
+                // What was imported under a ULID keeps it.
+                let ulid = judged.datum.id.parse().unwrap_or_else(|_| {
+                    self.ulid("datum", from.iteration, from.round, *count, &judged.datum.id)
+                });
                 *count += 1;
                 if filter.keeps(&judged) {
                     stop(visit(ulid, judged));
@@ -133,7 +141,8 @@ impl Source {
         })
     }
 
-    fn predictions(
+    /// Visits the predictions of an evaluation.
+    pub(super) fn predictions(
         &self,
         iteration: u32,
         split: Split,
@@ -168,7 +177,7 @@ impl Source {
     }
 
     /// 14 bits of iteration, 10 of round and 24 of index order the records of a run.
-    fn ulid(&self, kind: &str, iteration: u32, round: u32, index: u32, key: &str) -> Ulid {
+    pub(super) fn ulid(&self, kind: &str, iteration: u32, round: u32, index: u32, key: &str) -> Ulid {
         let bits = |number: u32, width: u32| u64::from(number.min((1 << width) - 1));
         let order = bits(iteration, 14) << 34 | bits(round, 10) << 24 | bits(index, 24);
         // Beyond the bits the records share their order, so the index goes into the key.

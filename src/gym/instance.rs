@@ -48,6 +48,16 @@ impl ImageRef {
         let sha256 = hex(Sha256::digest(bytes));
         Self { sha256, media_type: media_type.to_owned(), size }
     }
+
+    /// Stands for an image that nobody has any more: that of a question whose source did not keep it.
+    pub fn lost() -> Self {
+        Self { sha256: String::new(), media_type: String::new(), size: (0, 0) }
+    }
+
+    /// Whether there is no such image.
+    pub fn is_lost(&self) -> bool {
+        self.sha256.is_empty()
+    }
 }
 
 /// One test of a program: what goes in and what must come out.
@@ -181,11 +191,14 @@ impl Content {
         }
     }
 
-    /// The images the question is about.
+    /// The images the question is about; one that is lost is none.
     pub fn images(&self) -> &[ImageRef] {
         match self {
-            Self::VisualQuestionAnswering { image, .. } => std::slice::from_ref(image),
-            Self::Mathematics { .. } | Self::Programming { .. } | Self::ToolUse { .. } => &[],
+            Self::VisualQuestionAnswering { image, .. } if !image.is_lost() => std::slice::from_ref(image),
+            Self::VisualQuestionAnswering { .. }
+            | Self::Mathematics { .. }
+            | Self::Programming { .. }
+            | Self::ToolUse { .. } => &[],
         }
     }
 
@@ -213,10 +226,10 @@ pub struct TaskInstance {
     pub task: String,
     /// Part of the task.
     pub split: Split,
-    /// Gold skill, where the source has one.
+    /// Skill in use: the source's own, or the one that a file or a discovery gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skill: Option<String>,
-    /// Gold subskill, where the source has one.
+    /// Subskill in use, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subskill: Option<String>,
     /// What else reports divide it by, where the source says: `subject`, `level`, `task`.

@@ -10,9 +10,11 @@ mod student;
 mod teacher;
 mod trainer;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,18 @@ impl Default for Script {
             failing: 0.0,
             answers: None,
         }
+    }
+}
+
+/// The prompts that were attempted. A worker that gives up its model after a failure hands them to the next one,
+/// for which the second attempt is no first.
+#[derive(Debug, Clone, Default)]
+pub struct Attempts(Arc<Mutex<HashSet<String>>>);
+
+impl Attempts {
+    /// Whether this is the first attempt at a prompt.
+    fn is_first(&self, prompt: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(prompt.to_owned())
     }
 }
 
@@ -162,6 +176,23 @@ mod tests {
             })
             .unwrap();
         right
+    }
+
+    #[test]
+    fn the_second_attempt_succeeds_also_for_the_next_student() {
+        let (attempts, prompt) = (Attempts::default(), ChatRequest::text("p", Sampling::Greedy, 9));
+        let mut answered = 0;
+        let mut attempt = || {
+            let script = Script { failing: 1.0, ..Script::default() };
+            let mut student = ScriptedStudent::new(script).unwrap().after(attempts.clone());
+            let asked = std::slice::from_ref(&prompt);
+            student.answer(asked, &mut |_, _| {
+                answered += 1;
+                ControlFlow::Continue(())
+            })
+        };
+        assert!(attempt().is_err() && attempt().is_ok());
+        assert_eq!(answered, 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::environments::{Models, Moment, Scene, perform, review};
 use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::episode::{Command, Effect, Episode, Event, Work};
-use crate::gym::instance::{ImageRef, Split};
+use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::ports::{Fact, Ledger, PortError, Student, TextToImage, Trainer, TrainingProgress};
 use crate::gym::prediction::Prediction;
 use crate::gym::review::DataSelection;
@@ -99,6 +99,10 @@ impl SharedStore {
 impl Ledger for SharedStore {
     fn predictions(&self, iteration: u32, split: Split) -> Result<Vec<Prediction>, PortError> {
         self.lock().predictions(iteration, split)
+    }
+
+    fn put_skills(&mut self, instances: &[TaskInstance]) -> Result<(), PortError> {
+        self.lock().put_skills(instances)
     }
 
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {

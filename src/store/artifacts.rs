@@ -32,7 +32,10 @@ pub fn read_artifact(run: &Path, image: &ImageRef) -> Result<Vec<u8>, StoreError
 }
 
 /// Keeps an image: written beside, synchronised, renamed, so that a kill leaves a whole file or none.
-pub(super) fn put(
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn put_artifact(
     run: &Path,
     bytes: &[u8],
     media_type: &str,
@@ -65,8 +68,8 @@ mod tests {
     #[test]
     fn kept_once_and_verified() {
         let run = tempfile::tempdir().unwrap();
-        let image = put(run.path(), b"bytes", "image/png", (1, 1)).unwrap();
-        assert_eq!(put(run.path(), b"bytes", "image/png", (1, 1)).unwrap(), image);
+        let image = put_artifact(run.path(), b"bytes", "image/png", (1, 1)).unwrap();
+        assert_eq!(put_artifact(run.path(), b"bytes", "image/png", (1, 1)).unwrap(), image);
         assert_eq!(read_artifact(run.path(), &image).unwrap(), b"bytes");
         fs::write(artifact_path(run.path(), &image), b"bites").unwrap();
         let error = read_artifact(run.path(), &image).unwrap_err().to_string();

@@ -43,7 +43,7 @@ pub struct PredictionFilter {
     pub split: Split,
     /// Only correct or only wrong ones.
     pub correct: Option<bool>,
-    /// Only this gold skill.
+    /// Only this skill.
     pub skill: Option<String>,
     /// Only those that are right now and were wrong in this iteration, or the other way round.
     pub changed_since: Option<u32>,

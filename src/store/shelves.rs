@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::StoreError;
 use super::access::{Access, Seal, seal};
 use super::index::{Index, Kind, Shelf, Term};
+use super::listing;
 use super::place::{Place, blocks};
 use super::words::words;
 use crate::gym::datum::JudgedDatum;
@@ -150,6 +151,31 @@ pub(super) fn instance(
     };
     access.verify("instance", hash, &[place], &[split.as_str(), id, &text])?;
     Ok(Some((place, access.context.json("instance", &text)?)))
+}
+
+/// Gives instances the skills of `instances`, and lists the answers to them under these.
+pub(super) fn put_skills(access: Access<'_>, instances: &[TaskInstance]) -> Result<(), StoreError> {
+    let mut index = Index::new(access, Shelf::Prediction);
+    for new in instances {
+        let split = new.split.as_str();
+        let Some((low, old)) = instance(access, new.split, &new.id)? else {
+            let path = access.context.path.clone();
+            return Err(StoreError::NoInstance { path, split, id: new.id.clone() });
+        };
+        if old == *new {
+            continue;
+        }
+        let text = access.context.text("instance", new)?;
+        let hash = seal("instance", &[low], &[split, &new.id, &text]);
+        access.run("UPDATE instance SET hash = ?2, record = ?3 WHERE place = ?1", (low, hash, text))?;
+        let term = |instance| (Kind::Skill, skill_of(instance).to_owned());
+        for (iteration, _) in listing::answers(access, low)? {
+            let place = Place::in_iteration(low, iteration);
+            index.remove(place, &[term(&old)])?;
+            index.add(place, &[term(new)])?;
+        }
+    }
+    index.finish()
 }
 
 /// The skill under which an instance's predictions are listed.

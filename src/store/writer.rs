@@ -212,6 +212,13 @@ impl Ledger for Store {
         Ok(found)
     }
 
+    fn put_skills(&mut self, instances: &[TaskInstance]) -> Result<(), PortError> {
+        faults::point("store.skills.before");
+        self.change(|access| shelves::put_skills(access, instances))?;
+        faults::point("store.skills.after");
+        Ok(())
+    }
+
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {
         faults::point("store.predictions.before");
         self.change(|access| shelves::put_predictions(access, iteration, split, new))?;
@@ -260,7 +267,7 @@ impl Ledger for Store {
     }
 
     fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError> {
-        Ok(artifacts::put(&self.folder, bytes, media_type, size)?)
+        Ok(artifacts::put_artifact(&self.folder, bytes, media_type, size)?)
     }
 
     fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {

@@ -13,7 +13,7 @@ use dataenvgym::gym::instance::{Domain, Split};
 use dataenvgym::gym::ports::{Checkpoint, EnvironmentKind, Ledger, Task, TrainingSettings};
 use dataenvgym::models::scripted::{Script, ScriptedStudent, ScriptedTeacher, ScriptedTrainer};
 use dataenvgym::skills::{DiscoveredSkills, ListProposal};
-use dataenvgym::store::Store;
+use dataenvgym::store::{PredictionFilter, Reader, Store};
 use dataenvgym::tasks::scripted::ScriptedTask;
 use dataenvgym::worlds::scripted::subskills;
 
@@ -35,11 +35,14 @@ const SCRIPTED: &str = "kind = \"scripted\"\ndomain = \"mathematics\"\nskills = 
 const TAUGHT: &str = "[engine]\nkind = \"taught\"\ndata_per_question = 4\n";
 
 #[test]
-fn the_readme_shows_a_policy_as_it_is_compiled() {
+fn the_readme_shows_a_policy_and_the_library_as_they_are_compiled() {
     let (readme, file) =
         (include_str!("../../README.md"), include_str!("../../src/agents/policies/uniform.rs"));
     assert!(file.lines().count() < 100);
     assert!(readme.contains(&format!("```rust\n{file}```")), "README.md shows another uniform.rs");
+    let example = include_str!("example.rs");
+    assert!(example.lines().count() < 60);
+    assert!(readme.contains(&format!("```rust\n{example}```")), "README.md shows another example.rs");
     let missing: Vec<&str> = dataenvgym::prompts::BUILT_IN.iter().map(|p| p.name).collect();
     assert!(missing.iter().all(|name| readme.contains(&format!("`{name}`"))), "README.md lacks a prompt");
 }
@@ -151,6 +154,20 @@ fn skills_are_found_before_the_first_phase_and_can_be_used_again() {
     assert!(named.iter().all(|skill| categories.contains(skill)), "{named:?} of {categories:?}");
     // The scripted teacher makes up names, and no name comes twice.
     assert!(first.forest.trees.iter().all(|tree| tree.subskills.len() == 4), "{:?}", first.forest);
+    // The run shows the skills in use: its questions, the lists of answers, its exports.
+    let reader = Reader::open(&folder).unwrap();
+    let found = skills.skills();
+    reader
+        .each_instance(Split::Validation, |i| assert_eq!(i.skill.as_ref(), found.get(&i.id), "{}", i.id))
+        .unwrap();
+    for category in found.values() {
+        let of = |filter| reader.count_predictions(&filter).unwrap();
+        let (split, skill) = (Split::Validation, Some(category.clone()));
+        let filter = PredictionFilter { iteration: 0, split, correct: None, skill, changed_since: None };
+        assert_eq!(of(filter), found.values().filter(|c| *c == category).count());
+    }
+    let lines = home.stdout(&["export", "found", "--format", "records", "--only", "instances", "--out", "-"]);
+    assert!(found.values().all(|category| lines.contains(&format!("\"skill\":\"{category}\""))), "{lines}");
     std::fs::copy(folder.join("skills.json"), home.path("mine.json")).unwrap();
     let given = "[skills]\nkind = \"file\"\nfile = \"mine.json\"\n";
     let rest = format!("{TAUGHT}{policy}{given}[episode]\niterations = 1\n");

@@ -134,3 +134,15 @@ fn a_run_keeps_the_configuration_it_was_made_with() {
     );
     assert!(text(&second.stdout).contains("run scripted-2 in"), "{}", text(&second.stderr));
 }
+
+/// `dataenvgym config schema | head -1`: who reads has gone before everything is said.
+#[test]
+fn a_reader_who_goes_away_is_no_panic() {
+    let home = Home::new();
+    let mut command = home.command(&["config", "schema"]);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+}

@@ -42,7 +42,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("protocol", Imports::Only(&["gym"])),
     ("config", Imports::Only(&["gym", "tasks", "checks", "skills", "agents"])),
     ("store", Imports::Only(&["gym", "faults"])),
-    ("exchange", Imports::Only(&["gym", "store"])),
+    ("exchange", Imports::Only(&["gym", "store", "skills"])),
     ("worker", Imports::Only(&["gym", "protocol", "models", "training", "sandbox", "tasks"])),
     (
         "runner",

@@ -155,15 +155,15 @@ impl Builder {
             ulid.map_or_else(|| format!("i{iteration:03}-r{place:03}-{length:05}"), |ulid| ulid.to_string());
         let judged = JudgedDatum {
             verdict: draft.verdict.unwrap_or(Verdict::Accepted),
-            checks: Vec::new(),
+            checks: draft.checks,
             review: None,
             datum: TrainingDatum {
                 id,
                 key: draft.instruction.split_whitespace().collect::<Vec<_>>().join(" "),
                 instruction: draft.instruction,
-                question: None,
+                question: draft.question,
                 response: draft.response,
-                answer: None,
+                answer: draft.answer,
                 rejected_response: draft.rejected_response,
                 images,
                 skill: draft.skill.unwrap_or_else(|| UNSORTED.to_owned()),

@@ -69,12 +69,17 @@ impl Completed {
         }
     }
 
-    /// Unique over the tasks of an experiment, whose answers stand in one file.
-    pub(super) fn instance_id(&self) -> String {
+    /// The id that the reference gives it.
+    pub(super) fn own_id(&self) -> &str {
         let (Instance::Visual { instance_id, .. }
         | Instance::Mathematics { instance_id, .. }
         | Instance::Programming { instance_id, .. }) = &self.task_instance;
-        format!("{}/{instance_id}", self.task_name())
+        instance_id
+    }
+
+    /// Unique over the tasks of an experiment, whose answers stand in one file.
+    pub(super) fn instance_id(&self) -> String {
+        format!("{}/{}", self.task_name(), self.own_id())
     }
 
     pub(super) fn was_correct(&self) -> bool {
@@ -87,7 +92,7 @@ impl Completed {
             Instance::Visual { instruction, ground_truth_label, vqa_task_type, answer_choices, .. } => {
                 Content::VisualQuestionAnswering {
                     question: instruction.clone(),
-                    image: ImageRef { sha256: String::new(), media_type: String::new(), size: (0, 0) },
+                    image: ImageRef::lost(),
                     choices: match vqa_task_type {
                         VisualKind::OpenEnded => Vec::new(),
                         VisualKind::MultipleChoice => answer_choices.clone(),
@@ -138,8 +143,13 @@ impl Completed {
     }
 }
 
+/// The canonical answer line of the reference's scorer.
+pub(super) fn answer_line(answer: &str) -> String {
+    format!("Final Answer: The final answer is $\\boxed{{ {answer} }}$.")
+}
+
 /// What the last `\boxed{...}` holds: the label is a whole solution and its canonical answer line.
-fn boxed(label: &str) -> Option<&str> {
+pub(super) fn boxed(label: &str) -> Option<&str> {
     let (_, rest) = label.rsplit_once("\\boxed{")?;
     let mut depth = 1;
     for (at, c) in rest.char_indices() {

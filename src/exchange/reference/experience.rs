@@ -145,14 +145,16 @@ impl Experiences {
     pub(super) fn forests(&self, places: &[(u32, u32)]) -> BTreeMap<(u32, u32), SkillForest> {
         let mut forest = SkillForest::default();
         let mut forests = BTreeMap::new();
-        for (generation, &(iteration, round)) in self.generations.iter().zip(places) {
+        for (n, (generation, &(iteration, round))) in self.generations.iter().zip(places).enumerate() {
             for (skill, experience) in generation {
+                let next = self.generations.get(n + 1).and_then(|next| next.get(skill));
+                let next = next.map(|next| next.state.past_performance);
                 if forest.tree(skill).is_none() {
                     let (skill, subskills, history) = (skill.clone(), Vec::new(), Vec::new());
                     forest.trees.push(SkillTree { skill, subskills, history });
                 }
                 for tree in forest.trees.iter_mut().filter(|tree| tree.skill == *skill) {
-                    grow(tree, experience, iteration);
+                    grow(tree, experience, iteration, next);
                 }
             }
             forests.insert((iteration, round), forest.clone());
@@ -161,8 +163,11 @@ impl Experiences {
     }
 }
 
-fn grow(tree: &mut SkillTree, experience: &Experience, iteration: u32) {
+fn grow(tree: &mut SkillTree, experience: &Experience, iteration: u32, next: Option<f64>) {
     let state = &experience.state;
+    let after = experience.reward.map(|reward| state.past_performance + reward);
+    // The next state says the same without the rounding of a sum.
+    let after = after.map(|after| next.filter(|next| (next - after).abs() < 1e-9).unwrap_or(after));
     let made = |name: &String| {
         let of = state.skill_tree.training_data.as_ref().and_then(|data| data.get(name));
         of.map_or(0, |ulids| ulids.len() as u32)
@@ -181,7 +186,7 @@ fn grow(tree: &mut SkillTree, experience: &Experience, iteration: u32) {
         iteration,
         action: experience.action.ours(),
         accuracy_before: state.past_performance,
-        accuracy_after: experience.reward.map(|reward| state.past_performance + reward),
+        accuracy_after: after,
         produced: state.skill_tree.subskills.iter().map(made).sum(),
     });
 }

@@ -60,7 +60,7 @@ impl Datum {
             skill,
             subskill,
             iteration: Some(iteration),
-            verdict: None,
+            ..Draft::default()
         })
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PortError, TrainingOutcome, TrainingProgress};
 use crate::gym::datum::{JudgedDatum, Verdict};
-use crate::gym::instance::{ImageRef, Split};
+use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::plan::Plan;
 use crate::gym::prediction::Prediction;
 use crate::gym::report::Report;
@@ -18,6 +18,11 @@ use crate::gym::teacher_call::TeacherCall;
 pub trait Ledger {
     /// Predictions already committed for an iteration and split.
     fn predictions(&self, iteration: u32, split: Split) -> Result<Vec<Prediction>, PortError>;
+    /// Gives the task's instances the skills that are in use, once they are found; those it knows already cost
+    /// nothing. A ledger that keeps no instances does nothing.
+    fn put_skills(&mut self, _instances: &[TaskInstance]) -> Result<(), PortError> {
+        Ok(())
+    }
     /// Commits predictions; one that exists already is replaced.
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError>;
     /// Every datum of the run, in the order of their ids.

@@ -97,3 +97,123 @@ proptest! {
         prop_assert!((there.low + back.high).abs() < 1e-12 && (there.mean + back.mean).abs() < 1e-12);
     }
 }
+
+/// What scipy, statsmodels and numpy make of the same samples (`tests/peers/statistics_fixture.py`).
+mod peers {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Peers {
+        wilson: Vec<Share>,
+        clustered: Vec<Clustered>,
+        paired: Vec<Pairs>,
+        mcnemar: Vec<Discordant>,
+        holm: Vec<Family>,
+        detectable: Vec<Detectable>,
+    }
+
+    #[derive(Deserialize)]
+    struct Share {
+        right: f64,
+        n: f64,
+        low: f64,
+        high: f64,
+    }
+
+    #[derive(Deserialize)]
+    struct Clustered {
+        keys: Vec<u32>,
+        right: Vec<u8>,
+        low: f64,
+        high: f64,
+        bootstrap: (f64, f64),
+    }
+
+    #[derive(Deserialize)]
+    struct Pairs {
+        n: u32,
+        gained: u32,
+        lost: u32,
+        low: f64,
+        high: f64,
+    }
+
+    #[derive(Deserialize)]
+    struct Discordant {
+        gained: u32,
+        lost: u32,
+        exact: f64,
+        corrected: f64,
+        mid: f64,
+    }
+
+    #[derive(Deserialize)]
+    struct Family {
+        p: Vec<f64>,
+        adjusted: Vec<f64>,
+    }
+
+    #[derive(Deserialize)]
+    struct Detectable {
+        effect: f64,
+        discordance: f64,
+        alpha: f64,
+        power: f64,
+        pairs: f64,
+    }
+
+    fn near(ours: f64, theirs: f64, within: f64) {
+        assert!((ours - theirs).abs() <= within, "{ours} is not {theirs}");
+    }
+
+    #[test]
+    fn other_programs_come_to_the_same() {
+        let text = include_str!("../../../tests/fixtures/statistics/peers.json");
+        let peers: Peers = serde_json::from_str(text).unwrap();
+        for of in peers.wilson {
+            let (low, high) = wilson(of.right / of.n, of.n);
+            near(low, of.low, 1e-12);
+            near(high, of.high, 1e-12);
+        }
+        for of in peers.clustered {
+            let keys: Vec<String> = of.keys.iter().map(ToString::to_string).collect();
+            let outcomes = || keys.iter().zip(&of.right).map(|(key, right)| (key.as_str(), *right == 1));
+            let ours = accuracy(outcomes()).unwrap();
+            near(ours.low, of.low, 1e-9);
+            near(ours.high, of.high, 1e-9);
+            // Percentiles of 4,000 resamples against those of 200,000.
+            let drawn = bootstrap_accuracy(outcomes(), 1).unwrap();
+            near(drawn.low, of.bootstrap.0, 0.008);
+            near(drawn.high, of.bootstrap.1, 0.008);
+        }
+        for of in peers.paired {
+            let keys: Vec<String> = (0..of.n).map(|n| n.to_string()).collect();
+            let pairs = keys
+                .iter()
+                .zip(0..of.n)
+                .map(|(key, n)| (key.as_str(), (of.gained..of.gained + of.lost).contains(&n), n < of.gained));
+            let drawn = bootstrap_gain(pairs, 1).unwrap();
+            near(drawn.gain.low, of.low, 0.005);
+            near(drawn.gain.high, of.high, 0.005);
+        }
+        for of in peers.mcnemar {
+            let ours = mcnemar(of.gained, of.lost);
+            let large = of.gained + of.lost > 1000;
+            near(ours.p, if large { of.corrected } else { of.exact }, 1e-9);
+            near(ours.mid_p, of.mid, if large { 1e-3 } else { 1e-9 });
+        }
+        for of in peers.holm {
+            for (ours, theirs) in holm(&of.p).into_iter().zip(of.adjusted) {
+                near(ours, theirs, 1e-12);
+            }
+        }
+        for of in peers.detectable {
+            let size = detection_size(of.effect, of.discordance, of.alpha, of.power).unwrap();
+            near(size / of.pairs, 1.0, 1e-9);
+            let found = minimum_detectable_effect(of.pairs.ceil() as u32, of.discordance, of.alpha, of.power);
+            near(found.unwrap() / of.effect, 1.0, 0.01);
+        }
+    }
+}

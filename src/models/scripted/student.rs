@@ -1,12 +1,12 @@
 //! The scripted student.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-use super::{Script, falls, fault, folder, learned};
+use super::{Attempts, Script, falls, fault, folder, learned};
 use crate::gym::ports::{
     BatchTest, ChatModel, ChatReply, ChatRequest, Checkpoint, PortError, ReplySink, Sampling, Student,
 };
@@ -20,7 +20,7 @@ pub struct ScriptedStudent {
     script: Script,
     answers: HashMap<String, String>,
     skill: f64,
-    attempted: HashSet<String>,
+    attempts: Attempts,
 }
 
 impl ScriptedStudent {
@@ -40,7 +40,13 @@ impl ScriptedStudent {
 
     /// A student who is told the right answers, by prompt.
     pub fn knowing(script: Script, answers: HashMap<String, String>) -> Self {
-        Self { skill: script.skill, script, answers, attempted: HashSet::new() }
+        Self { skill: script.skill, script, answers, attempts: Attempts::default() }
+    }
+
+    /// The student in the place of one who made these attempts.
+    #[must_use]
+    pub fn after(self, attempts: Attempts) -> Self {
+        Self { attempts, ..self }
     }
 
     fn reply(&self, request: &ChatRequest) -> ChatReply {
@@ -71,9 +77,7 @@ impl ChatModel for ScriptedStudent {
         for (index, request) in requests.iter().enumerate() {
             thread::sleep(Duration::from_millis(self.script.latency_ms));
             let Script { seed, failing, .. } = self.script;
-            if falls(seed, "failing", &request.prompt, failing)
-                && self.attempted.insert(request.prompt.clone())
-            {
+            if falls(seed, "failing", &request.prompt, failing) && self.attempts.is_first(&request.prompt) {
                 return Err(PortError::transient("the scripted student fails, as its script says"));
             }
             if sink(index, self.reply(request)).is_break() {

@@ -1,13 +1,12 @@
 //! The scripted teacher: fills in whatever JSON schema it is asked to obey.
 
-use std::collections::HashSet;
 use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::falls;
+use super::{Attempts, falls};
 use crate::faults;
 use crate::gym::ports::{
     BatchTest, ChatModel, ChatReply, ChatRequest, Checkpoint, PortError, ReplySink, Sampling, Student,
@@ -38,13 +37,19 @@ pub struct TeacherScript {
 #[derive(Debug, Default)]
 pub struct ScriptedTeacher {
     script: TeacherScript,
-    attempted: HashSet<String>,
+    attempts: Attempts,
 }
 
 impl ScriptedTeacher {
     /// A teacher by the script.
     pub fn new(script: TeacherScript) -> Self {
-        Self { script, attempted: HashSet::new() }
+        Self { script, attempts: Attempts::default() }
+    }
+
+    /// The teacher in the place of one who made these attempts.
+    #[must_use]
+    pub fn after(self, attempts: Attempts) -> Self {
+        Self { attempts, ..self }
     }
 
     fn reply(&self, request: &ChatRequest) -> ChatReply {
@@ -120,7 +125,7 @@ impl ChatModel for ScriptedTeacher {
             thread::sleep(Duration::from_millis(self.script.latency_ms));
             let TeacherScript { seed, failing, .. } = self.script;
             let fails = falls(seed, "failing", &request.prompt, failing);
-            if fails && self.attempted.insert(request.prompt.clone()) {
+            if fails && self.attempts.is_first(&request.prompt) {
                 return Err(PortError::transient("the scripted teacher fails, as its script says"));
             }
             faults::point("teacher.answered");
