@@ -44,7 +44,7 @@ fn an_episode_becomes_a_run() {
     for expected in [
         "training_data.jsonl, line 6: the datum 01J00000000000000000",
         "stands a second time and is imported once",
-        "images of the questions are lost",
+        "images of questions are lost",
         "the report of `toy_code` says 0.2500, the answers say 0.5000",
     ] {
         assert!(summary.notes.iter().any(|note| note.contains(expected)), "{expected}: {:#?}", summary.notes);
