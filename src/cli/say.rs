@@ -17,6 +17,7 @@ macro_rules! print {
 
 /// As the macro of the standard library, but never panics.
 macro_rules! eprintln {
+    () => { $crate::cli::say::err(format_args!("\n")) };
     ($($words:tt)*) => { $crate::cli::say::err(format_args!("{}\n", format_args!($($words)*))) };
 }
 

@@ -14,7 +14,7 @@ use crate::config::{Config, Paths, ScriptConfig};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Device, PortError, Student, Trainer};
 use crate::models::scripted::{
-    Attempts, Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
+    Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
 };
 use crate::prompts::Prompts;
 use crate::protocol::worker::Role;
@@ -25,6 +25,9 @@ use crate::worker::{Hosts, StudentHost, runner_stream, serve};
 
 /// File in a run folder that tells a scripted student the right answers.
 const ANSWERS: &str = "answers.json";
+
+/// Folder in a run folder where scripted models that are to fail keep what they attempted.
+const ATTEMPTS: &str = "attempts";
 
 /// `dataenvgym worker`: serves the runner behind standard input.
 pub(super) fn worker(role: Role, scripted: Option<&str>) -> Result<ExitCode> {
@@ -43,20 +46,17 @@ pub(super) fn worker(role: Role, scripted: Option<&str>) -> Result<ExitCode> {
 }
 
 fn scripted_hosts(script: &Script) -> Hosts {
-    let (student, trainer, attempts) = (script.clone(), script.clone(), Attempts::default());
+    let (student, trainer) = (script.clone(), script.clone());
     Hosts {
-        student: Box::new(move |_, _| {
-            Ok(Box::new(ScriptedStudent::new(student.clone())?.after(attempts.clone())))
-        }),
+        student: Box::new(move |_, _| Ok(Box::new(ScriptedStudent::new(student.clone())?))),
         trainer: Box::new(move || Ok(Box::new(ScriptedTrainer::new(trainer.clone())))),
     }
 }
 
 /// A teacher is served like a student whose weights never change.
 fn scripted_teacher(script: TeacherScript) -> Hosts {
-    let attempts = Attempts::default();
     Hosts {
-        student: Box::new(move |_, _| Ok(Box::new(ScriptedTeacher::new(script).after(attempts.clone())))),
+        student: Box::new(move |_, _| Ok(Box::new(ScriptedTeacher::new(script.clone())))),
         trainer: Box::new(|| Err(PortError::fatal("a teacher does not train"))),
     }
 }
@@ -108,7 +108,7 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
         "none" => None,
         model => {
             let arguments = match model {
-                "scripted" => vec![OsString::from("--scripted"), teacher_script(config)?.into()],
+                "scripted" => vec![OsString::from("--scripted"), teacher_script(config, folder)?.into()],
                 _ => Vec::new(),
             };
             let placed = &config.teacher;
@@ -142,11 +142,11 @@ fn seats(device: Device, workers: u32) -> u32 {
 }
 
 /// The script of a scripted teacher.
-fn teacher_script(config: &Config) -> Result<String> {
+fn teacher_script(config: &Config, folder: &Path) -> Result<String> {
     let crate::config::TeacherScript { latency_ms, truncated, malformed, repeated, failing } =
         config.teacher.script;
-    let seed = config.seed;
-    let script = TeacherScript { seed, latency_ms, truncated, malformed, repeated, failing };
+    let (seed, attempts) = (config.seed, Some(folder.join(ATTEMPTS).join("teacher")));
+    let script = TeacherScript { seed, latency_ms, truncated, malformed, repeated, failing, attempts };
     Ok(serde_json::to_string(&script)?)
 }
 
@@ -175,7 +175,8 @@ fn script(config: &Config, folder: &Path) -> Result<String> {
         .wrap_err_with(|| format!("cannot write {}", path.display()))?;
     let ScriptConfig { skill, ceiling, examples, latency_ms, malformed, failing } = config.student.script;
     let (seed, answers) = (config.seed, Some(path));
-    let script = Script { seed, skill, ceiling, examples, latency_ms, malformed, failing, answers };
+    let attempts = Some(folder.join(ATTEMPTS).join("student"));
+    let script = Script { seed, skill, ceiling, examples, latency_ms, malformed, failing, attempts, answers };
     Ok(serde_json::to_string(&script)?)
 }
 

@@ -11,12 +11,12 @@ mod teacher;
 mod trainer;
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use painter::ScriptedPainter;
 pub use student::ScriptedStudent;
@@ -24,6 +24,7 @@ pub use teacher::{ScriptedTeacher, TeacherScript};
 pub use trainer::ScriptedTrainer;
 
 use crate::faults;
+use crate::gym::hex::hex;
 use crate::gym::ports::{Checkpoint, PortError};
 use crate::gym::rng::CounterRng;
 
@@ -48,6 +49,8 @@ pub struct Script {
     pub malformed: f64,
     /// Share of first attempts at a prompt that fail; the second succeeds.
     pub failing: f64,
+    /// Folder that tells a first attempt from a second one also after the process that made it ended.
+    pub attempts: Option<PathBuf>,
     /// A JSON object from prompt to right answer; without it every answer is an echo of the prompt.
     pub answers: Option<PathBuf>,
 }
@@ -62,20 +65,31 @@ impl Default for Script {
             latency_ms: 0,
             malformed: 0.0,
             failing: 0.0,
+            attempts: None,
             answers: None,
         }
     }
 }
 
-/// The prompts that were attempted. A worker that gives up its model after a failure hands them to the next one,
-/// for which the second attempt is no first.
-#[derive(Debug, Clone, Default)]
-pub struct Attempts(Arc<Mutex<HashSet<String>>>);
+/// The prompts that were attempted, in memory, and in a folder where a script names one: a worker ends when its
+/// model fails, and for the worker that takes its place the second attempt is no first.
+#[derive(Debug, Default)]
+struct Attempts {
+    made: HashSet<String>,
+    folder: Option<PathBuf>,
+}
 
 impl Attempts {
+    fn kept_in(folder: Option<PathBuf>) -> Self {
+        Self { made: HashSet::new(), folder }
+    }
+
     /// Whether this is the first attempt at a prompt.
-    fn is_first(&self, prompt: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(prompt.to_owned())
+    fn is_first(&mut self, prompt: &str) -> bool {
+        let Some(folder) = &self.folder else { return self.made.insert(prompt.to_owned()) };
+        let mark = folder.join(hex(Sha256::digest(prompt)));
+        // Where nothing can be kept nothing fails, so that a run does not fail for ever.
+        fs::create_dir_all(folder).and_then(|()| File::create_new(mark)).is_ok()
     }
 }
 
@@ -180,11 +194,12 @@ mod tests {
 
     #[test]
     fn the_second_attempt_succeeds_also_for_the_next_student() {
-        let (attempts, prompt) = (Attempts::default(), ChatRequest::text("p", Sampling::Greedy, 9));
+        let (folder, prompt) = (tempfile::tempdir().unwrap(), ChatRequest::text("p", Sampling::Greedy, 9));
         let mut answered = 0;
         let mut attempt = || {
-            let script = Script { failing: 1.0, ..Script::default() };
-            let mut student = ScriptedStudent::new(script).unwrap().after(attempts.clone());
+            let attempts = Some(folder.path().join("attempts"));
+            let script = Script { failing: 1.0, attempts, ..Script::default() };
+            let mut student = ScriptedStudent::new(script).unwrap();
             let asked = std::slice::from_ref(&prompt);
             student.answer(asked, &mut |_, _| {
                 answered += 1;

@@ -108,3 +108,35 @@ fn a_gate_holds_a_detached_run_until_a_command() {
     wait_for("the gate", || matches!(episode(&folder)?.halt, Some(Halt::Gate { .. })).then_some(()));
     home.stdout(&["run", "--name", "scripted"]);
 }
+
+/// A worker ends with the failure of its model; the one that takes its place makes the second attempt.
+#[test]
+fn a_student_that_fails_once_at_every_question_goes_around_and_one_without_retries_pauses() {
+    let home = Home::new();
+    let policy = "kind = \"uniform\"\ndata = 2";
+    for (name, retries) in [("patient", 1), ("impatient", 0)] {
+        let rest = format!("[episode]\niterations = 1\nretries = {retries}\n");
+        let config = configuration(&home, Domain::Mathematics, LIST.0, policy, &rest);
+        let text = std::fs::read_to_string(&config).unwrap();
+        let text = text.replace("skills = 3\nper_skill = 6", "skills = 1\nper_skill = 1");
+        let text = text.replace("[student]\n", "[student]\nscript = { failing = 1.0, malformed = 1.0 }\n");
+        std::fs::write(&config, text).unwrap();
+        let output = home.output(&["run", "--config", &config, "--headless", "--name", name]);
+        let said = crate::home::text(&output.stdout);
+        assert_eq!(output.status.success(), retries == 1, "{said}");
+        let folder = home.run_folder(name);
+        if retries == 0 {
+            assert!(
+                said.contains("paused by a failure: student@cpu#0: the scripted student fails"),
+                "{said}"
+            );
+            continue;
+        }
+        assert_eq!(episode(&folder).unwrap().halt, Some(Halt::Finished));
+        // What no scorer understands is kept as it was said, and is wrong.
+        let answers = outcome(&folder).predictions;
+        let mut answers = answers.into_iter().flatten().peekable();
+        assert!(answers.peek().is_some());
+        assert!(answers.all(|p| p.response == "I would rather not say" && p.answer.is_none() && !p.correct));
+    }
+}

@@ -40,13 +40,8 @@ impl ScriptedStudent {
 
     /// A student who is told the right answers, by prompt.
     pub fn knowing(script: Script, answers: HashMap<String, String>) -> Self {
-        Self { skill: script.skill, script, answers, attempts: Attempts::default() }
-    }
-
-    /// The student in the place of one who made these attempts.
-    #[must_use]
-    pub fn after(self, attempts: Attempts) -> Self {
-        Self { attempts, ..self }
+        let attempts = Attempts::kept_in(script.attempts.clone());
+        Self { skill: script.skill, script, answers, attempts }
     }
 
     fn reply(&self, request: &ChatRequest) -> ChatReply {

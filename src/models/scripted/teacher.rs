@@ -1,5 +1,6 @@
 //! The scripted teacher: fills in whatever JSON schema it is asked to obey.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::gym::rng::CounterRng;
 use crate::models::LocalStudent;
 
 /// What a scripted teacher does. Shares are of its answers, drawn from the run's seed and the question.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeacherScript {
     /// Names the draws.
@@ -31,6 +32,8 @@ pub struct TeacherScript {
     pub repeated: f64,
     /// Share of first attempts at a question that fail; the second succeeds.
     pub failing: f64,
+    /// Folder that tells a first attempt from a second one also after the process that made it ended.
+    pub attempts: Option<PathBuf>,
 }
 
 /// The scripted teacher.
@@ -43,13 +46,8 @@ pub struct ScriptedTeacher {
 impl ScriptedTeacher {
     /// A teacher by the script.
     pub fn new(script: TeacherScript) -> Self {
-        Self { script, attempts: Attempts::default() }
-    }
-
-    /// The teacher in the place of one who made these attempts.
-    #[must_use]
-    pub fn after(self, attempts: Attempts) -> Self {
-        Self { attempts, ..self }
+        let attempts = Attempts::kept_in(script.attempts.clone());
+        Self { script, attempts }
     }
 
     fn reply(&self, request: &ChatRequest) -> ChatReply {
