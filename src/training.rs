@@ -15,6 +15,7 @@ mod data;
 mod decode;
 mod error;
 mod export;
+mod gradients;
 mod lora;
 mod model;
 mod ops;

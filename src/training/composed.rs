@@ -104,11 +104,11 @@ pub(super) fn attention(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    shape: &Attention,
+    shape: &Attention<'_>,
     positions: &Positions,
 ) -> Result<Tensor> {
     let (batch, tokens, width) = q.dims3()?;
-    let (group, head_dim) = (shape.heads / shape.kv_heads, shape.rotary.half * 2);
+    let (group, head_dim) = (shape.heads / shape.kv_heads, shape.head_dim);
     let repeat = |x: Tensor| -> Result<Tensor> {
         let wide = x.unsqueeze(2)?.broadcast_as((batch, shape.kv_heads, group, tokens, head_dim))?;
         wide.reshape((batch, shape.heads, tokens, head_dim))

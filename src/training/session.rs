@@ -3,9 +3,9 @@
 use super::batch::Batch;
 use super::control::Control;
 use super::error::TrainingError;
-use super::model::{Decoder, Gradients, Path, Variables};
+use super::gradients::Gradients;
+use super::model::{Decoder, Path, Variables};
 use super::ops::{AdamW, AdamWStep, sum_of_squares};
-use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 const CHUNK: usize = 65_536;
@@ -35,6 +35,8 @@ pub(super) struct Replica {
 /// CPU, where the optimiser is.
 pub(super) struct Session {
     replicas: Vec<Replica>,
+    /// One for every replica.
+    gradients: Vec<Gradients>,
     variables: Variables,
     optimisers: Vec<AdamW>,
     discipline: Discipline,
@@ -42,47 +44,33 @@ pub(super) struct Session {
 }
 
 /// Sum of squares with a summation order that depends on the length only.
-fn squares(gradient: &Tensor) -> Result<f64, TrainingError> {
-    let data = gradient.flatten_all()?.to_vec1::<f32>()?;
-    let parts: Vec<f32> = data.par_chunks(CHUNK).map(sum_of_squares).collect();
-    Ok(parts.into_iter().map(f64::from).sum())
-}
-
-/// Adds `gradients` times `share`.
-fn add(sum: &mut Gradients, gradients: Gradients, share: f64) -> Result<(), TrainingError> {
-    for (name, gradient) in gradients {
-        let part = if share < 1.0 { (gradient * share)? } else { gradient };
-        let sum_now = match sum.get(&name) {
-            Some(earlier) => (earlier + part)?,
-            None => part,
-        };
-        sum.insert(name, sum_now);
-    }
-    Ok(())
+fn squares(gradient: &[f32]) -> f64 {
+    let parts: Vec<f32> = gradient.par_chunks(CHUNK).map(sum_of_squares).collect();
+    parts.into_iter().map(f64::from).sum()
 }
 
 impl Replica {
-    /// Loss and gradients of some micro-batches, each weighted by its share of the `targets` of all.
+    /// Loss of some micro-batches, each weighted by its share of the `targets` of all; their gradients are put into
+    /// `gradients`.
     fn work<'batch>(
         &self,
         batches: impl Iterator<Item = &'batch Batch>,
         targets: usize,
-        checkpointing: bool,
-        control: &Control,
-    ) -> Result<(f64, Gradients), TrainingError> {
-        let (mut loss, mut sum) = (0.0, Gradients::new());
+        (checkpointing, control): (bool, &Control),
+        gradients: &mut Gradients,
+    ) -> Result<f64, TrainingError> {
+        gradients.clear();
+        let mut loss = 0.0;
         for batch in batches {
             if !control.goes_on() {
                 return Err(TrainingError::Stopped { step: 0 });
             }
             let share = batch.targets.len() as f64 / targets as f64;
-            let (part, gradients) =
-                self.decoder.gradients(self.path, batch, &self.variables, checkpointing)?;
+            let part =
+                self.decoder.gradients(self.path, batch, &self.variables, checkpointing, share, gradients)?;
             loss += part * share;
-            add(&mut sum, gradients, share)?;
         }
-        let home = |(name, gradient): (String, Tensor)| Ok((name, gradient.to_device(&Device::Cpu)?));
-        Ok((loss, sum.into_iter().map(home).collect::<Result<_, TrainingError>>()?))
+        Ok(loss)
     }
 }
 
@@ -90,7 +78,8 @@ impl Session {
     /// With the variables that the optimiser moves, on the CPU. A replica on the CPU may share them.
     pub(super) fn new(replicas: Vec<Replica>, variables: Variables, discipline: Discipline) -> Self {
         let optimisers = variables.values().map(|variable| AdamW::new(variable.elem_count())).collect();
-        Self { replicas, variables, optimisers, discipline, step: 0 }
+        let gradients = replicas.iter().map(|replica| Gradients::of(&replica.variables)).collect();
+        Self { replicas, gradients, variables, optimisers, discipline, step: 0 }
     }
 
     pub(super) fn variables(&self) -> &Variables {
@@ -131,37 +120,41 @@ impl Session {
         let step = self.step + 1;
         let targets = batches.iter().map(|batch| batch.targets.len()).sum();
         let (count, checkpointing) = (self.replicas.len(), self.discipline.checkpointing);
-        let parts: Vec<Result<(f64, Gradients), TrainingError>> = self
+        let parts: Vec<Result<f64, TrainingError>> = self
             .replicas
             .par_iter()
+            .zip(&mut self.gradients)
             .enumerate()
-            .map(|(first, replica)| {
-                replica.work(batches.iter().skip(first).step_by(count), targets, checkpointing, control)
+            .map(|(first, (replica, gradients))| {
+                let own = batches.iter().skip(first).step_by(count);
+                replica.work(own, targets, (checkpointing, control), gradients)
             })
             .collect();
-        let (mut value, mut gradients) = (0.0, Gradients::new());
+        let mut value = 0.0;
         for part in parts {
-            let (loss, part) = part.map_err(|error| error.at(self.step))?;
-            value += loss;
-            add(&mut gradients, part, 1.0)?;
+            value += part.map_err(|error| error.at(self.step))?;
+        }
+        let Some((gradients, others)) = self.gradients.split_first_mut() else { return Ok(value) };
+        for other in others {
+            gradients.add(other);
         }
         if !value.is_finite() {
             return Err(TrainingError::Diverged { step, what: "the loss".to_owned() });
         }
-        let norm = self.norm(&gradients, step)?;
+        let norm = norm(gradients, step)?;
         let clip = self.discipline.clip;
         let factor = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
-        for ((name, variable), optimiser) in self.variables.iter().zip(&mut self.optimisers) {
-            let gradient =
-                gradients.get(name).ok_or_else(|| TrainingError::NoGradient { name: name.clone() })?;
+        for ((variable, optimiser), (_, gradient)) in
+            self.variables.values().zip(&self.optimisers).zip(gradients.iter())
+        {
             let weight_decay = if variable.rank() >= 2 { self.discipline.weight_decay } else { 0.0 };
-            optimiser.prepare(AdamWStep {
+            let step = AdamWStep {
                 step: u32::try_from(step).unwrap_or(u32::MAX),
                 learning_rate,
                 weight_decay,
                 clip: factor as f32,
-            });
-            variable.inplace_op2(&gradient.contiguous()?, optimiser)?;
+            };
+            optimiser.apply(variable, gradient.unwrap_or(&[]), step)?;
         }
         self.step = step;
         self.hand_out()?;
@@ -186,19 +179,18 @@ impl Session {
             .collect();
         Ok(parts.into_iter().sum::<Result<f64, _>>()? / targets.max(1) as f64)
     }
+}
 
-    /// The global norm; refuses a missing or non-finite gradient by the variable's name.
-    fn norm(&self, gradients: &Gradients, step: usize) -> Result<f64, TrainingError> {
-        let mut total = 0.0;
-        for name in self.variables.keys() {
-            let gradient =
-                gradients.get(name).ok_or_else(|| TrainingError::NoGradient { name: name.clone() })?;
-            let part = squares(gradient)?;
-            if !part.is_finite() {
-                return Err(TrainingError::Diverged { step, what: format!("the gradient of `{name}`") });
-            }
-            total += part;
+/// The global norm; refuses a missing or non-finite gradient by the variable's name.
+fn norm(gradients: &Gradients, step: usize) -> Result<f64, TrainingError> {
+    let mut total = 0.0;
+    for (name, gradient) in gradients.iter() {
+        let gradient = gradient.ok_or_else(|| TrainingError::NoGradient { name: name.to_owned() })?;
+        let part = squares(gradient);
+        if !part.is_finite() {
+            return Err(TrainingError::Diverged { step, what: format!("the gradient of `{name}`") });
         }
-        Ok(total.sqrt())
+        total += part;
     }
+    Ok(total.sqrt())
 }

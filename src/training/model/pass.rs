@@ -1,52 +1,40 @@
-//! A batch through the decoder: logits, loss, and every variable's gradient.
+//! A batch through the decoder: loss and every variable's gradient, on either path.
 
-use super::{Decoder, Layer, Path, Variables};
+use super::layer::Layer;
+use super::{Decoder, Path, Variables};
 use crate::training::batch::Batch;
 use crate::training::composed::{self, Positions};
-use crate::training::ops::{Attention, Gate, Gated, HeadLoss};
+use crate::training::gradients::Gradients;
+use crate::training::ops::Gate;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Error, Result, Tensor, Var};
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
-/// Gradients by the names of their variables.
-pub(in crate::training) type Gradients = BTreeMap<String, Tensor>;
-
-/// A batch on its way.
+/// A batch on its way through composed operations.
 struct Journey<'batch> {
-    path: Path,
     batch: &'batch Batch,
-    /// Only composed operations need them as tensors.
-    positions: Option<Positions>,
+    positions: Positions,
 }
 
-/// Moves the gradients of variables out of a store, adding to those that are there already.
-fn collect(store: &mut GradStore, variables: &Variables, into: &mut Gradients) -> Result<()> {
-    for (name, variable) in variables {
+/// Adds the gradients of variables that are in a store, times `share`.
+fn collect(store: &mut GradStore, variables: &Variables, share: f64, into: &mut Gradients) -> Result<()> {
+    for (slot, variable) in variables.values().enumerate() {
         if let Some(gradient) = store.remove(variable) {
-            let sum = match into.get(name) {
-                Some(earlier) => (earlier + gradient)?,
-                None => gradient,
-            };
-            into.insert(name.clone(), sum);
+            into.add_tensor(slot, &gradient, share)?;
         }
     }
     Ok(())
 }
 
 impl Decoder {
-    fn journey<'batch>(&self, path: Path, batch: &'batch Batch) -> Result<Journey<'batch>> {
+    fn journey<'batch>(&self, batch: &'batch Batch) -> Result<Journey<'batch>> {
         let windows: Vec<usize> = self.layers.iter().map(|layer| layer.window).collect();
-        let positions = match path {
-            Path::Fused => None,
-            Path::Composed => Some(Positions::new(batch, &self.rotary, &windows, self.embedding.0.device())?),
-        };
-        Ok(Journey { path, batch, positions })
+        let device = self.embedding.tensor.device();
+        Ok(Journey { batch, positions: Positions::new(batch, &self.rotary, &windows, device)? })
     }
 
     /// [B, T, hidden].
     fn embed(&self, batch: &Batch) -> Result<Tensor> {
-        let (table, _) = &self.embedding;
+        let table = &self.embedding.tensor;
         let tokens = Tensor::new(batch.tokens.as_slice(), table.device())?;
         let x = table.index_select(&tokens, 0)?.to_dtype(DType::F32)?;
         let x = x.reshape((batch.rows, batch.length, self.config.hidden))?;
@@ -55,76 +43,45 @@ impl Decoder {
     }
 
     fn attend(&self, journey: &Journey<'_>, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let path = journey.path;
-        let (mut q, mut k) = (layer.q.forward(path, x)?, layer.k.forward(path, x)?);
-        let v = layer.v.forward(path, x)?;
+        let (mut q, mut k, v) = (layer.q.composed(x)?, layer.k.composed(x)?, layer.v.composed(x)?);
         if let Some((q_norm, k_norm)) = &layer.head_norms {
-            (q, k) = (q_norm.forward(path, &q)?, k_norm.forward(path, &k)?);
+            (q, k) = (q_norm.composed(&q)?, k_norm.composed(&k)?);
         }
-        let attention = Attention {
-            rotary: Arc::clone(&self.rotary),
-            heads: self.config.heads,
-            kv_heads: self.config.kv_heads,
-            starts: Arc::clone(&journey.batch.starts),
-            window: layer.window,
-            scale: self.config.score_scale as f32,
-            cap: self.config.score_cap.map(|cap| cap as f32),
-        };
-        let mixed = match &journey.positions {
-            None => q.apply_op3(&k, &v, attention)?,
-            Some(positions) => composed::attention(&q, &k, &v, &attention, positions)?,
-        };
-        layer.o.forward(path, &mixed)
+        let attention = self.attention(journey.batch.length, &journey.batch.starts, layer.window);
+        layer.o.composed(&composed::attention(&q, &k, &v, &attention, &journey.positions)?)
     }
 
-    fn feed_forward(&self, path: Path, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let (gate, up) = (layer.gate.forward(path, x)?, layer.up.forward(path, x)?);
-        let gated = match path {
-            Path::Fused => gate.apply_op2(&up, Gated(self.gate))?,
-            Path::Composed if self.gate == Gate::GELU => (gate.gelu()? * up)?,
-            Path::Composed => (gate.silu()? * up)?,
-        };
-        layer.down.forward(path, &gated)
+    fn feed_forward(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
+        let (gate, up) = (layer.gate.composed(x)?, layer.up.composed(x)?);
+        let gate = if self.gate == Gate::GELU { gate.gelu()? } else { gate.silu()? };
+        layer.down.composed(&(gate * up)?)
     }
 
     fn layer(&self, journey: &Journey<'_>, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let path = journey.path;
-        let mut mixed = self.attend(journey, layer, &layer.attention_norm.forward(path, x)?)?;
+        let mut mixed = self.attend(journey, layer, &layer.attention_norm.composed(x)?)?;
         if let Some((norm, _)) = &layer.outer_norms {
-            mixed = norm.forward(path, &mixed)?;
+            mixed = norm.composed(&mixed)?;
         }
         let x = (x + mixed)?;
-        let mut added = self.feed_forward(path, layer, &layer.mlp_norm.forward(path, &x)?)?;
+        let mut added = self.feed_forward(layer, &layer.mlp_norm.composed(&x)?)?;
         if let Some((_, norm)) = &layer.outer_norms {
-            added = norm.forward(path, &added)?;
+            added = norm.composed(&added)?;
         }
         x + added
     }
 
     /// Normalised states [predicting positions, hidden] that go to the head.
-    fn last(&self, journey: &Journey<'_>, x: &Tensor) -> Result<Tensor> {
-        let batch = journey.batch;
+    fn last(&self, batch: &Batch, x: &Tensor) -> Result<Tensor> {
         let predicting = Tensor::new(batch.predicting.as_slice(), x.device())?;
         let rows = x.reshape((batch.rows * batch.length, self.config.hidden))?;
-        self.norm.forward(journey.path, &rows.index_select(&predicting, 0)?)
-    }
-
-    fn logit_cap(&self) -> Option<f32> {
-        self.config.logit_cap.map(|cap| cap as f32)
+        self.norm.composed(&rows.index_select(&predicting, 0)?)
     }
 
     /// Mean cross entropy per response token in nats, and a scalar with its gradients.
-    fn loss_of(&self, journey: &Journey<'_>, x: &Tensor) -> Result<(f64, Tensor)> {
-        let last = self.last(journey, x)?;
-        let (head, trained) = (&self.head.weight, self.head.trained);
-        let (targets, cap) = (&journey.batch.targets, self.logit_cap());
-        match journey.path {
-            Path::Fused => {
-                let loss = last.apply_op2(head, HeadLoss::new(targets.clone(), cap, trained))?;
-                Ok((f64::from(loss.to_scalar::<f32>()?), loss))
-            }
-            Path::Composed => composed::head_loss(&last, head, trained, targets, cap),
-        }
+    fn loss_of(&self, batch: &Batch, x: &Tensor) -> Result<(f64, Tensor)> {
+        let head = &self.head.weight;
+        let cap = self.config.logit_cap.map(|cap| cap as f32);
+        composed::head_loss(&self.last(batch, x)?, &head.tensor, head.slot.is_some(), &batch.targets, cap)
     }
 
     fn through(&self, journey: &Journey<'_>) -> Result<Tensor> {
@@ -132,41 +89,67 @@ impl Decoder {
         self.layers.iter().try_fold(x, |x, layer| self.layer(journey, layer, &x))
     }
 
-    /// Logits [predicting positions, vocabulary] of a batch.
-    #[cfg_attr(not(test), allow(dead_code))] // what the tests compare; training never holds them all
+    /// Logits [predicting positions, vocabulary] of a batch; training never holds them all.
+    #[cfg(test)]
     pub(in crate::training) fn logits(&self, path: Path, batch: &Batch) -> Result<Tensor> {
-        let journey = self.journey(path, batch)?;
-        let last = self.last(&journey, &self.through(&journey)?)?;
-        composed::soft_cap(&self.head.forward(path, &last)?, self.logit_cap())
+        let logits = match path {
+            Path::Fused => {
+                let shape = (batch.targets.len(), self.config.vocabulary);
+                Tensor::from_vec(self.fused_logits(batch)?, shape, &candle_core::Device::Cpu)?
+            }
+            Path::Composed => {
+                self.head.composed(&self.last(batch, &self.through(&self.journey(batch)?)?)?)?
+            }
+        };
+        composed::soft_cap(&logits, self.config.logit_cap.map(|cap| cap as f32))
     }
 
     /// Mean cross entropy per response token, in nats.
     pub(in crate::training) fn loss(&self, path: Path, batch: &Batch) -> Result<f64> {
-        let journey = self.journey(path, batch)?;
+        if path == Path::Fused {
+            return self.fused_loss(batch);
+        }
+        let journey = self.journey(batch)?;
         // Layer by layer without its graph: measuring needs no more memory than one layer.
         let x = self.embed(batch)?.detach();
         let x = self
             .layers
             .iter()
             .try_fold(x, |x, layer| Ok::<_, Error>(self.layer(&journey, layer, &x)?.detach()))?;
-        Ok(self.loss_of(&journey, &x)?.0)
+        Ok(self.loss_of(batch, &x)?.0)
     }
 
-    /// The loss and the gradient of every variable that has one. With `checkpointing` only the inputs of
-    /// the layers are kept, and each layer is computed again when its turn comes in the backward pass.
+    /// The loss; `share` times the gradient of every variable that has one is added to `gradients`. With
+    /// `checkpointing` only the inputs of the layers are kept, and each layer is computed again when its turn comes in
+    /// the backward pass.
     pub(in crate::training) fn gradients(
         &self,
         path: Path,
         batch: &Batch,
         variables: &Variables,
         checkpointing: bool,
-    ) -> Result<(f64, Gradients)> {
-        let journey = self.journey(path, batch)?;
-        let mut gradients = Gradients::new();
+        share: f64,
+        gradients: &mut Gradients,
+    ) -> Result<f64> {
+        match path {
+            Path::Fused => self.fused_gradients(batch, checkpointing, share, gradients),
+            Path::Composed => self.composed_gradients(batch, variables, checkpointing, share, gradients),
+        }
+    }
+
+    fn composed_gradients(
+        &self,
+        batch: &Batch,
+        variables: &Variables,
+        checkpointing: bool,
+        share: f64,
+        gradients: &mut Gradients,
+    ) -> Result<f64> {
+        let journey = self.journey(batch)?;
         if !checkpointing {
-            let (loss, root) = self.loss_of(&journey, &self.through(&journey)?)?;
-            collect(&mut root.backward()?, variables, &mut gradients)?;
-            return Ok((loss, gradients));
+            let (loss, root) = self.loss_of(batch, &self.through(&journey)?)?;
+            collect(&mut root.backward()?, variables, share, gradients)?;
+            return Ok(loss);
         }
         let embedded = self.embed(batch)?;
         let mut inputs = vec![embedded.detach()];
@@ -176,21 +159,21 @@ impl Decoder {
         }
         let missing = || Error::Msg("a layer's input got no gradient".to_owned()).bt();
         let x = Var::from_tensor(&inputs.pop().ok_or_else(missing)?)?;
-        let (loss, root) = self.loss_of(&journey, &x)?;
+        let (loss, root) = self.loss_of(batch, &x)?;
         let mut store = root.backward()?;
         let mut flowing = store.remove(&x).ok_or_else(missing)?;
-        collect(&mut store, variables, &mut gradients)?;
+        collect(&mut store, variables, share, gradients)?;
         for layer in self.layers.iter().rev() {
             let x = Var::from_tensor(&inputs.pop().ok_or_else(missing)?)?;
             let root = (self.layer(&journey, layer, &x)? * flowing)?.sum_all()?;
             store = root.backward()?;
             flowing = store.remove(&x).ok_or_else(missing)?;
-            collect(&mut store, variables, &mut gradients)?;
+            collect(&mut store, variables, share, gradients)?;
         }
-        if self.embedding.1 {
+        if self.embedding.slot.is_some() {
             store = (embedded * flowing)?.sum_all()?.backward()?;
-            collect(&mut store, variables, &mut gradients)?;
+            collect(&mut store, variables, share, gradients)?;
         }
-        Ok((loss, gradients))
+        Ok(loss)
     }
 }

@@ -1,8 +1,7 @@
 //! The `AdamW` optimiser, fused into one pass per tensor.
 
 use super::kernels::{Moves, adamw};
-use super::{operand, shapes_refused};
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result};
+use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Var};
 use rayon::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,18 +23,31 @@ pub(in crate::training) struct AdamWStep {
 /// Betas 0.9 and 0.95, eps 1e-8.
 const BETAS: (f64, f64) = (0.9, 0.95);
 
-/// The moments of one tensor, as an in-place operation on (parameter, gradient).
+impl AdamWStep {
+    fn moves(self) -> Moves {
+        let step = f64::from(self.step);
+        Moves {
+            clip: self.clip,
+            beta1: BETAS.0 as f32,
+            beta2: BETAS.1 as f32,
+            step_size: (self.learning_rate / (1.0 - BETAS.0.powf(step))) as f32,
+            second_scale: (1.0 / (1.0 - BETAS.1.powf(step))) as f32,
+            eps: 1e-8,
+            keep: (1.0 - self.learning_rate * self.weight_decay) as f32,
+        }
+    }
+}
+
+/// The moments of one tensor.
 #[derive(Debug)]
 pub(in crate::training) struct AdamW {
     moments: Mutex<(Vec<f32>, Vec<f32>)>,
-    step: AdamWStep,
 }
 
 impl AdamW {
     /// Zero moments for `elements` parameters.
     pub(in crate::training) fn new(elements: usize) -> Self {
-        let step = AdamWStep { step: 1, learning_rate: 0.0, weight_decay: 0.0, clip: 1.0 };
-        Self { moments: Mutex::new((vec![0.0; elements], vec![0.0; elements])), step }
+        Self { moments: Mutex::new((vec![0.0; elements], vec![0.0; elements])) }
     }
 
     /// First and second moments, as they stand.
@@ -43,51 +55,45 @@ impl AdamW {
         self.moments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets what the next application does.
-    pub(in crate::training) fn prepare(&mut self, step: AdamWStep) {
-        self.step = step;
+    /// Moves a parameter on the CPU by its gradient, in place.
+    pub(in crate::training) fn apply(
+        &self,
+        parameter: &Var,
+        gradient: &[f32],
+        step: AdamWStep,
+    ) -> Result<()> {
+        parameter.inplace_op1(&Application { optimiser: self, gradient, moves: step.moves() })
     }
 }
 
-impl InplaceOp2 for AdamW {
+/// One step of one tensor.
+struct Application<'data> {
+    optimiser: &'data AdamW,
+    gradient: &'data [f32],
+    moves: Moves,
+}
+
+impl InplaceOp1 for Application<'_> {
     fn name(&self) -> &'static str {
         "adamw"
     }
 
-    fn cpu_fwd(
-        &self,
-        parameter: &mut CpuStorage,
-        parameter_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> Result<()> {
-        let gradient = operand(gradient, gradient_layout)?;
-        let CpuStorage::F32(parameter) = parameter else {
-            return Err(shapes_refused("adamw: f32 parameters only", &[parameter_layout.dims()]));
-        };
-        let mut moments = self.moments();
+    fn cpu_fwd(&self, parameter: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let mut moments = self.optimiser.moments();
         let (first, second) = &mut *moments;
-        let range = parameter_layout.contiguous_offsets().map(|(start, end)| start..end);
+        let refused = || Error::Msg(format!("adamw: a parameter of shape {:?}", layout.dims())).bt();
+        let CpuStorage::F32(parameter) = parameter else { return Err(refused()) };
+        let range = layout.contiguous_offsets().map(|(start, end)| start..end);
         let parameter = range
             .and_then(|range| parameter.get_mut(range))
-            .filter(|parameter| parameter.len() == gradient.len() && parameter.len() == first.len())
-            .ok_or_else(|| shapes_refused("adamw", &[parameter_layout.dims(), gradient_layout.dims()]))?;
-        let step = f64::from(self.step.step);
-        let moves = Moves {
-            clip: self.step.clip,
-            beta1: BETAS.0 as f32,
-            beta2: BETAS.1 as f32,
-            step_size: (self.step.learning_rate / (1.0 - BETAS.0.powf(step))) as f32,
-            second_scale: (1.0 / (1.0 - BETAS.1.powf(step))) as f32,
-            eps: 1e-8,
-            keep: (1.0 - self.step.learning_rate * self.step.weight_decay) as f32,
-        };
+            .filter(|parameter| parameter.len() == self.gradient.len() && parameter.len() == first.len())
+            .ok_or_else(refused)?;
         parameter
             .par_chunks_mut(CHUNK)
-            .zip(gradient.par_chunks(CHUNK))
+            .zip(self.gradient.par_chunks(CHUNK))
             .zip(first.par_chunks_mut(CHUNK))
             .zip(second.par_chunks_mut(CHUNK))
-            .for_each(|(((p, g), m), v)| adamw(p, g, m, v, moves));
+            .for_each(|(((p, g), m), v)| adamw(p, g, m, v, self.moves));
         Ok(())
     }
 }

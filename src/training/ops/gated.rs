@@ -1,62 +1,29 @@
 //! The gated activation of the feed-forward block.
 
 use super::kernels::{Gate, gated, gated_backward};
-use super::{Locked, operand, shapes_refused};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 const CHUNK: usize = 16_384;
 
-/// x, up of one shape -> gate(x) * up.
+/// x, up of one shape -> `y = gate(x) up`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::training) struct Gated(pub(in crate::training) Gate);
 
-impl CustomOp2 for Gated {
-    fn name(&self) -> &'static str {
-        "gated"
-    }
-
-    fn cpu_fwd(
-        &self,
-        gate: &CpuStorage,
-        gate_layout: &Layout,
-        up: &CpuStorage,
-        up_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        if gate_layout.dims() != up_layout.dims() {
-            return Err(shapes_refused("gated", &[gate_layout.dims(), up_layout.dims()]));
-        }
-        let (gate, up) = (operand(gate, gate_layout)?, operand(up, up_layout)?);
-        let mut y = vec![0.0; gate.len()];
+impl Gated {
+    /// x, up -> y.
+    pub(in crate::training) fn forward(self, x: &[f32], up: &[f32], y: &mut [f32]) {
         y.par_chunks_mut(CHUNK)
-            .zip(gate.par_chunks(CHUNK))
+            .zip(x.par_chunks(CHUNK))
             .zip(up.par_chunks(CHUNK))
-            .for_each(|((y, gate), up)| gated(self.0, gate, up, y));
-        Ok((CpuStorage::F32(y), gate_layout.shape().clone()))
+            .for_each(|((y, x), up)| gated(self.0, x, up, y));
     }
 
-    fn bwd(
-        &self,
-        gate: &Tensor,
-        up: &Tensor,
-        _y: &Tensor,
-        g: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let g = g.contiguous()?;
-        let (gate_data, up_data, g_data) = (Locked::new(gate), Locked::new(up), Locked::new(&g));
-        let (gate_data, up_data, g_data) = (gate_data.slice()?, up_data.slice()?, g_data.slice()?);
-        let (mut dgate, mut dup) = (vec![0.0; g_data.len()], vec![0.0; g_data.len()]);
-        dgate
-            .par_chunks_mut(CHUNK)
-            .zip(dup.par_chunks_mut(CHUNK))
-            .zip(gate_data.par_chunks(CHUNK))
-            .zip(up_data.par_chunks(CHUNK))
-            .zip(g_data.par_chunks(CHUNK))
-            .for_each(|((((dgate, dup), gate), up), g)| gated_backward(self.0, gate, up, g, dgate, dup));
-        let shape = gate.shape();
-        Ok((
-            Some(Tensor::from_vec(dgate, shape, gate.device())?),
-            Some(Tensor::from_vec(dup, shape, up.device())?),
-        ))
+    /// From dy in `g`, all in place: x becomes `dx = g up gate'(x)`, up becomes `dup = g gate(x)`, and g becomes y
+    /// again, which the next matrix needs for its own gradient.
+    pub(in crate::training) fn backward(self, x: &mut [f32], up: &mut [f32], g: &mut [f32]) {
+        g.par_chunks_mut(CHUNK)
+            .zip(x.par_chunks_mut(CHUNK))
+            .zip(up.par_chunks_mut(CHUNK))
+            .for_each(|((g, x), up)| gated_backward(self.0, x, up, g));
     }
 }

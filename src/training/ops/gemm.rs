@@ -30,6 +30,11 @@ impl<'data> Matrix<'data> {
         Self { data, rows, cols, row_stride, col_stride: 1 }
     }
 
+    /// All of `data` in `rows` rows without gaps.
+    pub(in crate::training) fn flat(data: &'data [f32], rows: usize) -> Self {
+        Self::new(data, rows, data.len() / rows.max(1))
+    }
+
     /// The transpose, by swapping strides.
     pub(in crate::training) fn t(self) -> Self {
         Self {
@@ -122,7 +127,7 @@ pub(in crate::training) fn multiply(
     let block = if m * n * k < 1 << 20 {
         m
     } else if m >= 1024 {
-        256
+        512
     } else {
         m.div_ceil(2).next_multiple_of(16).max(64)
     };

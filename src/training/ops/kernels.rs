@@ -63,6 +63,24 @@ fn sum_map2(a: &[f32], b: &[f32], map: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 #[inline(always)]
+fn sum_map3(a: &[f32], b: &[f32], c: &[f32], map: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (a_chunks, b_chunks, c_chunks) =
+        (a.chunks_exact(LANES), b.chunks_exact(LANES), c.chunks_exact(LANES));
+    let (a_rest, b_rest, c_rest) = (a_chunks.remainder(), b_chunks.remainder(), c_chunks.remainder());
+    for ((x, y), z) in a_chunks.zip(b_chunks).zip(c_chunks) {
+        for (((lane, x), y), z) in lanes.iter_mut().zip(x).zip(y).zip(z) {
+            *lane += map(*x, *y, *z);
+        }
+    }
+    let mut rest = 0.0;
+    for ((x, y), z) in a_rest.iter().zip(b_rest).zip(c_rest) {
+        rest += map(*x, *y, *z);
+    }
+    reduce(lanes) + rest
+}
+
+#[inline(always)]
 fn max_of(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let chunks = row.chunks_exact(LANES);
@@ -135,7 +153,7 @@ dispatched! {
 }
 
 dispatched! {
-    /// Backward of [`rms_norm`] for some rows; adds into `dw` (empty when the weight is frozen).
+    /// Backward of [`rms_norm`] for some rows; adds into `dx`, and into `dw` (empty when the weight is frozen).
     fn rms_norm_backward(
         x: &'a [f32],
         weight: &'a [f32],
@@ -148,12 +166,9 @@ dispatched! {
         let d = weight.len();
         for ((x, g), dx) in x.chunks_exact(d).zip(g.chunks_exact(d)).zip(dx.chunks_exact_mut(d)) {
             let r = 1.0 / (sum_map2(x, x, |a, b| a * b) / d as f32 + eps).sqrt();
-            for ((out, g), w) in dx.iter_mut().zip(g).zip(weight) {
-                *out = *g * (*w + offset);
-            }
-            let slope = r * r * r * sum_map2(dx, x, |a, b| a * b) / d as f32;
-            for (out, x) in dx.iter_mut().zip(x) {
-                *out = *out * r - *x * slope;
+            let slope = r * r * r * sum_map3(x, g, weight, |x, g, w| x * g * (w + offset)) / d as f32;
+            for (((out, x), g), w) in dx.iter_mut().zip(x).zip(g).zip(weight) {
+                *out += *g * (*w + offset) * r - *x * slope;
             }
             for ((dw, g), x) in dw.iter_mut().zip(g).zip(x) {
                 *dw += *g * *x * r;
@@ -200,20 +215,15 @@ dispatched! {
 }
 
 dispatched! {
-    /// Backward of [`gated`].
-    fn gated_backward(
-        gate: Gate,
-        x: &'a [f32],
-        up: &'a [f32],
-        g: &'a [f32],
-        dx: &'a mut [f32],
-        dup: &'a mut [f32],
-    ) -> () {
-        for ((((dx, dup), x), up), g) in dx.iter_mut().zip(dup).zip(x).zip(up).zip(g) {
-            let s = gate.sigmoid(*x);
-            let out = *x * s;
-            *dup = *g * out;
-            *dx = *g * *up * (s + out * (1.0 - s) * (gate.linear + 3.0 * gate.cubic * (*x * *x)));
+    /// Backward of [`gated`] in place: x, up and g become dx, dup and y.
+    fn gated_backward(gate: Gate, x: &'a mut [f32], up: &'a mut [f32], g: &'a mut [f32]) -> () {
+        for ((x, up), g) in x.iter_mut().zip(up).zip(g) {
+            let (value, other, gradient) = (*x, *up, *g);
+            let s = gate.sigmoid(value);
+            let out = value * s;
+            *up = gradient * out;
+            *x = gradient * other * (s + out * (1.0 - s) * (gate.linear + 3.0 * gate.cubic * (value * value)));
+            *g = out * other;
         }
     }
 }
@@ -321,6 +331,18 @@ dispatched! {
             let s = *s * sign;
             *y1 = (*x1 * *c - *x2 * s) * scale;
             *y2 = (*x2 * *c + *x1 * s) * scale;
+        }
+    }
+}
+
+dispatched! {
+    /// [`rotate`] of one head in place, without a factor.
+    fn rotate_in_place(x: &'a mut [f32], cos: &'a [f32], sin: &'a [f32], sign: f32) -> () {
+        let (x1, x2) = x.split_at_mut(cos.len());
+        for (((x1, x2), c), s) in x1.iter_mut().zip(x2).zip(cos).zip(sin) {
+            let (low, high, s) = (*x1, *x2, *s * sign);
+            *x1 = low * *c - high * s;
+            *x2 = high * *c + low * s;
         }
     }
 }

@@ -1,65 +1,114 @@
-//! `y = x W^T` with an optional weight gradient.
+//! `y = x W^T + b` and its gradients; a frozen W costs none, an adapted one costs thin products only.
 
 use super::gemm::{Matrix, multiply};
-use super::{Locked, last_dim, operand, shapes_refused};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use super::{ROWS_PER_JOB, column_sums};
+use rayon::prelude::*;
 
-/// x [.., in], W [out, in] -> y [.., out]. A frozen weight costs no gradient.
+/// A matrix W [out, in], row-major.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::training) struct Linear {
-    /// Whether dW is wanted.
-    pub(in crate::training) weight_grad: bool,
+pub(in crate::training) struct Linear<'data> {
+    /// Its elements.
+    pub(in crate::training) weight: &'data [f32],
+    /// Width of y.
+    pub(in crate::training) out: usize,
+    /// Width of x.
+    pub(in crate::training) inner: usize,
 }
 
-impl CustomOp2 for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
+impl Linear<'_> {
+    fn weight(&self) -> Matrix<'_> {
+        Matrix::new(self.weight, self.out, self.inner)
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        w: &CpuStorage,
-        w_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (out, inner) = w_layout.shape().dims2()?;
-        if last_dim(x_layout) != inner {
-            return Err(shapes_refused("linear", &[x_layout.dims(), w_layout.dims()]));
-        }
-        let (x, w) = (operand(x, x_layout)?, operand(w, w_layout)?);
-        let rows = x.len() / inner;
-        let mut y = vec![0.0; rows * out];
-        multiply(&mut y, Matrix::new(x, rows, inner), Matrix::new(w, out, inner).t(), 1.0, false);
-        let mut dims = x_layout.dims().to_vec();
-        if let Some(last) = dims.last_mut() {
-            *last = out;
-        }
-        Ok((CpuStorage::F32(y), dims.into()))
+    /// x [rows, in] -> `y = x W^T` [rows, out].
+    pub(in crate::training) fn forward(&self, x: &[f32], y: &mut [f32]) {
+        multiply(y, Matrix::new(x, x.len() / self.inner, self.inner), self.weight().t(), 1.0, false);
     }
 
-    fn bwd(
+    /// g [rows, out] -> `dx = g W` [rows, in], or added to dx when `accumulate`.
+    pub(in crate::training) fn input_gradient(&self, g: &[f32], dx: &mut [f32], accumulate: bool) {
+        multiply(dx, Matrix::new(g, g.len() / self.out, self.out), self.weight(), 1.0, accumulate);
+    }
+}
+
+/// `dW += g^T x` [out, in] from x [rows, in] and g [rows, out].
+pub(in crate::training) fn add_weight_gradient(x: &[f32], g: &[f32], rows: usize, dw: &mut [f32]) {
+    let (inner, out) = (x.len() / rows.max(1), g.len() / rows.max(1));
+    multiply(dw, Matrix::new(g, rows, out).t(), Matrix::new(x, rows, inner), 1.0, true);
+}
+
+/// Adds `bias` to every row, in place.
+pub(in crate::training) fn add_to_rows(rows: &mut [f32], bias: &[f32]) {
+    rows.par_chunks_mut(ROWS_PER_JOB * bias.len()).for_each(|rows| {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+        }
+    });
+}
+
+/// `db += sum over rows of g`.
+pub(in crate::training) fn add_bias_gradient(g: &[f32], db: &mut [f32]) {
+    column_sums(g, db.len()).into_iter().zip(db).for_each(|(sum, db)| *db += sum);
+}
+
+/// An adapter `s B A` on a frozen matrix: A [r, in], B [out, r].
+///
+/// Where x A^T and g B are thin, W + s B A is as wide as W itself: it is made once and takes the place of W in both
+/// directions, and only the adapter's own gradients need products of their own.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::training) struct LowRank<'data> {
+    /// A, row-major.
+    pub(in crate::training) a: &'data [f32],
+    /// B, row-major.
+    pub(in crate::training) b: &'data [f32],
+    /// r.
+    pub(in crate::training) rank: usize,
+    /// s = alpha / r.
+    pub(in crate::training) scale: f32,
+}
+
+/// Where the thin products of an adapter's gradients stand while they are needed.
+#[derive(Debug, Default)]
+pub(in crate::training) struct Thin {
+    hidden: Vec<f32>,
+    through_b: Vec<f32>,
+    turned: Vec<f32>,
+}
+
+impl LowRank<'_> {
+    /// `W + s B A` [out, in].
+    pub(in crate::training) fn add_to(&self, weight: &[f32], sum: &mut Vec<f32>) {
+        sum.clear();
+        sum.extend_from_slice(weight);
+        let (a, b) = (Matrix::flat(self.a, self.rank), Matrix::flat(self.b, self.b.len() / self.rank));
+        multiply(sum, b, a, self.scale, true);
+    }
+
+    /// From x [rows, in] and g [rows, out]: `dA += (s g B)^T x` and `dB += s g^T (x A^T)`.
+    pub(in crate::training) fn add_gradients(
         &self,
-        x: &Tensor,
-        w: &Tensor,
-        _y: &Tensor,
-        g: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (out, inner) = w.dims2()?;
-        let g = g.contiguous()?;
-        let (x_data, w_data, g_data) = (Locked::new(x), Locked::new(w), Locked::new(&g));
-        let (x_data, w_data, g_data) = (x_data.slice()?, w_data.slice()?, g_data.slice()?);
-        let rows = x_data.len() / inner;
-        let g_matrix = Matrix::new(g_data, rows, out);
-        let mut dx = vec![0.0; rows * inner];
-        multiply(&mut dx, g_matrix, Matrix::new(w_data, out, inner), 1.0, false);
-        let dw = if self.weight_grad {
-            let mut dw = vec![0.0; out * inner];
-            multiply(&mut dw, g_matrix.t(), Matrix::new(x_data, rows, inner), 1.0, false);
-            Some(Tensor::from_vec(dw, (out, inner), w.device())?)
-        } else {
-            None
-        };
-        Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), dw))
+        x: &[f32],
+        g: &[f32],
+        rows: usize,
+        (da, db): (&mut [f32], &mut [f32]),
+        thin: &mut Thin,
+    ) {
+        let (x, g) = (Matrix::flat(x, rows), Matrix::flat(g, rows));
+        let (a, b) = (Matrix::flat(self.a, self.rank), Matrix::flat(self.b, self.b.len() / self.rank));
+        let Thin { hidden, through_b, turned } = thin;
+        hidden.resize(rows * self.rank, 0.0);
+        through_b.resize(rows * self.rank, 0.0);
+        multiply(through_b, g, b, self.scale, false);
+        multiply(da, Matrix::flat(through_b, rows).t(), x, 1.0, true);
+        multiply(hidden, x, a.t(), self.scale, false);
+        // dB^T = s h^T g is wide, dB = s g^T h only r columns wide, for which products are slow.
+        turned.resize(db.len(), 0.0);
+        multiply(turned, Matrix::flat(hidden, rows).t(), g, 1.0, false);
+        let out = db.len() / self.rank;
+        for (row, db) in db.chunks_exact_mut(self.rank).enumerate() {
+            for (slot, turned) in db.iter_mut().zip(turned.chunks_exact(out)) {
+                *slot += turned.get(row).copied().unwrap_or(0.0);
+            }
+        }
     }
 }

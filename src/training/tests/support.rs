@@ -5,6 +5,7 @@ use crate::gym::rng::CounterRng;
 use crate::training::Resources;
 use crate::training::batch::Encoded;
 use crate::training::config::{DecoderConfig, Family};
+use crate::training::gradients::Gradients;
 use crate::training::lora::Adapter;
 use crate::training::model::{Decoder, Path as Route, Variables};
 use crate::training::pretrain::{PretrainRecipe, pretrain};
@@ -84,8 +85,7 @@ pub(super) fn gradients(
     batch: &crate::training::batch::Batch,
     variables: &Variables,
 ) -> (f64, BTreeMap<String, Vec<f32>>) {
-    let (loss, gradients) = decoder.gradients(route, batch, variables, false).unwrap();
-    (loss, flat(gradients, variables))
+    worked_out(decoder, route, batch, variables, false)
 }
 
 /// The same with layers computed again.
@@ -94,13 +94,23 @@ pub(super) fn checkpointed(
     batch: &crate::training::batch::Batch,
     variables: &Variables,
 ) -> (f64, BTreeMap<String, Vec<f32>>) {
-    let (loss, gradients) = decoder.gradients(Route::Fused, batch, variables, true).unwrap();
-    (loss, flat(gradients, variables))
+    worked_out(decoder, Route::Fused, batch, variables, true)
 }
 
-fn flat(gradients: BTreeMap<String, Tensor>, variables: &Variables) -> BTreeMap<String, Vec<f32>> {
-    assert_eq!(gradients.len(), variables.len(), "as many gradients as variables");
-    gradients.into_iter().map(|(key, g)| (key, g.flatten_all().unwrap().to_vec1().unwrap())).collect()
+fn worked_out(
+    decoder: &Decoder,
+    route: Route,
+    batch: &crate::training::batch::Batch,
+    variables: &Variables,
+    checkpointing: bool,
+) -> (f64, BTreeMap<String, Vec<f32>>) {
+    let mut gradients = Gradients::of(variables);
+    let loss = decoder.gradients(route, batch, variables, checkpointing, 1.0, &mut gradients).unwrap();
+    let found = gradients.iter().map(|(name, gradient)| {
+        let gradient = gradient.unwrap_or_else(|| panic!("{name} has no gradient"));
+        (name.to_owned(), gradient.to_vec())
+    });
+    (loss, found.collect())
 }
 
 /// The largest difference of any gradient, relative to its tensor's largest gradient.
