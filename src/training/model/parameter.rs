@@ -100,9 +100,8 @@ impl Projection {
     /// x [rows, in] -> y [rows, out].
     pub(super) fn forward(&self, x: &[f32], y: &mut [f32]) -> Result<()> {
         self.linear(|linear| linear.forward(x, y))?;
-        match &self.bias {
-            Some(bias) => add_to_rows(y, bias.read()?.slice()?),
-            None => (),
+        if let Some(bias) = &self.bias {
+            add_to_rows(y, bias.read()?.slice()?);
         }
         Ok(())
     }
