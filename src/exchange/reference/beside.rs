@@ -118,6 +118,11 @@ impl Spec {
     }
 }
 
+/// Whether a file name has that extension.
+fn ends(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
 /// The specifications of all data.
 #[derive(Debug, Default)]
 pub(super) struct Specifications {
@@ -129,7 +134,7 @@ impl Specifications {
     pub(super) fn find(folder: &Path) -> Result<Self, ExchangeError> {
         let wanted = |name: &str| {
             let begins = name.starts_with("data_specs") || name.starts_with("data_for_generation");
-            begins && name.ends_with(".jsonl")
+            begins && ends(name, "jsonl")
         };
         let mut all = Self::default();
         for path in files(folder, wanted)? {
@@ -240,7 +245,7 @@ impl Check {
 /// cache.
 pub(super) fn checks(folder: &Path) -> Result<HashMap<String, Vec<CheckResult>>, ExchangeError> {
     let mut found = HashMap::new();
-    for path in files(folder, |name| name.contains("quality") && name.ends_with(".jsonl"))? {
+    for path in files(folder, |name| name.contains("quality") && ends(name, "jsonl"))? {
         each::<Value>(&path, &mut |spot, mut line| {
             // A line of a cache holds the record as a text.
             if let Some(text) = line.get("value").and_then(Value::as_str) {
@@ -280,10 +285,11 @@ pub(super) fn pictures(folder: &Path) -> Result<Pictures, ExchangeError> {
     Ok(found)
 }
 
+/// The bytes of an image, its media type, and its width and height in pixels.
+pub(super) type Encoded = (Vec<u8>, &'static str, (u32, u32));
+
 /// The bytes of an image that [`pictures`] found, and what they are.
-pub(super) fn picture(
-    (path, number, name): &(PathBuf, u64, String),
-) -> Result<(Vec<u8>, &'static str, (u32, u32)), ExchangeError> {
+pub(super) fn picture((path, number, name): &(PathBuf, u64, String)) -> Result<Encoded, ExchangeError> {
     let spot = Spot { path, unit: "line", number: *number };
     let picture = Picture { path: Some(name.clone()), bytes: None };
     let read = || {
@@ -300,7 +306,7 @@ pub(super) type InstanceSkills = BTreeMap<String, (String, Option<String>)>;
 /// Skills of instances.
 pub(super) fn skills(folder: &Path) -> Result<InstanceSkills, ExchangeError> {
     let mut found = InstanceSkills::new();
-    for path in files(folder, |name| name.contains("skills") && name.ends_with(".json"))? {
+    for path in files(folder, |name| name.contains("skills") && ends(name, "json"))? {
         let read = DiscoveredSkills::read(&path).map_err(|e| ExchangeError::Asked(e.to_string()))?;
         let labels: HashMap<&str, &str> = read
             .labeled_instructions

@@ -1,6 +1,7 @@
 //! Its records of instances, answers and reports, as it writes them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -179,7 +180,8 @@ impl Writer<'_> {
                 let reports = self.evaluation(iteration, split, &by_id)?;
                 for (task, accuracy) in reports.into_iter().filter(|_| split == Split::Validation) {
                     let task = task.replace('"', "\"\"");
-                    history += &format!("{iteration},\"{task}\",{accuracy}\n");
+                    // Writing into a string cannot fail.
+                    let _ = writeln!(history, "{iteration},\"{task}\",{accuracy}");
                 }
             }
         }
