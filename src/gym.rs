@@ -8,6 +8,7 @@ pub mod datum;
 pub mod episode;
 pub mod hex;
 pub mod instance;
+pub mod leakage;
 pub mod plan;
 pub mod ports;
 pub mod prediction;

@@ -5,6 +5,7 @@
 pub mod arithmetic;
 pub mod benchmark;
 pub mod jsonl;
+pub mod leakage;
 pub mod math;
 pub mod numbers;
 pub mod scripted;

@@ -7,8 +7,8 @@ mod by_error;
 mod errors;
 mod fill_balanced;
 mod fixed;
-mod high_loss;
 mod hypotheses;
+mod low_pass_rate;
 mod pass_rate_band;
 mod per_error;
 mod planner;
@@ -32,8 +32,8 @@ pub use by_error::ByError;
 pub use errors::Errors;
 pub use fill_balanced::FillBalanced;
 pub use fixed::Fixed;
-pub use high_loss::HighLoss;
 pub use hypotheses::Hypotheses;
+pub use low_pass_rate::LowPassRate;
 pub use pass_rate_band::PassRateBand;
 pub use per_error::PerError;
 pub use planner::{Planner, View};
@@ -86,7 +86,7 @@ choices! {
     /// A bandit by Thompson sampling.
     Thompson,
     /// Seeds of the lowest pass rate.
-    HighLoss,
+    LowPassRate,
     /// Seeds of a middling pass rate.
     PassRateBand,
     /// A few errors per question to the engine.

@@ -26,6 +26,8 @@ use crate::store::{DATABASE, Reader, RunRecord, Store, put_artifact};
 
 /// Name of the resolved configuration in a run folder.
 pub(super) const CONFIG: &str = "config.toml";
+/// Name of the file with what was found between the splits of a run's task.
+pub(super) const LEAKAGE: &str = "leakage.json";
 /// Name of the file with what a detached runner prints.
 const OUTPUT: &str = "runner-output.log";
 /// How long a fresh runner may take until it listens.
@@ -90,6 +92,8 @@ pub(super) fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
     std::fs::write(&temporary, toml::to_string(config)?)
         .and_then(|()| std::fs::rename(&temporary, folder.join(CONFIG)))
         .wrap_err_with(|| format!("cannot write the configuration into {}", folder.display()))?;
+    std::fs::write(folder.join(LEAKAGE), serde_json::to_string(&scene.task.contamination())?)
+        .wrap_err_with(|| format!("cannot write {LEAKAGE} into {}", folder.display()))?;
     let created =
         faults::clock(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64));
     let record = RunRecord {

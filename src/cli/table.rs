@@ -6,9 +6,11 @@ use std::path::Path;
 
 use color_eyre::eyre::Result;
 
+use super::launch::LEAKAGE;
 use super::{format, logs};
 use crate::gym::episode::{Episode, Halt};
 use crate::gym::instance::Split;
+use crate::gym::leakage::Contamination;
 use crate::gym::statistics::paired_gain;
 use crate::protocol::control::Live;
 use crate::runner::disk::DISK_FULL;
@@ -24,11 +26,19 @@ pub(super) fn print_header(record: &RunRecord, folder: &Path) {
         record.engine,
         record.seed
     );
+    if let Some(found) = contamination(folder) {
+        println!("leakage: {found}");
+    }
     println!();
     println!(
         "{:>9}  {:<22}  {:>8}  {:>8}  {:>12}",
         "iteration", "validation (95 %)", "accepted", "rejected", "time"
     );
+}
+
+/// What was found between the splits when the run was made, where they were compared.
+fn contamination(folder: &Path) -> Option<Contamination> {
+    serde_json::from_str(&std::fs::read_to_string(folder.join(LEAKAGE)).ok()?).ok()?
 }
 
 /// Prints the rows of evaluated iterations from `from` on; returns the next one to print.

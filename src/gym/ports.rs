@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::datum::{CheckResult, TrainingDatum};
 use super::instance::{Domain, ImageRef, ProgramTest, Split, TaskInstance};
+use super::leakage::Contamination;
 
 pub use agent::*;
 pub use ledger::*;
@@ -57,6 +58,10 @@ pub trait Task: Send + Sync {
     }
     /// The instances of a split, in a fixed order.
     fn instances(&self, split: Split) -> &[TaskInstance];
+    /// What was found between the splits when the task was read, where they were compared.
+    fn contamination(&self) -> Option<Contamination> {
+        None
+    }
     /// Names of the skills, in display order.
     fn skills(&self) -> Vec<String>;
     /// The student's user turn; the same for the base and the trained student.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Discovery, Found, SkillsError};
 use crate::gym::instance::{Domain, ImageRef, Split, TaskInstance};
+use crate::gym::leakage::Contamination;
 use crate::gym::ports::{PortError, SkillDiscovery, Task, Teacher};
 use crate::gym::report::UNSORTED;
 use crate::tasks::{Splits, WHOLE_SKILL};
@@ -80,6 +81,10 @@ impl Task for Labelled {
 
     fn instances(&self, split: Split) -> &[TaskInstance] {
         self.splits.get().map_or_else(|| self.task.instances(split), |splits| splits.get(split))
+    }
+
+    fn contamination(&self) -> Option<Contamination> {
+        self.task.contamination()
     }
 
     fn skills(&self) -> Vec<String> {

@@ -16,9 +16,11 @@ pub use math::{LEVELS, MathSplit, SUBJECTS};
 pub use records::RecordError;
 
 use super::jsonl::split_of;
+use super::leakage::cleaned;
 use super::math::{Scoring, equal, extract};
 use super::{Splits, marked_answer, numbers};
 use crate::gym::instance::{Content, Split, TaskInstance};
+use crate::gym::leakage::Contamination;
 use crate::gym::ports::Task;
 use crate::prompts::Prompts;
 
@@ -109,6 +111,7 @@ pub struct Benchmark {
     style: Style,
     prompts: Arc<Prompts>,
     max_tokens: u32,
+    contamination: Contamination,
 }
 
 /// A question before it has a place in a split.
@@ -147,11 +150,11 @@ impl Benchmark {
             items.into_iter().take(most).map(|item| instance(&name, form, split, item)).collect()
         };
         let [most_validation, most_test] = settings.most;
-        let splits = Splits {
+        let (splits, contamination) = cleaned(Splits {
             pool: place(Split::Pool, pool, 0),
             validation: place(Split::Validation, validation, most_validation),
             test: place(Split::Test, test, most_test),
-        };
+        });
         let (style, max_tokens) = (settings.style, settings.max_tokens);
         let few = match style {
             Style::FewShot(shots) => splits.pool.len() < shots as usize,
@@ -164,7 +167,7 @@ impl Benchmark {
                 return Err(RecordError::Few { path: settings.path.clone(), split });
             }
         }
-        Ok(Self { name, splits, form, style, prompts, max_tokens })
+        Ok(Self { name, splits, form, style, prompts, max_tokens, contamination })
     }
 }
 
@@ -181,11 +184,8 @@ fn shared_out(source: Source, settings: &Settings) -> Result<(String, [Vec<Item>
         shares[2] = 0.0;
         parts[2] = records::read(path, name, "test", read)?;
     }
-    let held: std::collections::HashSet<String> = parts[2].iter().map(|item| key(&item.question)).collect();
     for item in records::read(&settings.path, name, "", read)? {
-        let key = key(&item.question);
-        match split_of(&key, shares) {
-            _ if held.contains(&key) => {}
+        match split_of(&key(&item.question), shares) {
             Split::Pool => parts[0].push(item),
             Split::Validation => parts[1].push(item),
             Split::Test => parts[2].push(item),
@@ -265,6 +265,10 @@ impl Task for Benchmark {
 
     fn instances(&self, split: Split) -> &[TaskInstance] {
         self.splits.get(split)
+    }
+
+    fn contamination(&self) -> Option<Contamination> {
+        Some(self.contamination)
     }
 
     fn skills(&self) -> Vec<String> {

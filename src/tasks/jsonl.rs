@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::leakage::cleaned;
 use super::math::{self, Scoring};
 use super::{Splits, WHOLE_SKILL, numbers, skills_of};
 use crate::gym::instance::{Content, Split, TaskInstance};
+use crate::gym::leakage::Contamination;
 use crate::gym::ports::Task;
 use crate::gym::report::UNSORTED;
 use crate::gym::rng::CounterRng;
@@ -73,6 +75,7 @@ pub enum JsonlError {
 pub struct JsonlTask {
     layout: Layout,
     splits: Splits,
+    contamination: Contamination,
 }
 
 impl JsonlTask {
@@ -102,7 +105,8 @@ impl JsonlTask {
                 return Err(JsonlError::EmptySplit { path: path.to_owned(), split: split.as_str() });
             }
         }
-        Ok(Self { layout, splits })
+        let (splits, contamination) = cleaned(splits);
+        Ok(Self { layout, splits, contamination })
     }
 }
 
@@ -196,6 +200,10 @@ impl Task for JsonlTask {
 
     fn instances(&self, split: Split) -> &[TaskInstance] {
         self.splits.get(split)
+    }
+
+    fn contamination(&self) -> Option<Contamination> {
+        Some(self.contamination)
     }
 
     fn skills(&self) -> Vec<String> {

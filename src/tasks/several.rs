@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::leakage::cleaned;
 use super::{Splits, skills_of};
 use crate::gym::instance::{Domain, ImageRef, Split, TaskInstance};
+use crate::gym::leakage::Contamination;
 use crate::gym::ports::Task;
 
 /// Name of the facet that keeps the tasks apart in reports.
@@ -14,6 +16,7 @@ pub struct Several {
     name: String,
     tasks: Vec<Arc<dyn Task>>,
     splits: Splits,
+    contamination: Contamination,
 }
 
 /// Why tasks do not go together.
@@ -56,10 +59,16 @@ impl Several {
             };
             tasks.iter().flat_map(of).collect::<Vec<TaskInstance>>()
         };
-        let splits =
-            Splits { pool: all(Split::Pool), validation: all(Split::Validation), test: all(Split::Test) };
+        let (splits, mut contamination) = cleaned(Splits {
+            pool: all(Split::Pool),
+            validation: all(Split::Validation),
+            test: all(Split::Test),
+        });
+        for own in tasks.iter().filter_map(|task| task.contamination()) {
+            contamination.pool += own.pool;
+        }
         let name = tasks.iter().map(|task| task.name()).collect::<Vec<_>>().join("+");
-        Ok(Self { name, tasks, splits })
+        Ok(Self { name, tasks, splits, contamination })
     }
 
     /// The task an instance comes from; the first for one that was written.
@@ -80,6 +89,11 @@ impl Task for Several {
 
     fn instances(&self, split: Split) -> &[TaskInstance] {
         self.splits.get(split)
+    }
+
+    /// Of the tasks, and between them.
+    fn contamination(&self) -> Option<Contamination> {
+        Some(self.contamination)
     }
 
     fn skills(&self) -> Vec<String> {

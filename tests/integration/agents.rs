@@ -202,6 +202,7 @@ fn a_benchmark_and_several_tasks_at_once_report_their_parts() {
     let config = configuration(&home, "math", math, rest);
     let out = home.stdout(&["run", "--config", &config, "--headless"]);
     assert!(out.contains("level Level 3: ") && out.contains("subject Geometry: "), "{out}");
+    assert!(out.contains("\nleakage: no question stands in two splits\n"), "{out}");
     let sum = |n: u32| {
         format!(
             r#"{{"question": "Ann has {n} pens, {} cups and {} hats. How many things?", "answer": "Add.\n#### {}"}}"#,

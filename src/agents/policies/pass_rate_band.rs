@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::high_loss::unmeasured;
+use super::low_pass_rate::unmeasured;
 use super::shares::{Arm, questions, share_out};
 use crate::gym::plan::Allocation;
 use crate::gym::ports::{

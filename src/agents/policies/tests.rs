@@ -147,7 +147,7 @@ fn a_policy_that_looks_finds_the_weak_skill_sooner_than_one_that_does_not() {
         &Trend { data: 120, ..Trend::default() },
         &Ucb { data: 120, skills: 2, ..Ucb::default() },
         &Thompson { data: 120, skills: 2, ..Thompson::default() },
-        &HighLoss { data: 120, ..HighLoss::default() },
+        &LowPassRate { data: 120, ..LowPassRate::default() },
         &PassRateBand { data: 120, ..PassRateBand::default() },
     ];
     for policy in looking {

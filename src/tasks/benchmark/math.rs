@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::records::{lines, text};
-use super::{Item, RecordError, Settings, key};
+use super::{Item, RecordError, Settings};
 use crate::tasks::math::reference_answer;
 
 /// The subjects, in the order of their names.
@@ -151,8 +151,7 @@ impl MathSplit {
     }
 }
 
-/// Pool, validation and test. The pool is made of the training questions that neither are nor repeat a
-/// question of the others.
+/// Pool, validation and test. The pool is made of the training questions that are not of the others.
 pub(super) fn splits(settings: &Settings) -> Result<(String, [Vec<Item>; 3]), RecordError> {
     let train = part(&settings.path, "train")?;
     let test = match &settings.test {
@@ -166,10 +165,10 @@ pub(super) fn splits(settings: &Settings) -> Result<(String, [Vec<Item>; 3]), Re
     }
     let of = |split: MathSplit| split.of(if split.test { &test } else { &train });
     let (validation_items, test_items) = (of(validation), of(measured));
-    let held: HashSet<String> =
-        validation_items.iter().chain(&test_items).map(|item| key(&item.question)).collect();
-    let free = |row: &&Row| !held.contains(&key(&row.item.question));
-    let pool = train.iter().filter(free).map(|row| row.item.clone()).collect();
+    let held: HashSet<&str> =
+        validation_items.iter().chain(&test_items).map(|item| item.id.as_str()).collect();
+    let free = |row: &&Row| !held.contains(row.item.id.as_str());
+    let pool: Vec<Item> = train.iter().filter(free).map(|row| row.item.clone()).collect();
     Ok((format!("math/{validation}"), [pool, validation_items, test_items]))
 }
 

@@ -1,4 +1,4 @@
-//! Seeds of high loss: the questions the student is least likely to get right.
+//! Seeds of low pass rate: the questions the student is least likely to get right.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,14 @@ use crate::gym::ports::{
 };
 use crate::gym::rng::CounterRng;
 
-/// Measures every validation question anew in each plan and builds on those with the highest loss (after
-/// arXiv 2512.00884). The loss of a question is the negative logarithm of its pass rate, with half a right
-/// and half a wrong answer added. Lists of errors get a few data for each of the hardest questions; the skill
-/// tree gets data in proportion to the mean loss of a skill.
+/// Measures every validation question anew in each plan and builds on those with the lowest pass rate, in the
+/// place of the seeds of high loss of arXiv 2512.00884: the loss of the reference answer under the student is not
+/// measured. The weight of a question is the negative logarithm of its pass rate, with half a right and half a
+/// wrong answer added. Lists of errors get a few data for each of the hardest questions; the skill
+/// tree gets data in proportion to the mean weight of a skill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct HighLoss {
+pub struct LowPassRate {
     /// Data asked for in each plan.
     pub data: u32,
     /// Data for each seed question.
@@ -27,24 +28,24 @@ pub struct HighLoss {
     pub samples: u32,
 }
 
-impl Default for HighLoss {
+impl Default for LowPassRate {
     fn default() -> Self {
         Self { data: 400, data_per_seed: 5, samples: 4 }
     }
 }
 
 /// In nats.
-fn loss(rate: &PassRate) -> f64 {
+fn surprise(rate: &PassRate) -> f64 {
     -((f64::from(rate.right) + 0.5) / (f64::from(rate.answers) + 1.0)).ln()
 }
 
-impl HighLoss {
+impl LowPassRate {
     /// One allocation per seed, hardest first; equals in random order.
     fn seeds(&self, rates: &[PassRate], by_skill: bool, context: PlanContext) -> Vec<Allocation> {
         let each = self.data_per_seed.max(1);
         let mut order: Vec<usize> = (0..rates.len()).collect();
-        CounterRng::keyed(context.seed, "high loss").shuffle(&mut order);
-        order.sort_by(|&a, &b| loss(&rates[b]).total_cmp(&loss(&rates[a])));
+        CounterRng::keyed(context.seed, "low pass rate").shuffle(&mut order);
+        order.sort_by(|&a, &b| surprise(&rates[b]).total_cmp(&surprise(&rates[a])));
         order.truncate(self.data.div_ceil(each) as usize);
         let allocation = |(n, place): (usize, usize)| Allocation {
             skill: if by_skill { rates[place].skill.clone() } else { String::new() },
@@ -56,9 +57,9 @@ impl HighLoss {
     }
 }
 
-impl Policy for HighLoss {
+impl Policy for LowPassRate {
     fn name(&self) -> &'static str {
-        "high_loss"
+        "low_pass_rate"
     }
 
     fn about(&self) -> &'static str {
@@ -77,12 +78,12 @@ impl Policy for HighLoss {
     ) -> Result<Decision, PortError> {
         let mut rates = aids.pass_rates(self.samples)?;
         if matches!(state, State::SkillTree(_)) {
-            let mut losses: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+            let mut surprises: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
             for rate in &rates {
-                let sum = losses.entry(&rate.skill).or_default();
-                *sum = (sum.0 + loss(rate), sum.1 + 1.0);
+                let sum = surprises.entry(&rate.skill).or_default();
+                *sum = (sum.0 + surprise(rate), sum.1 + 1.0);
             }
-            let weight = |arm: &Arm<'_>| losses.get(arm.skill).map_or(0.0, |(sum, n)| sum / n);
+            let weight = |arm: &Arm<'_>| surprises.get(arm.skill).map_or(0.0, |(sum, n)| sum / n);
             return share_out(self, state, context, self.data, |arms| arms.iter().map(weight).collect());
         }
         if rates.is_empty() {
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_hardest_questions_are_the_seeds() {
-        let policy = HighLoss { data: 11, data_per_seed: 5, samples: 4 };
+        let policy = LowPassRate { data: 11, data_per_seed: 5, samples: 4 };
         let mut aids = Alone { rates: rates(&[("easy", 4), ("hard", 0), ("half", 2), ("hard", 1)], 4) };
         let context = PlanContext { iteration: 1, round: 0, seed: 3 };
         let state = State::OpenEnded(Vec::new());
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn in_the_tree_the_weak_skill_gets_the_most() {
-        let given = learn(&HighLoss { data: 100, ..HighLoss::default() }, &Learner::ONE_CAN_LEARN, 6);
+        let given = learn(&LowPassRate { data: 100, ..LowPassRate::default() }, &Learner::ONE_CAN_LEARN, 6);
         assert_eq!(given[Learner::WEAK], *given.iter().max().unwrap(), "{given:?}");
     }
 }

@@ -1,0 +1,68 @@
+//! Leakage between the splits of a task, as figures.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Questions of one split that stand in another, each counted once, by the first of the three that holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// With the same words, up to case and punctuation.
+    pub words: u32,
+    /// With the same operands: numbers in any order and wording.
+    pub operands: u32,
+    /// With most of its passages of eight words in one question.
+    pub passages: u32,
+}
+
+impl Shared {
+    /// All of them.
+    pub fn total(&self) -> u32 {
+        self.words + self.operands + self.passages
+    }
+}
+
+impl std::ops::AddAssign for Shared {
+    fn add_assign(&mut self, other: Self) {
+        self.words += other.words;
+        self.operands += other.operands;
+        self.passages += other.passages;
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { words, operands, passages } = self;
+        write!(f, "{words} with the same words, {operands} with the same operands, {passages} by passages")
+    }
+}
+
+/// What was found between the splits of a task when it was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contamination {
+    /// Pool questions that stand in validation or test: they were left out.
+    pub pool: Shared,
+    /// Validation questions that stand in test: they were kept, because the splits are named by others.
+    pub validation: Shared,
+}
+
+impl fmt::Display for Contamination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pool, validation } = self;
+        if pool.total() + validation.total() == 0 {
+            return f.write_str("no question stands in two splits");
+        }
+        write!(f, "{} pool questions were left out", pool.total())?;
+        if pool.total() > 0 {
+            write!(f, " ({pool})")?;
+        }
+        if validation.total() > 0 {
+            write!(
+                f,
+                "; {} validation questions stand in test and were kept ({validation})",
+                validation.total()
+            )?;
+        }
+        Ok(())
+    }
+}
