@@ -19,6 +19,7 @@ mod hints;
 mod import;
 mod launch;
 mod logs;
+mod new_run;
 mod outcome;
 mod report;
 mod runs;

@@ -44,10 +44,11 @@ pub use mistake::{ConfigError, Mistake, Mistakes};
 pub use origin::Origin;
 pub use paths::{Paths, PathsError, run_key};
 pub use ready::{READY, about, ready};
-pub use schema::text as schema;
 use schema::{DEVICE, DEVICE_RULE, NAME, NAME_RULE};
+pub use schema::{choices, text as schema};
 pub use socket::{private_folder, socket};
 pub use sources::{Flag, Layer, Sources};
+pub(crate) use suggest::nearest;
 
 /// Everything a run is made from. `configs/quickstart.toml` shows every key of the embedded world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -11,4 +11,4 @@ mod sampler;
 pub use gpu::{Gpu, parse_gpu};
 pub use history::History;
 pub use host::{CpuTimes, Memory, parse_memory, processor_name};
-pub use sampler::{GpuReading, Sampler, Snapshot};
+pub use sampler::{FULL_HEAT, FULL_POWER, GpuReading, Sampler, Snapshot};

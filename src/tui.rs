@@ -12,16 +12,21 @@ mod action;
 mod app;
 mod canvas;
 mod charts;
+mod compare;
 mod desk;
 mod errands;
 pub(crate) mod escape;
+mod facets;
 mod facts;
+mod filter;
 mod input;
 mod keymap;
 mod layout;
 mod lines;
 mod link;
 mod look;
+mod memory;
+mod new_run;
 mod numbers;
 mod overlay;
 mod pacer;
@@ -51,7 +56,7 @@ use crate::store::StoreError;
 pub use escape::Shown;
 pub use keymap::{Keymap, KeymapError};
 pub use look::{Look, LookError};
-pub use runs::{NoRuns, RunRow, Runs};
+pub use runs::{Changes, Finding, Level, NoRuns, RunRow, Runs, Setting};
 pub use theme::{Depth, Theme, ThemeError, Themes};
 pub use update::Exit;
 
@@ -77,6 +82,8 @@ pub struct Options {
     pub look: Look,
     /// Whether the terminal is far away: frames are drawn less often.
     pub remote: bool,
+    /// File that keeps what a person chose on the screen: hidden panes, theme, flags.
+    pub memory: Option<PathBuf>,
     /// File for whatever is written to standard output or error while the screen is up.
     pub log: Option<PathBuf>,
     /// File for one JSON line per frame: bytes and times.
@@ -94,6 +101,7 @@ impl Options {
             runs: Arc::new(NoRuns),
             look: Look::default(),
             remote: set("SSH_CONNECTION").is_some(),
+            memory: None,
             log: None,
             frame_log: set("DATAENVGYM_FRAME_LOG").map(PathBuf::from),
         }

@@ -63,6 +63,22 @@ impl Finding {
     }
 }
 
+/// The findings, for the screen.
+pub(super) fn findings(paths: &Paths) -> Vec<crate::tui::Finding> {
+    let level = |level| match level {
+        Level::Ok => crate::tui::Level::Ok,
+        Level::Warn => crate::tui::Level::Warn,
+        Level::Fail => crate::tui::Level::Fail,
+    };
+    let finding = |finding: Finding| crate::tui::Finding {
+        check: finding.check.to_owned(),
+        level: level(finding.level),
+        found: finding.found,
+        remedy: finding.remedy,
+    };
+    checks::findings(&snapshot::take(paths)).into_iter().map(finding).collect()
+}
+
 /// Prints the findings; the exit code is 1 when one of them is a failure.
 pub(super) fn doctor(paths: &Paths, json: bool) -> Result<ExitCode> {
     let findings = checks::findings(&snapshot::take(paths));

@@ -127,6 +127,7 @@ pub(super) fn rows(paths: &Paths) -> Vec<RunRow> {
         accuracy: run.episode.latest_report().map(|report| report.overall),
         age_ms: u64::try_from(now - run.record.created_ms).unwrap_or(0),
         name: run.record.name,
+        database: live_of(&run.folder),
         folder: run.folder,
     };
     all(paths).0.into_iter().map(row).collect()

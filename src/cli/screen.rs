@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 
-use super::config::LayerArgs;
-use super::{RunArgs, delete, launch, logs, runs};
+use super::{delete, doctor, launch, logs, new_run, runs};
 use crate::config::{self, Paths};
 use crate::runner::client;
 use crate::runner::lock::RunLock;
 use crate::runner::residence::live_of;
 use crate::store::Reader;
-use crate::tui::{self, Exit, Look, Options, RunRow, Runs};
+use crate::tui::{self, Changes, Exit, Finding, Look, Options, RunRow, Runs, Setting};
 
 /// Opens the quick start: a fresh one starts to work at once, an unfinished one goes on.
 pub(super) fn open(paths: &Paths) -> Result<ExitCode> {
@@ -66,6 +65,7 @@ fn show_one(paths: &Paths, folder: &Path, look: Look) -> Result<Exit> {
     });
     let mut options = Options::new(live, connect, resume);
     options.look = look;
+    options.memory = Some(paths.screen.clone());
     options.runs = Arc::new(RunsHere(paths.clone()));
     // Looking at a run needs no right to write there.
     options.log = logs::made_folder(folder).ok().map(|logs| logs.join("client.log"));
@@ -94,17 +94,23 @@ impl Runs for RunsHere {
         config::READY.iter().map(|(name, text)| ((*name).to_owned(), config::about(text))).collect()
     }
 
-    fn create(&self, configuration: &str) -> Result<PathBuf, String> {
-        let layers = LayerArgs { config: Some(configuration.to_owned()), ..LayerArgs::default() };
-        let args = RunArgs { layers, ..RunArgs::default() };
-        let made = launch::prepare(&self.0, &args).and_then(|folder| {
-            launch::start(&self.0, &folder, true)?;
-            Ok(folder)
-        });
-        made.map_err(|error| format!("{error:#}"))
+    fn settings(&self, configuration: &str) -> Result<Vec<Setting>, String> {
+        new_run::settings(&self.0, configuration).map_err(|error| format!("{error:#}"))
+    }
+
+    fn check(&self, configuration: &str, changes: &Changes) -> Result<(), String> {
+        new_run::check(&self.0, configuration, changes).map_err(|error| format!("{error:#}"))
+    }
+
+    fn create(&self, configuration: &str, changes: &Changes) -> Result<PathBuf, String> {
+        new_run::create(&self.0, configuration, changes).map_err(|error| format!("{error:#}"))
     }
 
     fn delete(&self, name: &str) -> Result<(), String> {
         delete::one(&self.0, name).map_err(|error| format!("{error:#}"))
+    }
+
+    fn doctor(&self) -> Vec<Finding> {
+        doctor::findings(&self.0)
     }
 }

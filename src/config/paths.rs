@@ -14,6 +14,8 @@ pub struct Paths {
     pub cache: PathBuf,
     /// The user's configuration, whether it is there or not.
     pub user_config: PathBuf,
+    /// File with what a person chose on the screen.
+    pub screen: PathBuf,
     /// The home folder, above which no project is looked for.
     pub home: PathBuf,
     /// A person's own prompts, in the configuration folder; it need not exist.
@@ -59,6 +61,7 @@ impl Paths {
             runs: std::path::absolute(&runs).unwrap_or(runs),
             cache: dirs.cache_dir().to_owned(),
             user_config: dirs.config_dir().join("config.toml"),
+            screen: dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).join("screen.json"),
             home: BaseDirs::new().ok_or(PathsError::NoHome)?.home_dir().to_owned(),
             prompts: dirs.config_dir().join("prompts"),
         })

@@ -33,6 +33,12 @@ pub fn text() -> String {
     format!("{:#}\n", MADE.0)
 }
 
+/// The words that a key can be, where it is one of a list; `policy.kind` is such a key.
+pub fn choices(key: &str) -> Vec<String> {
+    let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+    MADE.1.words(&path)
+}
+
 /// The shape of a configuration.
 pub(super) fn shape() -> &'static Shape {
     &MADE.1

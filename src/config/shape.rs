@@ -142,6 +142,23 @@ impl Shape {
         }
     }
 
+    /// The words that the value at a path can be; none where it is no word.
+    pub(super) fn words(&self, path: &[String]) -> Vec<String> {
+        match (self, path) {
+            (Self::Word(words), []) => words.clone(),
+            (Self::Table(fields), [key, rest @ ..]) => {
+                fields.get(key).map_or_else(Vec::new, |field| field.shape.words(rest))
+            }
+            (Self::Kinds { tag, kinds }, [key]) if key == tag => kinds.keys().cloned().collect(),
+            (Self::Kinds { kinds, .. }, [key, rest @ ..]) => {
+                let found =
+                    kinds.values().filter_map(|fields| fields.get(key)).map(|field| field.shape.words(rest));
+                found.into_iter().find(|words| !words.is_empty()).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Every path that has a name of its own, tables included, in order and without repetition.
     pub(super) fn paths(&self) -> Vec<Vec<String>> {
         let mut found = Vec::new();

@@ -15,13 +15,24 @@ use super::host::{CpuTimes, Memory, parse_memory};
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// One GPU with its recent past.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct GpuReading {
     /// The newest values.
     pub gpu: Gpu,
     /// Utilisation over the last two minutes.
     pub utilisation: History,
+    /// Share of its memory in use over the last two minutes.
+    pub memory: History,
+    /// Power over the last two minutes, as a share of [`FULL_POWER`].
+    pub power: History,
+    /// Temperature over the last two minutes, as a share of [`FULL_HEAT`].
+    pub temperature: History,
 }
+
+/// Watts at which a history of power is full: above what one device draws today.
+pub const FULL_POWER: f32 = 1000.0;
+/// Degrees Celsius at which a history of temperature is full.
+pub const FULL_HEAT: f32 = 100.0;
 
 /// The machine at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,12 +93,12 @@ fn run(inbox: &Receiver<bool>, mut sink: impl FnMut(Snapshot)) {
 struct Watch {
     feed: Option<GpuFeed>,
     times: Option<CpuTimes>,
-    utilisation: BTreeMap<String, History>,
+    past: BTreeMap<String, GpuReading>,
 }
 
 impl Watch {
     fn begin() -> Self {
-        Self { feed: GpuFeed::start("nvidia-smi"), times: cpu_times(), utilisation: BTreeMap::new() }
+        Self { feed: GpuFeed::start("nvidia-smi"), times: cpu_times(), past: BTreeMap::new() }
     }
 
     fn sample(&mut self, state: &mut Snapshot) {
@@ -101,9 +112,13 @@ impl Watch {
     }
 
     fn with_past(&mut self, gpu: Gpu) -> GpuReading {
-        let past = self.utilisation.entry(gpu.uuid.clone()).or_default();
-        past.push(gpu.utilisation);
-        GpuReading { utilisation: past.clone(), gpu }
+        let past = self.past.entry(gpu.uuid.clone()).or_default();
+        past.utilisation.push(gpu.utilisation);
+        past.memory.push(gpu.memory_used.zip(gpu.memory_total).map(|(used, total)| used / total.max(1.0)));
+        past.power.push(gpu.power.map(|watts| watts / FULL_POWER));
+        past.temperature.push(gpu.temperature.map(|degrees| degrees / FULL_HEAT));
+        past.gpu = gpu;
+        past.clone()
     }
 }
 

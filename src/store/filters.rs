@@ -14,6 +14,8 @@ use crate::gym::instance::Split;
 pub struct DataFilter {
     /// Only this iteration.
     pub iteration: Option<u32>,
+    /// Only iterations from the first to the second of these.
+    pub span: Option<(u32, u32)>,
     /// Only this round of the iterations.
     pub round: Option<u32>,
     /// Only this skill.
@@ -54,6 +56,8 @@ pub struct PredictionFilter {
 pub struct CallFilter {
     /// Only this iteration.
     pub iteration: Option<u32>,
+    /// Only iterations from the first to the second of these.
+    pub span: Option<(u32, u32)>,
     /// Only this prompt, as `name@version`.
     pub prompt: Option<String>,
     /// Only malformed answers, or only those that were used.
@@ -125,7 +129,7 @@ impl DataFilter {
             (Kind::Error, self.source_error.clone()),
             (Kind::Reviewed, self.reviewed.map(yes)),
         ];
-        let blocks = place::blocks(self.iteration, self.round);
+        let blocks = place::within(place::blocks(self.iteration, self.round), self.span);
         let mut selection = Selection::new(access, Shelf::Datum, &wanted, blocks)?;
         let text = self.text.as_deref().filter(|text| !text.trim().is_empty());
         selection.words = text.map(|text| words([text]));
@@ -160,6 +164,7 @@ impl PredictionFilter {
 impl CallFilter {
     pub(super) fn selection(&self, access: Access<'_>) -> Result<Selection, StoreError> {
         let wanted = [(Kind::Prompt, self.prompt.clone()), (Kind::Outcome, self.malformed.map(outcome))];
-        Selection::new(access, Shelf::TeacherCall, &wanted, place::blocks(self.iteration, None))
+        let blocks = place::within(place::blocks(self.iteration, None), self.span);
+        Selection::new(access, Shelf::TeacherCall, &wanted, blocks)
     }
 }

@@ -415,11 +415,15 @@ pub(super) fn selected(access: Access<'_>, wanted: &DataSelection) -> Result<Vec
         return Ok(found);
     }
     for id in &wanted.ids {
-        let place: Option<i64> = access.first(shelves::SELECT_DATUM_PLACE, [id], |row| row.get(0))?;
-        let judged: Option<JudgedDatum> = place.map_or(Ok(None), |place| find(access, Place(place)))?;
-        found.extend(judged.filter(|judged| wanted.names(judged)));
+        found.extend(datum(access, id)?.filter(|judged| wanted.names(judged)));
     }
     Ok(found)
+}
+
+/// The datum of an id.
+pub(super) fn datum(access: Access<'_>, id: &str) -> Result<Option<JudgedDatum>, StoreError> {
+    let place: Option<i64> = access.first(shelves::SELECT_DATUM_PLACE, [id], |row| row.get(0))?;
+    place.map_or(Ok(None), |place| find(access, Place(place)))
 }
 
 /// Every prediction of an iteration and split, in the order of the instances.

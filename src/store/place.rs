@@ -81,9 +81,29 @@ pub(super) fn blocks(iteration: Option<u32>, round: Option<u32>) -> RangeInclusi
     first.block()..=Place(first.0 + length - 1).block()
 }
 
+/// The part of some blocks that lies in the iterations from the first to the second of a span.
+pub(super) fn within(of: RangeInclusive<i64>, span: Option<(u32, u32)>) -> RangeInclusive<i64> {
+    let Some((oldest, newest)) = span else { return of };
+    let newest = blocks(Some(newest.min(LAST_ITERATION)), None);
+    let oldest = blocks(Some(oldest), None);
+    // A span without an iteration, or beyond the last one, ends before it begins.
+    (*of.start().max(newest.start()))..=(*of.end().min(oldest.end()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_holds_its_iterations_and_no_other() {
+        let of = |iteration| Place::new(iteration, 3, 77).unwrap().block();
+        let span = within(blocks(None, None), Some((2, 4)));
+        assert!([2, 3, 4].iter().all(|n| span.contains(&of(*n))));
+        assert!(!span.contains(&of(1)) && !span.contains(&of(5)));
+        assert!(within(blocks(None, None), Some((4, 2))).is_empty());
+        assert!(within(blocks(Some(1), None), Some((2, u32::MAX))).is_empty());
+        assert_eq!(within(blocks(None, Some(1)), None), blocks(None, None));
+    }
 
     #[test]
     fn newest_first_then_in_order() {

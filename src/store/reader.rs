@@ -193,9 +193,24 @@ impl Reader {
         self.look(|access| listing::teacher_call(access, id))
     }
 
+    /// The datum of an id.
+    pub fn datum(&self, id: &str) -> Result<Option<JudgedDatum>, StoreError> {
+        self.look(|access| listing::datum(access, id))
+    }
+
     /// The values that training data have of a kind, with the number of data: what a filter can offer.
     pub fn data_values(&self, kind: Kind) -> Result<Vec<(String, u64)>, StoreError> {
         self.look(|access| super::index::values(access, Shelf::Datum, kind))
+    }
+
+    /// The same of predictions.
+    pub fn prediction_values(&self, kind: Kind) -> Result<Vec<(String, u64)>, StoreError> {
+        self.look(|access| super::index::values(access, Shelf::Prediction, kind))
+    }
+
+    /// The same of teacher calls.
+    pub fn call_values(&self, kind: Kind) -> Result<Vec<(String, u64)>, StoreError> {
+        self.look(|access| super::index::values(access, Shelf::TeacherCall, kind))
     }
 
     /// The training curve of an iteration, by optimiser step.

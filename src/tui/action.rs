@@ -33,6 +33,13 @@ pub(crate) enum Action {
     Remark,
     Bulk,
     Search,
+    /// Takes the first way to go on with the line.
+    Complete,
+    Sort,
+    Flag,
+    Facets,
+    Jump,
+    Back,
     Themes,
     Gates,
     Limits,
@@ -43,6 +50,14 @@ pub(crate) enum Action {
     Runs,
     NewRun,
     DeleteRun,
+    /// Marks a run to be compared.
+    Mark,
+    Compare,
+    Doctor,
+    /// Hides the pane, which its digit shows again.
+    Hide,
+    /// The newest part of a curve, or all of it.
+    Recent,
     HideHint,
     Suspend,
     Help,
@@ -89,10 +104,18 @@ pub(crate) enum Context {
     List,
     /// The list of runs.
     Runs,
+    /// Runs beside each other.
+    Compare,
+    /// The values of a new run.
+    Form,
     /// Numbers to be changed.
     Numbers,
     /// The plan is being changed.
     Plan,
+    /// A filter is being written.
+    Filter,
+    /// The values of a field are counted.
+    Facets,
     /// A line is being written.
     Line,
     /// A datum is being written.
@@ -104,7 +127,7 @@ pub(crate) enum Context {
 
 impl Context {
     /// Every context, in the order of the help.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Everywhere,
         Self::Skills,
         Self::Iterations,
@@ -115,8 +138,12 @@ impl Context {
         Self::Charts,
         Self::List,
         Self::Runs,
+        Self::Compare,
+        Self::Form,
+        Self::Facets,
         Self::Text,
         Self::Line,
+        Self::Filter,
         Self::Editor,
         Self::Leaving,
     ];
@@ -134,6 +161,10 @@ impl Context {
             Self::Runs => "runs",
             Self::Numbers => "numbers",
             Self::Plan => "plan",
+            Self::Compare => "compare",
+            Self::Form => "form",
+            Self::Filter => "filter",
+            Self::Facets => "facets",
             Self::Line => "line",
             Self::Editor => "editor",
             Self::Charts => "charts",
@@ -154,6 +185,10 @@ impl Context {
             Self::Runs => "In the list of runs, besides those of a list",
             Self::Numbers => "While changing numbers (digits type one)",
             Self::Plan => "While changing the plan, besides those for numbers",
+            Self::Compare => "In a comparison of runs",
+            Self::Form => "While making a new run, besides those for a line",
+            Self::Filter => "While writing a filter, besides those for a line",
+            Self::Facets => "In the values of a field, besides those of a list",
             Self::Line => "While writing a line",
             Self::Editor => "While writing a datum, besides those for a line",
             Self::Charts => "In the charts",
@@ -166,9 +201,9 @@ impl Context {
         match self {
             Self::Skills | Self::Iterations | Self::Samples => Some(Self::Everywhere),
             Self::Reading => Some(Self::Samples),
-            Self::Runs => Some(Self::List),
+            Self::Runs | Self::Facets => Some(Self::List),
             Self::Plan => Some(Self::Numbers),
-            Self::Editor => Some(Self::Line),
+            Self::Editor | Self::Filter | Self::Form => Some(Self::Line),
             _ => None,
         }
     }
@@ -180,7 +215,7 @@ impl Context {
 
     /// Whether characters are text here, so that they cannot be keys.
     pub(crate) fn writes(self) -> bool {
-        matches!(self, Self::Line | Self::Editor)
+        matches!(self, Self::Line | Self::Editor | Self::Filter | Self::Form)
     }
 
     /// Whether digits are numbers here, so that they cannot be keys.
@@ -213,8 +248,8 @@ const fn entry(
 
 use Action::{Answer, Change, Focus, Tell, Write};
 use Context::{
-    Charts, Editor, Everywhere, Iterations, Leaving, Line, List, Numbers, Plan, Reading, Runs, Samples,
-    Skills, Text,
+    Charts, Compare, Editor, Everywhere, Facets, Filter, Form, Iterations, Leaving, Line, List, Numbers,
+    Plan, Reading, Runs, Samples, Skills, Text,
 };
 
 /// Everything. The footer shows those with a word in this order, those of the focused pane first.
@@ -271,12 +306,20 @@ pub(crate) static ACTIONS: &[Entry] = &[
     entry(Everywhere, "note", Action::Note, "", "write a note into the run's journal"),
     entry(Everywhere, "log", Action::Log, "", "what happened so far: the journal, with your notes"),
     entry(Everywhere, "runs", Action::Runs, "runs", "all runs: open or delete one, or start a new one"),
+    entry(
+        Everywhere,
+        "doctor",
+        Action::Doctor,
+        "",
+        "what this machine has and lacks, and what to do about it",
+    ),
     entry(Everywhere, "previous-pane", Action::PreviousPane, "", "go to the pane before"),
     entry(Everywhere, "go-to-skills", Focus(Pane::Skills), "", "go to the skills"),
     entry(Everywhere, "go-to-iterations", Focus(Pane::Iterations), "", "go to the iterations"),
     entry(Everywhere, "go-to-machine", Focus(Pane::Machine), "", "go to the machine"),
     entry(Everywhere, "go-to-samples", Focus(Pane::Samples), "", "go to the samples"),
     entry(Everywhere, "zoom", Action::Zoom, "zoom", "give the whole screen to this pane, or give it back"),
+    entry(Everywhere, "hide", Action::Hide, "", "hide this pane; its digit shows it again"),
     entry(Everywhere, "down", Action::Down, "", "one row down"),
     entry(Everywhere, "up", Action::Up, "", "one row up"),
     entry(Everywhere, "page-down", Action::PageDown, "", "one page down"),
@@ -317,15 +360,15 @@ pub(crate) static ACTIONS: &[Entry] = &[
         Samples,
         "filter",
         Action::NextFilter,
-        "filter",
-        "all, accepted, rejected; all, wrong, right; all, used, malformed",
+        "verdict",
+        "next of: all, accepted, rejected; all, wrong, right; all, used, malformed",
     ),
     entry(
         Samples,
         "search",
         Action::Search,
-        "search",
-        "only training data with these words; empty shows all again",
+        "filter",
+        "only what fits: `skill:division iter:>2 verdict:rejected`, or plain words; empty shows all again",
     ),
     entry(
         Samples,
@@ -352,6 +395,29 @@ pub(crate) static ACTIONS: &[Entry] = &[
         "take your review back: the engine's words, the checks' verdict",
     ),
     entry(Samples, "bulk", Action::Bulk, "all listed", "accept, reject or restore everything the list names"),
+    entry(
+        Samples,
+        "values",
+        Action::Facets,
+        "values",
+        "how often each value of a field occurs in the list; Enter narrows the list to one",
+    ),
+    entry(Samples, "order", Action::Sort, "", "newest first, oldest first, or by the values of a field"),
+    entry(
+        Samples,
+        "flag",
+        Action::Flag,
+        "",
+        "put a flag on the sample, or take it away; `flagged:true` lists them",
+    ),
+    entry(
+        Samples,
+        "go-to",
+        Action::Jump,
+        "go to",
+        "go to the sample's skill, its errors, its teacher call, or the data an error led to",
+    ),
+    entry(Samples, "go-back", Action::Back, "", "back to where the last jump came from"),
     entry(
         Samples,
         "other-split",
@@ -395,6 +461,7 @@ pub(crate) static ACTIONS: &[Entry] = &[
     entry(Charts, "previous-chart", Action::PreviousPart, "", "the chart before"),
     entry(Charts, "next-skill", Action::Down, "next skill", "the next skill, in the chart of a skill"),
     entry(Charts, "previous-skill", Action::Up, "", "the skill before"),
+    entry(Charts, "recent", Action::Recent, "recent or all", "the newest steps of a curve, or all of it"),
     entry(
         Charts,
         "export",
@@ -412,7 +479,41 @@ pub(crate) static ACTIONS: &[Entry] = &[
     entry(List, "top", Action::Top, "", "to the first line"),
     entry(List, "bottom", Action::Bottom, "", "to the last line"),
     entry(Runs, "new-run", Action::NewRun, "new run", "start a new run from a ready configuration"),
-    entry(Runs, "delete-run", Action::DeleteRun, "delete", "delete the marked run, after a question"),
+    entry(Runs, "delete-run", Action::DeleteRun, "delete", "delete the run, after a question"),
+    entry(
+        Runs,
+        "mark-run",
+        Action::Mark,
+        "mark",
+        "mark the run to be compared, the one to compare with first",
+    ),
+    entry(
+        Runs,
+        "compare",
+        Action::Compare,
+        "compare",
+        "compare the marked runs, or this one with the one on the screen",
+    ),
+    entry(Compare, "close", Action::Close, "close", "back to the list of runs"),
+    entry(Compare, "other-split", Action::OtherSplit, "split", "the test or the validation split"),
+    entry(
+        Compare,
+        "export",
+        Action::Export,
+        "export",
+        "write the comparison as CSV into the folder of the run on the screen",
+    ),
+    entry(Compare, "down", Action::Down, "down", "one line down"),
+    entry(Compare, "up", Action::Up, "", "one line up"),
+    entry(Compare, "page-down", Action::PageDown, "", "one page down"),
+    entry(Compare, "page-up", Action::PageUp, "", "one page up"),
+    entry(Compare, "top", Action::Top, "", "to the first line"),
+    entry(Compare, "bottom", Action::Bottom, "", "to the last line"),
+    entry(Form, "start", Action::Open, "start", "make the run and start it"),
+    entry(Form, "next-choice", Action::NextPart, "next choice", "the next of the words a value can be"),
+    entry(Form, "previous-choice", Action::PreviousPart, "", "the word before"),
+    entry(Facets, "next-field", Action::NextPart, "next field", "count the values of the next field"),
+    entry(Facets, "previous-field", Action::PreviousPart, "", "count those of the field before"),
     entry(Text, "close", Action::Close, "close", "close"),
     entry(Text, "down", Action::Down, "down", "one line down"),
     entry(Text, "up", Action::Up, "up", "one line up"),
@@ -434,6 +535,7 @@ pub(crate) static ACTIONS: &[Entry] = &[
     entry(Line, "delete", Write(Edit::Delete), "", "take away the character under the cursor"),
     entry(Line, "rub-out-word", Write(Edit::BackWord), "", "take away the word before"),
     entry(Line, "rub-out-all", Write(Edit::Clear), "", "take away everything before the cursor"),
+    entry(Filter, "complete", Action::Complete, "complete", "write the first of the proposals out"),
     entry(Editor, "apply", Action::Open, "apply", "take these words; the datum is accepted"),
     entry(Editor, "new-line", Write(Edit::NewLine), "", "begin a new line"),
     entry(Editor, "next-part", Action::NextPart, "next part", "question, response, answer"),

@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 
 use super::action::Context;
 use super::canvas::{Glyphs, Marks};
-use super::facts::{Facts, Listing, Page, Query, Sample};
+use super::facets::Facet;
+use super::facts::{Facts, Listing, Order, Page, Query, Sample};
+use super::filter::{EVER, Field, Filter};
 use super::keymap::Keymap;
 use super::layout::{self, Pane, Places, Shape};
 use super::look::Look;
-use super::overlay::Overlay;
+use super::memory::Memory;
+use super::overlay::{Menu, Overlay};
 use super::skills::{self, SkillRow};
 use super::theme::{Depth, Theme};
-use crate::gym::datum::{JudgedDatum, Verdict};
+use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::Command;
 use crate::gym::instance::Split;
 use crate::gym::report::Report;
@@ -52,7 +55,7 @@ pub(crate) struct Asked {
 }
 
 /// Which samples are in the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum List {
     Training,
     Predictions,
@@ -63,12 +66,12 @@ pub(crate) enum List {
 #[derive(Debug)]
 pub(crate) struct Samples {
     pub(crate) list: List,
-    pub(crate) verdict: Option<Verdict>,
-    /// Words that training data must have.
-    pub(crate) words: Option<String>,
-    pub(crate) correct: Option<bool>,
-    pub(crate) malformed: Option<bool>,
-    pub(crate) split: Split,
+    pub(crate) filter: Filter,
+    pub(crate) order: Order,
+    /// Samples a person put a flag on, by id.
+    pub(crate) flags: BTreeSet<String>,
+    /// Where jumps came from, the last one at the end.
+    pub(crate) trail: Vec<Stop>,
     /// Whether the list shows only the skill selected in the first pane.
     pub(crate) follow: bool,
     pub(crate) selected: usize,
@@ -77,12 +80,28 @@ pub(crate) struct Samples {
     pub(crate) scroll: usize,
 }
 
+/// A list as it was before a jump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stop {
+    pub(crate) pane: Pane,
+    pub(crate) list: List,
+    pub(crate) filter: Filter,
+    pub(crate) follow: bool,
+    pub(crate) skill: (Option<String>, Option<String>),
+    pub(crate) selected: usize,
+    pub(crate) reading: bool,
+}
+
 /// Everything the screen shows or needs to decide what to show.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) size: (u16, u16),
     pub(crate) focus: Pane,
     pub(crate) zoom: bool,
+    /// Panes that are not shown.
+    pub(crate) hidden: BTreeSet<Pane>,
+    /// What was remembered last.
+    pub(crate) remembered: Memory,
     pub(crate) hint: bool,
     pub(crate) overlay: Option<Overlay>,
     /// What was open when a command was sent; it opens again when the command is refused.
@@ -97,6 +116,8 @@ pub(crate) struct App {
     pub(crate) asked: Option<Asked>,
     /// Command after whose acknowledgement the screen closes.
     pub(crate) leaving: Option<u64>,
+    /// The values that fields have in this run, once they were asked for.
+    pub(crate) values: Vec<Facet>,
     /// A short message to the person; the next key takes it away.
     pub(crate) notice: Option<String>,
     /// Skill and subskill of the selected row; no skill is the row of all skills.
@@ -109,6 +130,8 @@ pub(crate) struct App {
     pub(crate) samples: Samples,
     pub(crate) themes: Vec<Theme>,
     pub(crate) theme: usize,
+    /// The theme that files and environment say.
+    first_theme: usize,
     pub(crate) depth: Depth,
     pub(crate) keymap: Keymap,
     pub(crate) glyphs: Glyphs,
@@ -123,11 +146,10 @@ impl App {
     pub(crate) fn new(size: (u16, u16), look: Look) -> Self {
         let samples = Samples {
             list: List::Training,
-            verdict: None,
-            words: None,
-            correct: None,
-            malformed: None,
-            split: Split::Validation,
+            filter: Filter::default(),
+            order: Order::Newest,
+            flags: BTreeSet::new(),
+            trail: Vec::new(),
             follow: true,
             selected: 0,
             page: None,
@@ -138,6 +160,8 @@ impl App {
             size,
             focus: Pane::Iterations,
             zoom: false,
+            hidden: BTreeSet::new(),
+            remembered: Memory::default(),
             hint: look.hint,
             overlay: None,
             sent_from: None,
@@ -149,6 +173,7 @@ impl App {
             machine: None,
             asked: None,
             leaving: None,
+            values: Vec::new(),
             notice: None,
             skill: (None, None),
             open: BTreeSet::new(),
@@ -157,6 +182,7 @@ impl App {
             samples,
             themes: look.themes,
             theme: look.theme,
+            first_theme: look.theme,
             depth: look.depth,
             keymap: look.keymap,
             glyphs: if look.ascii { &Marks::ASCII } else { &Marks::UNICODE },
@@ -168,14 +194,58 @@ impl App {
 
     /// Where things go in the next frame.
     pub(crate) fn places(&self) -> Places {
-        let (size, focus, zoom, hint) = (self.size, self.focus, self.zoom, self.hint);
-        Places::of(Shape { size, focus, zoom, hint, machine: self.machine_rows() })
+        let (size, focus, zoom, hint, hidden) = (self.size, self.focus, self.zoom, self.hint, &self.hidden);
+        Places::of(Shape { size, focus, zoom, hint, hidden, machine: self.machine_rows() })
     }
 
     /// Rows of the machine pane: GPUs, processor, memory, workers or a word about them.
     fn machine_rows(&self) -> usize {
         let gpus = self.machine.as_ref().map_or(0, |machine| machine.gpus.len());
         gpus + 2 + self.live.as_ref().map_or(0, |live| live.workers.len()).max(1)
+    }
+
+    /// Takes over what was remembered. A theme that a file of the person's names counts more.
+    pub(crate) fn recall(&mut self, memory: Memory, own_theme: bool) {
+        self.hidden = Pane::ALL.into_iter().filter(|pane| memory.hidden.contains(&pane.digit())).collect();
+        if self.hidden.len() == Pane::ALL.len() {
+            self.hidden.clear();
+        }
+        if self.hidden.contains(&self.focus) {
+            let shown = Pane::ALL.into_iter().find(|pane| !self.hidden.contains(pane));
+            self.focus = shown.unwrap_or(self.focus);
+        }
+        self.zoom = memory.zoom;
+        self.hint &= !memory.no_hint;
+        let chosen = memory.theme.as_ref().filter(|_| !own_theme);
+        let known = chosen.and_then(|name| self.themes.iter().position(|theme| theme.name() == name));
+        self.theme = known.unwrap_or(self.theme);
+        self.remembered = memory;
+    }
+
+    /// What is to be remembered now.
+    pub(crate) fn memory(&self) -> Memory {
+        let mut memory = self.remembered.clone();
+        memory.hidden = self.hidden.iter().map(|pane| pane.digit()).collect();
+        memory.zoom = self.zoom;
+        memory.no_hint |= !self.hint;
+        if !matches!(self.overlay, Some(Overlay::Menu { menu: Menu::Themes { .. }, .. }))
+            && self.themes.len() > 1
+        {
+            let name = self.theme().name();
+            // The theme it began with is nobody's choice.
+            if self.theme != self.first_theme || memory.theme.is_some() {
+                memory.theme = Some(name.to_owned());
+            }
+        }
+        if let Some(facts) = &self.facts {
+            let name = &facts.record.name;
+            if self.samples.flags.is_empty() {
+                memory.flags.remove(name);
+            } else {
+                memory.flags.insert(name.clone(), self.samples.flags.clone());
+            }
+        }
+        memory
     }
 
     /// Where the keys of this moment belong.
@@ -235,39 +305,71 @@ impl App {
         exact.or_else(|| rows.iter().position(|r| r.skill == *skill)).unwrap_or(0)
     }
 
+    /// The split whose predictions are listed.
+    pub(crate) fn split(&self) -> Split {
+        self.samples.filter.split.unwrap_or(Split::Validation)
+    }
+
+    /// The skill and subskill that the list follows.
+    pub(crate) fn followed(&self) -> (Option<String>, Option<String>) {
+        if self.samples.follow { self.skill.clone() } else { (None, None) }
+    }
+
     /// The samples the list shows.
     pub(crate) fn listing(&self) -> Listing {
-        let skill = self.skill.0.clone().filter(|_| self.samples.follow);
-        match self.samples.list {
+        let (filter, list) = (&self.samples.filter, self.samples.list);
+        if filter.flagged {
+            return Listing::Picked {
+                list,
+                split: self.split(),
+                ids: self.samples.flags.iter().cloned().collect(),
+            };
+        }
+        if let Some(id) = &filter.id {
+            return Listing::Picked { list, split: self.split(), ids: vec![id.clone()] };
+        }
+        let (skill, subskill) = self.followed();
+        let skill = filter.skill.clone().or(skill);
+        // An iteration that is written counts more than the one that is marked.
+        let iteration = self.iteration.filter(|_| filter.span.is_none());
+        match list {
             List::Training => Listing::Training(DataFilter {
-                iteration: self.iteration,
+                iteration,
+                span: filter.span,
+                round: filter.round,
+                // The marked subskill is one of the marked skill.
+                subskill: filter.subskill.clone().or(subskill.filter(|_| filter.skill.is_none())),
                 skill,
-                subskill: self.skill.1.clone().filter(|_| self.samples.follow),
-                verdict: self.samples.verdict,
-                text: self.samples.words.clone(),
-                ..DataFilter::default()
+                verdict: filter.verdict,
+                engine: filter.engine.clone(),
+                failed: filter.failed.clone(),
+                source_error: filter.error.clone(),
+                reviewed: filter.reviewed,
+                text: filter.text.clone(),
             }),
             List::Predictions => Listing::Predictions(PredictionFilter {
                 iteration: self.predicted_iteration(),
-                split: self.samples.split,
-                correct: self.samples.correct,
+                split: self.split(),
+                correct: filter.correct,
                 skill,
-                changed_since: None,
+                changed_since: filter.changed,
             }),
             List::Calls => Listing::Calls(CallFilter {
-                iteration: self.iteration,
-                prompt: None,
-                malformed: self.samples.malformed,
+                iteration,
+                span: filter.span,
+                prompt: filter.prompt.clone(),
+                malformed: filter.malformed,
             }),
         }
     }
 
-    /// The newest iteration with answers on the split in sight, up to the shown one. An evaluation under way
-    /// counts.
+    /// The newest iteration with answers on the split in sight, up to the shown one or among those that are
+    /// asked for. An evaluation under way counts.
     fn predicted_iteration(&self) -> u32 {
         let Some(facts) = &self.facts else { return 0 };
-        let split = self.samples.split;
-        let shown = self.shown_iteration();
+        let split = self.split();
+        let (first, last) = self.samples.filter.span.unwrap_or((0, self.shown_iteration()));
+        let newest = facts.episode.iterations.len().saturating_sub(1) as u32;
         let answering = facts.episode.work.filter(|w| facts.episode.running && w.split == Some(split));
         let answered = |n: &u32| {
             let row = facts.episode.iterations.get(*n as usize);
@@ -275,7 +377,21 @@ impl App {
                 row.and_then(|i| if split == Split::Test { i.test.as_ref() } else { i.validation.as_ref() });
             report.is_some() || answering.is_some_and(|w| w.iteration == *n)
         };
-        (0..=shown).rev().find(answered).unwrap_or(0)
+        // Nothing is answered in an iteration that is not there.
+        (first..=last.min(newest)).rev().find(answered).unwrap_or(if first > newest { EVER } else { first })
+    }
+
+    /// The values of a field in this run: those of the database, or what the screen knows meanwhile.
+    pub(crate) fn known(&self, field: Field) -> Vec<String> {
+        if let Some(facet) = self.values.iter().find(|facet| facet.field == field) {
+            return facet.values.iter().map(|(value, _)| value.clone()).collect();
+        }
+        let Some(facts) = &self.facts else { return Vec::new() };
+        match field {
+            Field::Skill => facts.episode.forest.trees.iter().map(|tree| tree.skill.clone()).collect(),
+            Field::Iteration => (0..facts.episode.iterations.len()).map(|n| n.to_string()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Rows of the sample list in sight.
@@ -302,7 +418,8 @@ impl App {
         self.facts.as_ref()?;
         let rows = self.list_rows();
         let offset = (self.list_top() / rows * rows).saturating_sub(rows);
-        Some(Query { listing: self.listing(), offset, limit: rows * 4, selected: self.samples.selected })
+        let (order, selected) = (self.samples.order, self.samples.selected);
+        Some(Query { listing: self.listing(), order, offset, limit: rows * 4, selected })
     }
 
     /// The theme in use.

@@ -22,6 +22,8 @@ pub(crate) struct Marks {
     pub(crate) open: &'static str,
     pub(crate) here: &'static str,
     pub(crate) best: &'static str,
+    /// A sample that a person marked.
+    pub(crate) flag: &'static str,
     pub(crate) full: &'static str,
     pub(crate) empty: &'static str,
     /// Points of the series of a chart.
@@ -43,6 +45,7 @@ impl Marks {
         open: "▾",
         here: "●",
         best: "★",
+        flag: "⚑",
         full: "█",
         empty: "░",
         points: ["●", "■", "▲"],
@@ -59,6 +62,7 @@ impl Marks {
         open: "v",
         here: "*",
         best: "!",
+        flag: "F",
         full: "#",
         empty: ".",
         points: ["o", "#", "^"],

@@ -15,6 +15,9 @@ pub(crate) use plot::plot;
 /// The charts, in order.
 pub(crate) const NAMES: [&str; 4] = ["accuracy", "skill", "loss", "speed"];
 
+/// Steps of a curve that count as recent.
+const RECENT: usize = 50;
+
 /// One value, with its 95 % interval where it has one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
@@ -56,7 +59,7 @@ pub(crate) fn skills(app: &App) -> Vec<String> {
 }
 
 /// One of the charts.
-pub(crate) fn chart(app: &App, number: usize, skill: usize) -> Chart {
+pub(crate) fn chart(app: &App, number: usize, skill: usize, recent: bool) -> Chart {
     match number {
         0 => accuracy(app, "Accuracy by iteration".into(), |report| Some(report.overall)),
         1 => {
@@ -64,8 +67,8 @@ pub(crate) fn chart(app: &App, number: usize, skill: usize) -> Chart {
             let title = format!("Accuracy in {name} by iteration");
             accuracy(app, title, |report| report.skill(&name).map(|s| s.accuracy))
         }
-        2 => training(app, "Loss per response token", "nats", |step| step.loss),
-        _ => training(app, "Training speed", "tokens/s", |step| step.tokens_per_second),
+        2 => training(app, "Loss per response token", "nats", recent, |step| step.loss),
+        _ => training(app, "Training speed", "tokens/s", recent, |step| step.tokens_per_second),
     }
 }
 
@@ -90,15 +93,22 @@ fn training(
     app: &App,
     what: &str,
     y: &'static str,
+    recent: bool,
     of: impl Fn(&crate::gym::ports::TrainingProgress) -> f64,
 ) -> Chart {
-    let curve = app.facts.as_ref().map_or(&[][..], |facts| &facts.curve);
+    let all = app.facts.as_ref().map_or(&[][..], |facts| &facts.curve);
+    let curve = if recent { &all[all.len().saturating_sub(RECENT)..] } else { all };
+    let part = if recent && curve.len() < all.len() {
+        format!(", the newest {RECENT} of {} steps", all.len())
+    } else {
+        format!(", all {} steps", all.len())
+    };
     let point = |step: &crate::gym::ports::TrainingProgress| {
         let y = of(step);
         y.is_finite().then_some(Point { x: f64::from(step.step), y, range: None })
     };
     let series = vec![Series { name: "newest training", points: curve.iter().filter_map(point).collect() }];
-    Chart { title: format!("{what}, newest training"), x: "step", y, series, percent: false }
+    Chart { title: format!("{what}, newest training{part}"), x: "step", y, series, percent: false }
 }
 
 impl Chart {
@@ -145,12 +155,12 @@ impl Chart {
 
 /// Every chart that has values, as SVG and as CSV.
 pub(crate) fn exported(app: &App) -> Vec<Exported> {
-    let mut charts = vec![("accuracy".to_owned(), chart(app, 0, 0))];
+    let mut charts = vec![("accuracy".to_owned(), chart(app, 0, 0, false))];
     for (n, skill) in skills(app).iter().enumerate() {
-        charts.push((format!("skill-{:02}-{}", n + 1, plain(skill)), chart(app, 1, n)));
+        charts.push((format!("skill-{:02}-{}", n + 1, plain(skill)), chart(app, 1, n, false)));
     }
-    charts.push(("loss".to_owned(), chart(app, 2, 0)));
-    charts.push(("speed".to_owned(), chart(app, 3, 0)));
+    charts.push(("loss".to_owned(), chart(app, 2, 0, false)));
+    charts.push(("speed".to_owned(), chart(app, 3, 0, false)));
     let files = |(name, chart): (String, Chart)| {
         [
             Exported { name: format!("{name}.svg"), text: svg::drawn(&chart) },

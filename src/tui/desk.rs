@@ -13,6 +13,7 @@ use super::app::App;
 use super::errands;
 use super::input::Input;
 use super::link::Order;
+use super::memory::Memory;
 use super::pacer::Pacer;
 use super::runs::{Runs, RunsOrder};
 use super::screen::{Cost, Frames, open_terminal};
@@ -76,9 +77,14 @@ fn start(
     spawn("keys", move || input::run(&flag, &pause, |input| drop(keys.send(Wake::Input(input)))))?;
     let send = post(wake.clone());
     let sampler = Sampler::start(move |snapshot| send(Message::Machine(Box::new(snapshot))))?;
-    let app = App::new(size, options.look);
+    let own_theme = options.look.own_theme;
+    let mut app = App::new(size, options.look);
+    if let Some(path) = &options.memory {
+        app.recall(Memory::read(path), own_theme);
+    }
     let (runs, run_folder, wake) = (options.runs, options.run_folder, wake.clone());
-    let outlets = Outlets { queries, orders, sampler, runs, run_folder, held, wake };
+    let memory = options.memory;
+    let outlets = Outlets { queries, orders, sampler, runs, run_folder, memory, held, wake };
     Ok((app, outlets, Pacer::new(options.remote)))
 }
 
@@ -103,6 +109,7 @@ struct Outlets {
     sampler: Sampler,
     runs: Arc<dyn Runs>,
     run_folder: PathBuf,
+    memory: Option<PathBuf>,
     /// Keeps the keys from being read while another program has the terminal.
     held: input::Hold,
     wake: Sender<Wake>,
@@ -179,6 +186,9 @@ impl Desk {
             Effect::Send { id, command } => drop(self.outlets.orders.send(Order::Send { id, command })),
             Effect::Start { id, command } => drop(self.outlets.orders.send(Order::Start { id, command })),
             Effect::Load(query) => drop(self.outlets.queries.send(Wanted::Samples(query))),
+            Effect::Facet(list, field) => drop(self.outlets.queries.send(Wanted::Facet(list, field))),
+            Effect::Values(list, fields) => drop(self.outlets.queries.send(Wanted::Values(list, fields))),
+            Effect::Ids(list) => drop(self.outlets.queries.send(Wanted::Ids(list))),
             Effect::FollowJournal(on) => drop(self.outlets.queries.send(Wanted::Journal(on))),
             Effect::Export(files) => {
                 let written = errands::export(&self.outlets.run_folder, &files);
@@ -190,6 +200,11 @@ impl Desk {
                 return self.take_in(Wake::Message(Message::Written { id, result }));
             }
             Effect::Watch(on) => self.outlets.sampler.watch(on),
+            Effect::Remember(memory) => {
+                if let Some(Err(error)) = self.outlets.memory.as_ref().map(|path| memory.write(path)) {
+                    tracing::warn!("what was chosen on the screen is not kept: {error}");
+                }
+            }
             Effect::Suspend => self.suspend()?,
             Effect::Quit(exit) => return Ok(Some(exit)),
         }

@@ -1,5 +1,7 @@
 //! What the screen knows of the run: committed facts, and the window of samples in sight.
 
+use super::app::List;
+use super::filter::Field;
 use super::picture::Picture;
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::Episode;
@@ -28,12 +30,66 @@ pub(crate) enum Listing {
     Training(DataFilter),
     Predictions(PredictionFilter),
     Calls(CallFilter),
+    /// These samples, whatever else holds: of an instance its answers in every iteration.
+    Picked {
+        list: List,
+        split: Split,
+        ids: Vec<String>,
+    },
+}
+
+/// In which order samples are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Newest iteration first, then as they were made.
+    Newest,
+    /// The other way round.
+    Oldest,
+    /// By the values of a field, within each newest first.
+    By(Field),
+}
+
+impl Order {
+    /// The next one that a list has.
+    pub(crate) fn next(self, list: List) -> Self {
+        let all = Self::of(list);
+        let at = all.iter().position(|order| *order == self).map_or(0, |n| n + 1);
+        all[at % all.len()]
+    }
+
+    /// The orders of a list.
+    pub(crate) fn of(list: List) -> &'static [Self] {
+        match list {
+            List::Training => &[
+                Self::Newest,
+                Self::Oldest,
+                Self::By(Field::Skill),
+                Self::By(Field::Subskill),
+                Self::By(Field::Verdict),
+                Self::By(Field::Engine),
+            ],
+            List::Predictions => {
+                &[Self::Newest, Self::Oldest, Self::By(Field::Skill), Self::By(Field::Correct)]
+            }
+            List::Calls => &[Self::Newest, Self::Oldest, Self::By(Field::Prompt), Self::By(Field::Malformed)],
+        }
+    }
+
+    /// In a few words.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::Newest => "newest first".into(),
+            Self::Oldest => "oldest first".into(),
+            Self::By(field) => format!("by {}", field.name()),
+        }
+    }
 }
 
 /// What the screen wants to see of the samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Query {
     pub(crate) listing: Listing,
+    pub(crate) order: Order,
     /// First row of the window.
     pub(crate) offset: usize,
     /// Rows of the window.
@@ -94,11 +150,15 @@ pub(crate) struct Answers {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Page {
     pub(crate) listing: Listing,
+    /// The order that was asked for; a search with too many hits to count has them as they come.
+    pub(crate) order: Order,
     pub(crate) offset: usize,
     /// Rows that were asked for.
     pub(crate) limit: usize,
     /// Rows in the whole list.
     pub(crate) total: usize,
+    /// Whether there are no more: a search is counted up to 10,000.
+    pub(crate) exact: bool,
     pub(crate) samples: Vec<Sample>,
     pub(crate) behind: Behind,
 }

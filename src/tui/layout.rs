@@ -1,5 +1,7 @@
 //! Where things go, from the size of the terminal alone.
 
+use std::collections::BTreeSet;
+
 use ratatui::layout::Rect;
 
 /// The four panes, in the order of their digits.
@@ -44,11 +46,13 @@ const STRIP: u16 = 3;
 
 /// What decides the layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct Shape<'a> {
     pub(crate) size: (u16, u16),
     pub(crate) focus: Pane,
     pub(crate) zoom: bool,
     pub(crate) hint: bool,
+    /// Panes that are not shown, unless one has the focus.
+    pub(crate) hidden: &'a BTreeSet<Pane>,
     /// Rows the machine has to say.
     pub(crate) machine: usize,
 }
@@ -65,7 +69,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    pub(crate) fn of(shape: Shape) -> Self {
+    pub(crate) fn of(shape: Shape<'_>) -> Self {
         let (width, height) = shape.size;
         let mut rest = Rect::new(0, 0, width, height);
         let header = take_top(&mut rest, 1);
@@ -76,7 +80,7 @@ impl Places {
         let tabs = (single && !tiny).then(|| take_top(&mut rest, 1));
         let strip = (single && shape.focus != Pane::Iterations && rest.height >= 12)
             .then(|| take_bottom(&mut rest, STRIP));
-        let panes = if single { vec![(shape.focus, rest)] } else { four(rest, shape.machine) };
+        let panes = if single { vec![(shape.focus, rest)] } else { several(rest, shape) };
         Self { header, hint, tabs, panes, strip, footer }
     }
 
@@ -94,13 +98,38 @@ pub(crate) fn inside(area: Rect) -> Rect {
     Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
 }
 
-fn four(area: Rect, machine: usize) -> Vec<(Pane, Rect)> {
-    let left_width = if area.width >= WIDE { area.width * 2 / 5 } else { area.width / 2 };
+/// The shown panes in two columns: skills over iterations, samples over the machine. A column without a pane
+/// leaves its room to the other, a hidden pane to the one above or below it.
+fn several(area: Rect, shape: Shape<'_>) -> Vec<(Pane, Rect)> {
+    let shown = |pane: &Pane| *pane == shape.focus || !shape.hidden.contains(pane);
+    let column = |panes: [Pane; 2]| panes.into_iter().filter(shown).collect::<Vec<_>>();
+    let (on_left, on_right) =
+        (column([Pane::Skills, Pane::Iterations]), column([Pane::Samples, Pane::Machine]));
+    let left_width = match (on_left.is_empty(), on_right.is_empty()) {
+        (true, _) => 0,
+        (false, true) => area.width,
+        (false, false) if area.width >= WIDE => area.width * 2 / 5,
+        (false, false) => area.width / 2,
+    };
     let mut right = area;
     let mut left = take_left(&mut right, left_width);
-    let skills = take_top(&mut left, (area.height * 11 / 20).min(area.height.saturating_sub(9)));
-    let machine = take_bottom(&mut right, (machine as u16 + 2).clamp(5, (area.height / 3).max(5)));
-    vec![(Pane::Skills, skills), (Pane::Iterations, left), (Pane::Machine, machine), (Pane::Samples, right)]
+    let mut places = Vec::new();
+    if let [upper, lower] = on_left[..] {
+        let rows = (area.height * 11 / 20).min(area.height.saturating_sub(9));
+        places.push((upper, take_top(&mut left, rows)));
+        places.push((lower, left));
+    } else {
+        places.extend(on_left.into_iter().map(|pane| (pane, left)));
+    }
+    if let [upper, lower] = on_right[..] {
+        let rows = (shape.machine as u16 + 2).clamp(5, (area.height / 3).max(5));
+        let below = take_bottom(&mut right, rows);
+        places.push((lower, below));
+        places.push((upper, right));
+    } else {
+        places.extend(on_right.into_iter().map(|pane| (pane, right)));
+    }
+    places
 }
 
 /// Parts of the samples pane: the list, the selected sample. Either may be missing.
@@ -156,7 +185,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn places(width: u16, height: u16, zoom: bool) -> Places {
-        Places::of(Shape { size: (width, height), focus: Pane::Samples, zoom, hint: true, machine: 6 })
+        hiding(width, height, zoom, &BTreeSet::new())
+    }
+
+    fn hiding(width: u16, height: u16, zoom: bool, hidden: &BTreeSet<Pane>) -> Places {
+        Places::of(Shape {
+            size: (width, height),
+            focus: Pane::Samples,
+            zoom,
+            hint: true,
+            hidden,
+            machine: 6,
+        })
     }
 
     #[test]
@@ -171,8 +211,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_places_cover_the_screen_once(width in 0_u16..300, height in 0_u16..100, zoom: bool) {
-            let p = places(width, height, zoom);
+        fn the_places_cover_the_screen_once(width in 0_u16..300, height in 0_u16..100, zoom: bool, some in 0_u8..16) {
+            let hidden = Pane::ALL.into_iter().filter(|pane| some & (1 << *pane as u8) != 0).collect();
+            let p = hiding(width, height, zoom, &hidden);
             let parts = [Some(p.header), p.hint, p.tabs, p.strip, p.footer].into_iter().flatten();
             let all: Vec<Rect> = parts.chain(p.panes.iter().map(|(_, r)| *r)).collect();
             let area: u32 = all.iter().map(|r| u32::from(r.width) * u32::from(r.height)).sum();

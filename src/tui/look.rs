@@ -48,6 +48,8 @@ pub struct Look {
     pub(crate) depth: Depth,
     pub(crate) ascii: bool,
     pub(crate) hint: bool,
+    /// Whether a file of the person's names the theme.
+    pub(crate) own_theme: bool,
 }
 
 impl Default for Look {
@@ -60,6 +62,7 @@ impl Default for Look {
             depth: Depth::True,
             ascii: false,
             hint: true,
+            own_theme: false,
         }
     }
 }
@@ -88,7 +91,8 @@ impl Look {
         };
         let keymap = Keymap::read(&folder.join("keymap.toml"))?;
         let (ascii, hint) = (preferences.ascii, !preferences.no_hint);
-        Ok(Self { themes: themes.all(), theme, keymap, depth, ascii, hint })
+        let own_theme = wanted.is_some();
+        Ok(Self { themes: themes.all(), theme, keymap, depth, ascii, hint, own_theme })
     }
 
     /// The key reference, as Markdown.

@@ -1,27 +1,80 @@
 //! What lies over the panes.
 
 use super::action::Context;
+use super::compare::{Comparison, Named};
+use super::facets::Facet;
+use super::filter::Filter;
+use super::new_run::NewRun;
 use super::numbers::Limits;
 use super::plan_edit::PlanEdit;
-use super::runs::RunRow;
+use super::runs::{Finding, RunRow};
 use super::text_box::TextBox;
 use super::wording::Draft;
+use crate::gym::instance::Split;
 use crate::gym::review::DataSelection;
 
 /// A text, a list, a form or a question over the panes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Overlay {
-    Help { search: TextBox, scroll: usize },
-    Details { scroll: usize },
-    Log { scroll: usize },
-    Charts { chart: usize, skill: usize },
-    Palette { search: TextBox, choice: usize, from: Context },
-    Menu { menu: Menu, choice: usize },
-    Prompt { about: About, line: TextBox },
+    Help {
+        search: TextBox,
+        scroll: usize,
+    },
+    Details {
+        scroll: usize,
+    },
+    Log {
+        scroll: usize,
+    },
+    Charts {
+        chart: usize,
+        skill: usize,
+        /// Whether the newest part of a curve is shown, not all of it.
+        recent: bool,
+    },
+    Palette {
+        search: TextBox,
+        choice: usize,
+        from: Context,
+    },
+    Menu {
+        menu: Menu,
+        choice: usize,
+    },
+    Prompt {
+        about: About,
+        line: TextBox,
+    },
+    /// A filter being written; the list shows what it finds. With the one to go back to.
+    Filter {
+        line: TextBox,
+        before: Filter,
+    },
+    /// The values of a field of the list, by its number; `None` until they are counted.
+    Facets {
+        field: usize,
+        choice: usize,
+        facet: Option<Facet>,
+    },
+    /// What this machine has and lacks; `None` until it was looked at.
+    Doctor {
+        findings: Option<Vec<Finding>>,
+        scroll: usize,
+    },
+    /// Runs beside each other; `None` until they are read.
+    Compare {
+        runs: Vec<Named>,
+        split: Split,
+        shown: Option<Result<Comparison, String>>,
+        scroll: usize,
+    },
+    NewRun(NewRun),
     Limits(Limits),
     Plan(PlanEdit),
     Draft(Draft),
-    Leaving { choice: usize },
+    Leaving {
+        choice: usize,
+    },
 }
 
 /// What a list offers.
@@ -34,13 +87,19 @@ pub(crate) enum Menu {
     /// Themes; with the one to go back to.
     Themes { before: usize },
     /// The runs; `None` until they are listed.
-    Runs { runs: Option<Vec<RunRow>> },
+    Runs {
+        runs: Option<Vec<RunRow>>,
+        /// Names of those to be compared, in the order in which they were marked.
+        marked: Vec<String>,
+    },
     /// The configurations of a new run, with a word about each.
     Ready { ready: Vec<(String, String)> },
     /// Whether a run is to be deleted.
     Delete { name: String },
     /// Whether the words of a datum are to be thrown away.
     Discard { draft: Draft },
+    /// Where to go from a sample.
+    Jump { targets: Vec<Target> },
 }
 
 /// What a line is written for.
@@ -48,10 +107,21 @@ pub(crate) enum Menu {
 pub(crate) enum About {
     /// A note in the journal.
     Run,
-    /// Words to search for.
-    Search,
     /// A remark on a datum.
     Datum { id: String },
+}
+
+/// Where a jump leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The skill and subskill, in the first pane.
+    Skill(String, Option<String>),
+    /// The student's answers to an instance.
+    Instance(Split, String),
+    /// A teacher call.
+    Call(String),
+    /// The data that the error on an instance led to.
+    DataOf(String),
 }
 
 impl Overlay {
@@ -63,7 +133,11 @@ impl Overlay {
     pub(crate) fn context(&self) -> Context {
         match self {
             Self::Help { .. } | Self::Palette { .. } | Self::Prompt { .. } => Context::Line,
-            Self::Details { .. } | Self::Log { .. } => Context::Text,
+            Self::Filter { .. } => Context::Filter,
+            Self::Facets { .. } => Context::Facets,
+            Self::Details { .. } | Self::Log { .. } | Self::Doctor { .. } => Context::Text,
+            Self::Compare { .. } => Context::Compare,
+            Self::NewRun(_) => Context::Form,
             Self::Charts { .. } => Context::Charts,
             Self::Menu { menu: Menu::Runs { .. }, .. } => Context::Runs,
             Self::Menu { .. } => Context::List,
@@ -78,7 +152,8 @@ impl Overlay {
     pub(crate) fn text_box(&mut self) -> Option<&mut TextBox> {
         match self {
             Self::Help { search, .. } | Self::Palette { search, .. } => Some(search),
-            Self::Prompt { line, .. } => Some(line),
+            Self::Prompt { line, .. } | Self::Filter { line, .. } => Some(line),
+            Self::NewRun(form) => form.lines.get_mut(form.selected),
             Self::Draft(draft) => Some(&mut draft.parts[draft.part]),
             _ => None,
         }

@@ -1,16 +1,19 @@
 //! The thread that reads the database: facts when something was committed, samples when they are in sight.
 
+mod lists;
+
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::facts::{Answers, Behind, Facts, Listing, Page, Query, Sample};
+use super::filter::Field;
 use super::picture::Picture;
 use super::update::Message;
 use crate::gym::episode::{Episode, Phase};
 use crate::gym::instance::Split;
 use crate::gym::statistics::{Estimate, paired_gain};
-use crate::store::{At, Patience, Reader, StoreError, read_artifact};
+use crate::store::{Reader, StoreError, read_artifact};
 
 /// Time between two looks at the database, which cost microseconds each.
 const LOOK: Duration = Duration::from_millis(150);
@@ -24,7 +27,7 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
     let mut source = Source::new(folder);
     let mut complaint: Option<String> = None;
     loop {
-        let mut asked = None;
+        let (mut asked, mut wanted) = (None, None);
         let first = match queries.recv_timeout(LOOK) {
             Ok(order) => Some(order),
             Err(RecvTimeoutError::Timeout) => None,
@@ -34,9 +37,17 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
             match order {
                 Wanted::Samples(query) => asked = Some(query),
                 Wanted::Journal(on) => source.follow_journal(on),
+                // The newest question alone is worth an answer.
+                other => wanted = Some(other),
             }
         }
-        match source.look(asked) {
+        let news = source.look(asked).and_then(|mut news| {
+            if let Some(wanted) = wanted {
+                news.extend(source.answer(wanted)?);
+            }
+            Ok(news)
+        });
+        match news {
             Ok(messages) => {
                 complaint = None;
                 messages.into_iter().for_each(&send);
@@ -60,6 +71,12 @@ pub(super) enum Wanted {
     Samples(Query),
     /// The journal, from now on or no longer.
     Journal(bool),
+    /// How often each value of a field occurs in a list.
+    Facet(Listing, Field),
+    /// The values of these fields in the whole list.
+    Values(Listing, Vec<Field>),
+    /// The ids of everything listed.
+    Ids(Listing),
 }
 
 /// What is read, and what is remembered so that it is not read again.
@@ -114,6 +131,25 @@ impl Source {
         Ok(messages)
     }
 
+    /// The answer to a question that is asked once.
+    pub(super) fn answer(&mut self, wanted: Wanted) -> Result<Option<Message>, StoreError> {
+        let Some(reader) = &self.reader else { return Ok(None) };
+        Ok(match wanted {
+            Wanted::Facet(listing, field) => {
+                Some(Message::Facet(Box::new(lists::facet(reader, &listing, field)?)))
+            }
+            Wanted::Values(listing, fields) => {
+                let facets = fields.into_iter().map(|field| lists::facet(reader, &listing, field));
+                Some(Message::Values(facets.collect::<Result<_, _>>()?))
+            }
+            Wanted::Ids(listing) => {
+                let ids = lists::ids(reader, &listing)?;
+                Some(Message::Ids { listing: Box::new(listing), ids })
+            }
+            Wanted::Samples(_) | Wanted::Journal(_) => None,
+        })
+    }
+
     fn facts(&mut self, reader: &Reader) -> Result<Facts, StoreError> {
         let episode = reader.episode()?;
         let curve = match trained(&episode) {
@@ -140,10 +176,10 @@ impl Source {
     fn page(&self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
         let asked =
             |p: &&Page| (&p.listing, p.offset, p.limit) == (&query.listing, query.offset, query.limit);
-        let same = self.page.as_ref().filter(|_| !changed).filter(asked);
+        let same = self.page.as_ref().filter(|p| !changed && p.order == query.order).filter(asked);
         let mut page = match same {
             Some(page) => page.clone(),
-            None => load(reader, query)?,
+            None => lists::load(reader, query)?,
         };
         page.behind = match page.sample(query.selected) {
             Some(sample) => self.behind(reader, sample)?,
@@ -175,29 +211,6 @@ impl Source {
         behind.pictures = sample.images().iter().take(MOST_PICTURES).map(read).collect();
         Ok(behind)
     }
-}
-
-fn load(reader: &Reader, query: &Query) -> Result<Page, StoreError> {
-    let (offset, limit) = (query.offset, query.limit);
-    let (total, samples) = match &query.listing {
-        Listing::Training(filter) => {
-            let patience = Patience::default();
-            let data = reader.data(filter, At::Position(offset), limit, patience)?;
-            let samples = data.rows.into_iter().map(|(_, d)| Sample::Datum(Box::new(d))).collect();
-            (reader.count_data(filter, patience)?.rows as usize, samples)
-        }
-        Listing::Predictions(filter) => {
-            let scored = reader.predictions(filter, At::Position(offset), limit)?;
-            let samples = scored.rows.into_iter().map(|(_, p)| Sample::Prediction(Box::new(p))).collect();
-            (reader.count_predictions(filter)?, samples)
-        }
-        Listing::Calls(filter) => {
-            let calls = reader.teacher_calls(filter, At::Position(offset), limit)?;
-            let samples = calls.rows.into_iter().map(|(_, c)| Sample::Call(Box::new(c))).collect();
-            (reader.count_teacher_calls(filter)?, samples)
-        }
-    };
-    Ok(Page { listing: query.listing.clone(), offset, limit, total, samples, behind: Behind::default() })
 }
 
 /// The iteration with the newest training curve.

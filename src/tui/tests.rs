@@ -4,6 +4,7 @@ mod bytes;
 mod conversation;
 mod domains;
 mod driving;
+mod finding;
 mod frames;
 mod hostile;
 mod keys;
@@ -20,7 +21,7 @@ use ratatui::layout::Rect;
 use super::app::App;
 use super::look::Look;
 use super::overlay::Overlay;
-use super::source::Source;
+use super::source::{Source, Wanted};
 use super::theme::Themes;
 use super::update::{Effect, LinkEvent, Message, update};
 use super::view::view;
@@ -66,8 +67,17 @@ impl Desk {
                     self.source.follow_journal(on);
                     self.settle();
                 }
+                Effect::Facet(listing, field) => self.ask(Wanted::Facet(listing, field)),
+                Effect::Values(listing, fields) => self.ask(Wanted::Values(listing, fields)),
+                Effect::Ids(listing) => self.ask(Wanted::Ids(listing)),
                 other => self.effects.push(other),
             }
+        }
+    }
+
+    fn ask(&mut self, wanted: Wanted) {
+        if let Some(message) = self.source.answer(wanted).unwrap() {
+            self.tell(message);
         }
     }
 
@@ -223,7 +233,15 @@ fn machine() -> Snapshot {
         cpu: past(0.1),
         memory_share: past(0.4),
         memory: Some(Memory { used: 40_000, total: 131_072 }),
-        gpus: (0..2).map(|n| GpuReading { gpu: gpu(n), utilisation: past(0.3) }).collect(),
+        gpus: (0..2)
+            .map(|n| GpuReading {
+                gpu: gpu(n),
+                utilisation: past(0.3),
+                memory: past(0.5),
+                power: past(0.2),
+                temperature: past(0.6),
+            })
+            .collect(),
     }
 }
 

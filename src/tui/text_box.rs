@@ -42,6 +42,18 @@ impl TextBox {
         self
     }
 
+    /// A text with the cursor before byte `at`, or before the next character as a person counts them.
+    pub(crate) fn with_cursor(text: String, at: usize) -> Self {
+        let mut made = Self { at: 0, text };
+        made.at = made.boundary(at.min(made.text.len()));
+        made
+    }
+
+    /// The byte before which the cursor stands.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

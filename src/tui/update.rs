@@ -1,9 +1,11 @@
 //! How the state changes: a message comes in, effects go out. No clock, no file, no terminal.
 
 pub(crate) use commands::ANSWERS;
+pub(crate) use finding::proposals;
 pub(crate) use menus::{BULK, PHASES};
 
 mod commands;
+mod finding;
 mod menus;
 mod movement;
 mod overlays;
@@ -16,9 +18,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::action::Action;
 use super::app::{App, Asked, Link, List, Stage};
 use super::charts::Exported;
-use super::facts::{Facts, Page, Query};
+use super::facets::Facet;
+use super::facts::{Facts, Listing, Order, Page, Query};
+use super::filter::Field;
 use super::layout::Pane;
-use super::overlay::{About, Overlay};
+use super::memory::Memory;
+use super::overlay::Overlay;
 use super::runs::{RunsNews, RunsOrder};
 use super::text_box::TextBox;
 use crate::gym::datum::{Verdict, Wording};
@@ -52,6 +57,15 @@ pub(crate) enum Message {
     Facts(Box<Facts>),
     Page(Box<Page>),
     Journal(Vec<JournalEntry>),
+    /// The values of a field were counted.
+    Facet(Box<Facet>),
+    /// The values that fields have in the run.
+    Values(Vec<Facet>),
+    /// The ids of a list, or why they are too many.
+    Ids {
+        listing: Box<Listing>,
+        ids: Result<Vec<String>, String>,
+    },
     /// The database cannot be read.
     SourceFailed(String),
     Link(LinkEvent),
@@ -93,6 +107,12 @@ pub(crate) enum Effect {
     },
     /// Load samples.
     Load(Query),
+    /// Count the values of a field.
+    Facet(Listing, Field),
+    /// Read which values fields have.
+    Values(Listing, Vec<Field>),
+    /// Read the ids of a list.
+    Ids(Listing),
     /// Read the journal, now and when it grows, or no longer.
     FollowJournal(bool),
     /// Measure the machine, or stop measuring.
@@ -105,6 +125,8 @@ pub(crate) enum Effect {
     /// Write the charts into the run's folder.
     Export(Vec<Exported>),
     Runs(RunsOrder),
+    /// Keep what was chosen on the screen.
+    Remember(Box<Memory>),
     Suspend,
     Quit(Exit),
 }
@@ -153,6 +175,18 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.journal = Some(entries);
             Vec::new()
         }
+        Message::Facet(facet) => {
+            finding::counted(app, *facet);
+            Vec::new()
+        }
+        Message::Values(values) => {
+            app.values = values;
+            Vec::new()
+        }
+        Message::Ids { listing, ids } => {
+            finding::picked(app, &listing, ids);
+            Vec::new()
+        }
         Message::SourceFailed(message) => {
             app.source_error = Some(message);
             Vec::new()
@@ -185,7 +219,7 @@ fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
     {
         if context.writes() {
             overlays::type_text(app, c.encode_utf8(&mut [0; 4]));
-            return Vec::new();
+            return menus::check(app);
         }
         if let Some(digit) = c.to_digit(10).filter(|_| context.counts()) {
             overlays::type_digit(app, digit as u8);
@@ -193,7 +227,11 @@ fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
         }
     }
     let found = app.keymap.lookup(context, event);
-    found.map_or_else(Vec::new, |action| act(app, action))
+    let mut effects = found.map_or_else(Vec::new, |action| act(app, action));
+    if effects.is_empty() {
+        effects = menus::check(app);
+    }
+    effects
 }
 
 /// What must be asked for because the state changed, whatever changed it.
@@ -203,6 +241,11 @@ fn follow_up(app: &mut App) -> Vec<Effect> {
     if query.is_some() && query != app.queried {
         app.queried.clone_from(&query);
         effects.extend(query.map(Effect::Load));
+    }
+    let memory = app.memory();
+    if memory != app.remembered {
+        app.remembered = memory.clone();
+        effects.push(Effect::Remember(Box::new(memory)));
     }
     let watch = app.running() || app.focus == Pane::Machine;
     if watch != app.watching {
@@ -219,6 +262,10 @@ fn take_facts(app: &mut App, facts: Facts) {
     }
     if !facts.episode.running {
         app.live = None;
+    }
+    if app.facts.is_none() {
+        // Flags belong to the run, whose name is known only now.
+        app.samples.flags = app.remembered.flags.get(&facts.record.name).cloned().unwrap_or_default();
     }
     app.facts = Some(facts);
 }
@@ -310,8 +357,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Quit => return commands::quit(app),
         Action::Suspend => return vec![Effect::Suspend],
         Action::Focus(pane) => focus(app, pane),
-        Action::NextPane => focus(app, app.focus.after(1)),
-        Action::PreviousPane => focus(app, app.focus.after(Pane::ALL.len() - 1)),
+        Action::NextPane => focus(app, next_shown(app, 1)),
+        Action::PreviousPane => focus(app, next_shown(app, Pane::ALL.len() - 1)),
         Action::Zoom => app.zoom = !app.zoom,
         Action::HideHint => app.hint = false,
         Action::Help => app.overlay = Some(Overlay::Help { search: TextBox::default(), scroll: 0 }),
@@ -319,14 +366,15 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             let from = app.context();
             app.overlay = Some(Overlay::Palette { search: TextBox::default(), choice: 0, from });
         }
-        Action::Themes | Action::Gates | Action::Bulk | Action::Runs => return menus::open(app, &action),
+        Action::Themes | Action::Gates | Action::Bulk | Action::Runs | Action::Doctor => {
+            return menus::open(app, &action);
+        }
+        Action::Hide => hide(app),
         Action::Limits | Action::Plan | Action::Note | Action::Log | Action::Charts => {
             return overlays::open(app, &action);
         }
-        Action::Search => {
-            let line = TextBox::of(app.samples.words.clone().unwrap_or_default());
-            app.samples.list = List::Training;
-            app.overlay = Some(Overlay::Prompt { about: About::Search, line });
+        Action::Search | Action::Facets | Action::Sort | Action::Flag | Action::Jump | Action::Back => {
+            return finding::act(app, &action);
         }
         Action::Review(_) | Action::EditHere | Action::EditOutside | Action::Remark => {
             return reviews::act(app, &action);
@@ -341,6 +389,11 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
                 List::Predictions => List::Calls,
                 List::Calls => List::Training,
             };
+            if !Order::of(app.samples.list).contains(&app.samples.order) {
+                app.samples.order = Order::Newest;
+            }
+            // A sample of the other list is in no list but its own.
+            app.samples.filter.id = None;
             restart_list(app);
         }
         Action::NextFilter => {
@@ -349,8 +402,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         Action::OtherSplit => {
             app.samples.list = List::Predictions;
-            app.samples.split =
-                if app.samples.split == Split::Test { Split::Validation } else { Split::Test };
+            let other = if app.split() == Split::Test { Split::Validation } else { Split::Test };
+            app.samples.filter.split = Some(other).filter(|split| *split == Split::Test);
             restart_list(app);
         }
         Action::NextSample => movement::sample(app, 1),
@@ -369,14 +422,38 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         | Action::NextPart
         | Action::PreviousPart
         | Action::Export
+        | Action::Complete
         | Action::NewRun
         | Action::DeleteRun
+        | Action::Mark
+        | Action::Compare
+        | Action::Recent
         | Action::Write(_) => {}
     }
     Vec::new()
 }
 
+/// The focused pane goes; the last one stays.
+fn hide(app: &mut App) {
+    if app.hidden.len() + 1 == Pane::ALL.len() {
+        app.notice = Some("this is the last pane; the digits 1 to 4 show the others again".into());
+        return;
+    }
+    app.hidden.insert(app.focus);
+    let hidden = app.focus.digit();
+    app.zoom = false;
+    focus(app, next_shown(app, 1));
+    app.notice = Some(format!("hidden; {hidden} shows it again"));
+}
+
+/// The pane so many steps round the circle of those that are shown.
+fn next_shown(app: &App, step: usize) -> Pane {
+    let steps = (1..=Pane::ALL.len()).map(|n| app.focus.after(n * step));
+    steps.into_iter().find(|pane| !app.hidden.contains(pane)).unwrap_or(app.focus)
+}
+
 fn focus(app: &mut App, pane: Pane) {
+    app.hidden.remove(&pane);
     app.focus = pane;
     app.samples.reading = false;
 }
@@ -389,13 +466,13 @@ fn restart_list(app: &mut App) {
 }
 
 fn next_filter(app: &mut App) {
-    let samples = &mut app.samples;
+    let (list, samples) = (app.samples.list, &mut app.samples.filter);
     let next = |filter: Option<bool>| match filter {
         None => Some(false),
         Some(false) => Some(true),
         Some(true) => None,
     };
-    match samples.list {
+    match list {
         List::Training => {
             samples.verdict = match samples.verdict {
                 None => Some(Verdict::Accepted),

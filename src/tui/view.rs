@@ -1,14 +1,17 @@
 //! Draws the state into a frame. Reads only.
 
 mod charts;
+mod compare;
 mod content;
 mod details;
 mod draft;
+mod finding;
 mod forms;
 mod iterations;
 mod log;
 mod machine;
 mod menus;
+mod new_run;
 mod now;
 mod overlay;
 mod samples;
@@ -21,6 +24,7 @@ use ratatui::layout::Rect;
 use super::action::{Action, Context, Entry};
 use super::app::App;
 use super::canvas::{Canvas, Line};
+use super::compare::Comparison;
 use super::keymap::Chord;
 use super::layout::{self, Pane};
 use super::status::{self, State};
@@ -66,6 +70,16 @@ fn pane(app: &App, canvas: &mut Canvas<'_>, pane: Pane, area: Rect) {
     }
     title.push(name, " ");
     let inner = canvas.block(area, &title, focused);
+    if pane == Pane::Samples
+        && area.height >= 3
+        && let Some(line) = samples::below(app)
+    {
+        canvas.line(
+            Rect { x: area.x + 2, width: area.width.saturating_sub(4), ..area },
+            area.height - 1,
+            &line,
+        );
+    }
     match pane {
         Pane::Skills => skills::draw(app, canvas, inner, focused),
         Pane::Iterations => iterations::draw(app, canvas, inner, focused),
@@ -179,6 +193,11 @@ pub(crate) fn help_stops(app: &App, search: &str) -> usize {
     overlay::help_stops(app, search)
 }
 
+/// How far a comparison can be scrolled, plus one.
+pub(crate) fn comparison_stops(app: &App, shown: Option<&Result<Comparison, String>>) -> usize {
+    compare::stops(app, shown)
+}
+
 /// Columns of the text while a datum is written.
 pub(crate) fn draft_columns(app: &App) -> usize {
     draft::columns(app)
@@ -187,7 +206,7 @@ pub(crate) fn draft_columns(app: &App) -> usize {
 /// How far the machine pane can be scrolled, plus one.
 pub(crate) fn machine_stops(app: &App) -> usize {
     let area = app.places().pane(Pane::Machine).map(layout::inside).unwrap_or_default();
-    stops(machine::lines(app, area.width.into()).len(), area)
+    stops(machine::lines(app, area.width.into(), area.height.into()).len(), area)
 }
 
 /// How far the sample that is read can be scrolled, plus one.

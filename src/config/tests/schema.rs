@@ -280,3 +280,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn words_of_keys_come_from_the_schema() {
+    let kinds = crate::config::choices("environment.kind");
+    assert_eq!(kinds, ["open_ended", "skill_list", "skill_tree"]);
+    assert!(crate::config::choices("policy.kind").contains(&"by_error".to_owned()));
+    assert_eq!(crate::config::choices("environment.state"), ["with", "none"]);
+    assert!(crate::config::choices("seed").is_empty() && crate::config::choices("no.such.key").is_empty());
+}

@@ -55,6 +55,10 @@ fn filter(rng: &mut CounterRng) -> DataFilter {
             let n = rng.below(4) as u32;
             some(rng, n)
         },
+        span: {
+            let (a, b) = (rng.below(4) as u32, rng.below(4) as u32);
+            some(rng, (a, b))
+        },
         round: {
             let n = rng.below(3) as u32;
             some(rng, n)
@@ -97,6 +101,7 @@ fn matches(filter: &DataFilter, judged: &JudgedDatum) -> bool {
     let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
     let sought = filter.text.as_deref().unwrap_or("").to_lowercase();
     filter.iteration.is_none_or(|n| datum.provenance.iteration == n)
+        && filter.span.is_none_or(|(a, b)| (a..=b).contains(&datum.provenance.iteration))
         && filter.round.is_none_or(|n| datum.provenance.round == n)
         && filter.skill.as_ref().is_none_or(|s| *s == datum.skill)
         && filter.subskill.as_ref().is_none_or(|s| *s == datum.subskill)

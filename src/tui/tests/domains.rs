@@ -8,7 +8,7 @@ use crate::gym::prediction::{FinishReason, Prediction};
 use crate::gym::teacher_call::{CallContext, CallOutcome, TeacherCall};
 use crate::store::ScoredPrediction;
 use crate::tui::canvas::Marks;
-use crate::tui::facts::{Answers, Behind, Page, Sample};
+use crate::tui::facts::{Answers, Behind, Order, Page, Sample};
 use crate::tui::picture::Picture;
 use crate::tui::theme::Depth;
 
@@ -127,8 +127,16 @@ fn reading(name: &str, size: (u16, u16), sample: Sample, behind: Behind) -> (tem
         Sample::Call(_) => crate::tui::app::List::Calls,
     };
     let listing = desk.app.listing();
-    desk.app.samples.page =
-        Some(Page { listing, offset: 0, limit: 1, total: 1, samples: vec![sample], behind });
+    desk.app.samples.page = Some(Page {
+        listing,
+        order: Order::Newest,
+        offset: 0,
+        limit: 1,
+        total: 1,
+        exact: true,
+        samples: vec![sample],
+        behind,
+    });
     desk.app.samples.selected = 0;
     desk.app.zoom = true;
     assert!(desk.app.selected_sample().is_some(), "{name}");

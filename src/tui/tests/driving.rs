@@ -6,7 +6,7 @@ use crate::gym::plan::Action;
 use crate::gym::review::{DataSelection, DatumEdit};
 use crate::tui::app::Stage;
 use crate::tui::overlay::Menu;
-use crate::tui::runs::{RunRow, RunsNews, RunsOrder};
+use crate::tui::runs::{Changes, Finding, Level, RunRow, RunsNews, RunsOrder, Setting};
 use crate::tui::status::transition;
 use crate::tui::update::Exit;
 
@@ -232,7 +232,7 @@ fn the_palette_does_what_its_keys_do() {
     desk.press(":nosuchthing<Enter>");
     assert_eq!(desk.app.overlay, None);
     desk.press("4:filter<Enter>");
-    assert!(desk.app.samples.verdict.is_some());
+    assert!(desk.app.samples.filter.verdict.is_some());
 }
 
 #[test]
@@ -256,11 +256,106 @@ fn run(name: &str) -> RunRow {
     RunRow {
         name: name.into(),
         folder: format!("/runs/{name}").into(),
+        database: format!("/runs/{name}").into(),
         state: "stopped".into(),
         iterations: 3,
         accuracy: None,
         age_ms: 90_000,
     }
+}
+
+fn settings() -> Vec<Setting> {
+    let setting = |key, about, value: &str, choices: &[&str]| {
+        let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
+        Setting { key, about, value: value.into(), choices }
+    };
+    vec![
+        setting("name", "name of the run and of its folder", "quickstart", &[]),
+        setting("environment.kind", "what the agent sees", "skill_tree", &["open_ended", "skill_tree"]),
+        setting("policy.data", "data asked for in each plan", "400", &[]),
+    ]
+}
+
+#[test]
+fn runs_are_compared_on_what_they_have_in_common() {
+    let (folder, mut desk) = at("finished");
+    let other = folder.path().join("other");
+    drop(Player::create(&other, &script::record("untrained")));
+    let mut player = Player::open(&other);
+    player.run(|w| w.iteration == 1);
+    drop(player);
+    let named = |name: &str, at: &std::path::Path| RunRow { database: at.into(), ..run(name) };
+    let rows = vec![named("first-run", &folder.path().join("run")), named("untrained", &other)];
+    desk.press("R");
+    desk.tell(Message::Runs(RunsNews::Listed(rows)));
+    desk.effects.clear();
+    desk.press("jmkm");
+    desk.press("c");
+    let [Effect::Runs(order)] = &desk.effects[..] else { panic!("{:?}", desk.effects) };
+    let news = order.clone().carry_out(&crate::tui::NoRuns);
+    let RunsNews::Compared { result: Ok(comparison), .. } = &news else { panic!("{news:?}") };
+    assert_eq!(comparison.runs, [("untrained".to_owned(), 0), ("first-run".to_owned(), 2)]);
+    let all = &comparison.rows[0];
+    // The finished run's own gain on the test split is the same pairs.
+    let gain = desk.app.facts.as_ref().unwrap().gain;
+    assert_eq!((all.instances, all.difference[0]), (600, gain));
+    assert_eq!(comparison.rows.len(), 13);
+    let skills: f64 = comparison.rows[1..].iter().map(|row| row.accuracy[1]).sum::<f64>() / 12.0;
+    assert!((skills - all.accuracy[1]).abs() < 1e-9);
+    desk.tell(Message::Runs(news));
+    assert!(desk.text().contains("600 instances were answered by all of them"), "{}", desk.text());
+    desk.effects.clear();
+    desk.press("w");
+    let [Effect::Export(files)] = &desk.effects[..] else { panic!("{:?}", desk.effects) };
+    assert_eq!((files[0].name.as_str(), files[0].text.lines().count()), ("comparison-test.csv", 14));
+    desk.press("v");
+    assert!(matches!(
+        desk.effects.last(),
+        Some(Effect::Runs(RunsOrder::Compare { split: Split::Validation, .. }))
+    ));
+}
+
+#[test]
+fn panes_are_hidden_shown_and_remembered() {
+    let (_folder, mut desk) = at("training");
+    desk.press("3");
+    desk.effects.clear();
+    desk.press("H");
+    let remembered = desk.effects.iter().find_map(|effect| match effect {
+        Effect::Remember(memory) => Some(memory.clone()),
+        _ => None,
+    });
+    assert!(remembered.as_ref().unwrap().hidden.contains(&3));
+    assert_eq!(desk.app.places().panes.len(), 3);
+    assert!(!desk.text().contains("3 Machine"));
+    desk.press("<Tab><Tab><Tab><Tab>");
+    assert_ne!(desk.app.focus, crate::tui::layout::Pane::Machine, "a hidden pane is passed over");
+    desk.press("3");
+    assert!(desk.text().contains("3 Machine"));
+    desk.press("HHHH");
+    assert!(desk.app.notice.as_ref().unwrap().contains("the last pane"));
+    let (_folder, mut desk) = at("training");
+    desk.app.recall(*remembered.unwrap(), false);
+    assert_eq!(desk.app.places().panes.len(), 3);
+}
+
+#[test]
+fn what_the_machine_lacks_is_said_with_a_remedy() {
+    let (_folder, mut desk) = at("finished");
+    desk.effects.clear();
+    desk.press("D");
+    assert_eq!(desk.effects, [Effect::Runs(RunsOrder::Doctor)]);
+    let finding = Finding {
+        check: "gpu".into(),
+        level: Level::Warn,
+        found: "no GPU".into(),
+        remedy: "nothing to do without one".into(),
+    };
+    desk.tell(Message::Runs(RunsNews::Doctor(vec![finding])));
+    let shown = desk.text();
+    assert!(shown.contains("1 to know about") && shown.contains("-> nothing to do"), "{shown}");
+    desk.press("<Esc>");
+    assert_eq!(desk.app.overlay, None);
 }
 
 #[test]
@@ -291,9 +386,34 @@ fn runs_are_opened_made_and_deleted_after_a_question() {
     desk.tell(Message::Runs(RunsNews::Ready(vec![("quickstart".into(), "The quick start".into())])));
     assert!(desk.text().contains("The quick start"));
     desk.press("<Enter>");
-    assert_eq!(desk.effects[1], Effect::Runs(RunsOrder::Create("quickstart".into())));
+    assert_eq!(desk.effects[1], Effect::Runs(RunsOrder::Settings("quickstart".into())));
+    let (configuration, settings) = ("quickstart".to_owned(), Ok(settings()));
+    desk.effects.clear();
+    desk.tell(Message::Runs(RunsNews::Settings { configuration, settings }));
+    let check =
+        |changes: Changes| Effect::Runs(RunsOrder::Check { configuration: "quickstart".into(), changes });
+    assert_eq!(desk.effects, [check(Vec::new())]);
+    desk.effects.clear();
+    desk.press("-x");
+    let named = vec![("name".to_owned(), "quickstart-x".to_owned())];
+    assert_eq!(desk.effects[1], check(named.clone()));
+    desk.tell(Message::Runs(RunsNews::Checked { changes: Vec::new(), result: Ok(()) }));
+    assert!(desk.text().contains("checking the configuration"), "the answer was about other values");
+    desk.tell(Message::Runs(RunsNews::Checked { changes: named, result: Err("no `quickstart-x`".into()) }));
+    assert!(desk.text().contains("no `quickstart-x`"));
+    desk.effects.clear();
+    desk.press("<Enter>");
+    assert_eq!(desk.effects, [], "a configuration with a mistake makes no run");
+    desk.press("<Backspace><Backspace><Down><Tab>");
+    let changes = vec![("environment.kind".to_owned(), "open_ended".to_owned())];
+    assert_eq!(desk.effects.last(), Some(&check(changes.clone())));
+    desk.tell(Message::Runs(RunsNews::Checked { changes: changes.clone(), result: Ok(()) }));
+    desk.effects.clear();
+    desk.press("<Enter>");
+    let configuration = "quickstart".to_owned();
+    assert_eq!(desk.effects, [Effect::Runs(RunsOrder::Create { configuration, changes })]);
     desk.tell(Message::Runs(RunsNews::Created(Ok("/runs/quickstart".into()))));
-    assert_eq!(desk.effects[2], Effect::Quit(Exit::Open("/runs/quickstart".into())));
+    assert_eq!(desk.effects[1], Effect::Quit(Exit::Open("/runs/quickstart".into())));
     let (_folder, mut desk) = at("finished");
     desk.press("R");
     desk.tell(Message::Runs(RunsNews::Listed(vec![run("a"), run("b")])));

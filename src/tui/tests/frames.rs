@@ -5,8 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::gym::statistics::Estimate;
 use crate::tui::canvas::Marks;
+use crate::tui::compare::{Comparison, Row};
+use crate::tui::filter::Filter;
 use crate::tui::layout::Pane;
-use crate::tui::runs::{RunRow, RunsNews};
+use crate::tui::new_run::NewRun;
+use crate::tui::runs::{Finding, Level, RunRow, RunsNews, Setting};
 use crate::tui::text_box::TextBox;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 55)];
@@ -40,7 +43,7 @@ fn every_pane_of_a_narrow_screen() {
 }
 
 /// Everything that can lie over the panes.
-const OVERLAYS: [(&str, &str, &str); 16] = [
+const OVERLAYS: [(&str, &str, &str); 20] = [
     ("help", "finished", "?"),
     ("help_found", "finished", "?gate"),
     ("palette", "training", "4:rev"),
@@ -57,6 +60,10 @@ const OVERLAYS: [(&str, &str, &str); 16] = [
     ("chart", "finished", "C"),
     ("chart_loss", "training", "C<Tab><Tab>"),
     ("themes", "training", "T"),
+    ("filter", "checked", "4/iter:2 verdict:"),
+    ("filter_mistake", "checked", "4/iter:2 verdict:wrong"),
+    ("facets", "checked", "4F"),
+    ("jump", "checked", "4jjjjJ"),
 ];
 
 #[test]
@@ -66,7 +73,8 @@ fn every_overlay_at_every_size() {
         for (width, height) in SIZES {
             desk.tell(Message::Resize(width, height));
             desk.app.overlay = None;
-            (desk.app.focus, desk.app.samples.verdict) = (Pane::Iterations, None);
+            desk.app.focus = Pane::Iterations;
+            desk.app.samples.filter = Filter::default();
             desk.app.skill = (None, None);
             desk.press(keys);
             insta::assert_snapshot!(format!("over_{name}_{width}x{height}"), desk.text());
@@ -74,11 +82,67 @@ fn every_overlay_at_every_size() {
     }
 }
 
+fn comparison() -> Comparison {
+    let estimate = |mean: f64| Some(Estimate { mean, low: mean - 0.05, high: mean + 0.05, n: 600 });
+    let row = |skill: Option<&str>, base: f64, gain: f64| Row {
+        skill: skill.map(str::to_owned),
+        instances: if skill.is_none() { 600 } else { 50 },
+        accuracy: vec![base, base + gain, base - gain / 2.0],
+        difference: vec![estimate(gain), estimate(-gain / 2.0)],
+    };
+    let skills = script::SKILLS
+        .iter()
+        .map(|(name, base, gain, _)| row(Some(name), f64::from(*base) / 100.0, f64::from(*gain) / 50.0));
+    Comparison {
+        split: Split::Test,
+        runs: vec![("quickstart".into(), 4), ("lora".into(), 3), ("alternating-with-a-long-name".into(), 4)],
+        rows: std::iter::once(row(None, 0.48, 0.12)).chain(skills).collect(),
+    }
+}
+
+fn settings() -> Vec<Setting> {
+    let setting = |key, about, value: &str, choices: &[&str]| {
+        let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
+        Setting { key, about, value: value.into(), choices }
+    };
+    vec![
+        setting("name", "name of the run and of its folder", "quickstart-2", &[]),
+        setting(
+            "environment.kind",
+            "what the agent sees",
+            "skill_tree",
+            &["open_ended", "skill_list", "skill_tree"],
+        ),
+        setting("policy.data", "data asked for in each plan", "400", &[]),
+        setting("student.model", "the model that learns", "embedded", &[]),
+    ]
+}
+
+fn findings() -> Vec<Finding> {
+    let finding = |check: &str, level, found: &str, remedy: &str| Finding {
+        check: check.into(),
+        level,
+        found: found.into(),
+        remedy: remedy.into(),
+    };
+    vec![
+        finding("version", Level::Ok, "0.1.0, features: mistralrs", ""),
+        finding("gpu", Level::Warn, "no GPU", "nothing to do: the embedded student needs none"),
+        finding(
+            "runs",
+            Level::Fail,
+            "12 MiB free in /home/someone/.local/share/dataenvgym/runs",
+            "make room",
+        ),
+    ]
+}
+
 #[test]
 fn the_lists_of_runs() {
     let row = |name: &str, state: &str, accuracy| RunRow {
         name: name.into(),
         folder: "/runs".into(),
+        database: "/runs".into(),
         state: state.into(),
         iterations: 3,
         accuracy,
@@ -93,6 +157,19 @@ fn the_lists_of_runs() {
         insta::assert_snapshot!(format!("over_runs_{width}x{height}"), desk.text());
         desk.press("jd");
         insta::assert_snapshot!(format!("over_delete_{width}x{height}"), desk.text());
+        desk.app.overlay = Some(Overlay::Compare {
+            runs: Vec::new(),
+            split: Split::Test,
+            shown: Some(Ok(comparison())),
+            scroll: 0,
+        });
+        insta::assert_snapshot!(format!("over_compare_{width}x{height}"), desk.text());
+        let mut form = NewRun::new("quickstart".into(), settings());
+        (form.selected, form.checked) = (1, Some(Ok(())));
+        desk.app.overlay = Some(Overlay::NewRun(form));
+        insta::assert_snapshot!(format!("over_new_run_{width}x{height}"), desk.text());
+        desk.app.overlay = Some(Overlay::Doctor { findings: Some(findings()), scroll: 0 });
+        insta::assert_snapshot!(format!("over_doctor_{width}x{height}"), desk.text());
     }
 }
 

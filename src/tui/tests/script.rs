@@ -17,7 +17,7 @@ use crate::gym::skill_forest::{SkillExperience, SkillForest};
 use crate::store::{RunRecord, Store};
 
 /// Name, right answers in per cent before training, gain per iteration, subskills.
-const SKILLS: [(&str, u32, u32, &[&str]); 12] = [
+pub(crate) const SKILLS: [(&str, u32, u32, &[&str]); 12] = [
     ("addition", 91, 1, &["two digits", "three digits", "with carry"]),
     ("subtraction", 84, 2, &["two digits", "three digits", "with borrow"]),
     ("multiplication", 41, 9, &["one by two digits", "two by two digits"]),

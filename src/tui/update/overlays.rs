@@ -1,6 +1,6 @@
 //! Keys while something lies over the panes, and the opening of texts and forms.
 
-use super::{Effect, act as act_below, commands, menus, movement, reviews};
+use super::{Effect, act as act_below, commands, finding, menus, movement, reviews};
 use crate::gym::episode::{Command, Episode, Phase};
 use crate::tui::action::{Action, Context};
 use crate::tui::app::App;
@@ -26,7 +26,7 @@ pub(super) fn open(app: &mut App, action: &Action) -> Vec<Effect> {
             None => {}
         },
         Action::Note => app.overlay = Some(Overlay::Prompt { about: About::Run, line: TextBox::default() }),
-        Action::Charts => app.overlay = Some(Overlay::Charts { chart: 0, skill: 0 }),
+        Action::Charts => app.overlay = Some(Overlay::Charts { chart: 0, skill: 0, recent: false }),
         Action::Log => {
             app.overlay = Some(Overlay::Log { scroll: usize::MAX });
             return vec![Effect::FollowJournal(true)];
@@ -85,6 +85,8 @@ fn changed(app: &mut App) {
     match &mut app.overlay {
         Some(Overlay::Help { scroll, .. }) => *scroll = 0,
         Some(Overlay::Palette { choice, .. }) => *choice = 0,
+        Some(Overlay::Filter { .. }) => finding::written(app),
+        Some(Overlay::NewRun(form)) => form.checked = None,
         _ => {}
     }
 }
@@ -123,7 +125,15 @@ pub(super) fn act(app: &mut App, action: &Action) -> Vec<Effect> {
                 return vec![Effect::FollowJournal(false)];
             }
         }
-        Overlay::Charts { chart, skill } => return in_charts(app, action, chart, skill),
+        Overlay::Charts { chart, skill, recent } => return in_charts(app, action, chart, skill, recent),
+        Overlay::Doctor { findings, scroll } => {
+            app.overlay = Some(Overlay::Doctor { findings: findings.clone(), scroll });
+            scroll_text(app, action, |scroll| Overlay::Doctor { findings: findings.clone(), scroll });
+        }
+        Overlay::Compare { runs, split, shown, scroll } => {
+            return menus::in_comparison(app, action, runs, split, shown, scroll);
+        }
+        Overlay::NewRun(form) => return menus::in_form(app, action, form),
         Overlay::Palette { search, choice, from } => {
             let found = palette::found(search.text(), from);
             match action {
@@ -145,6 +155,10 @@ pub(super) fn act(app: &mut App, action: &Action) -> Vec<Effect> {
             Action::Close => {}
             _ => app.overlay = Some(Overlay::Prompt { about, line }),
         },
+        Overlay::Filter { line, before } => return finding::in_filter(app, action, line, before),
+        Overlay::Facets { field, choice, facet } => {
+            return finding::in_facets(app, action, field, choice, facet);
+        }
         Overlay::Limits(limits) => return in_limits(app, action, limits),
         Overlay::Plan(plan) => return in_plan(app, action, plan),
         Overlay::Draft(draft) => return reviews::in_draft(app, action, draft),
@@ -164,7 +178,11 @@ fn scroll_text(app: &mut App, action: &Action, open: impl Fn(usize) -> Overlay) 
         return;
     }
     let stops = view::overlay_stops(app);
-    let Some(Overlay::Details { scroll } | Overlay::Log { scroll }) = app.overlay else { return };
+    let Some(Overlay::Details { scroll } | Overlay::Log { scroll } | Overlay::Doctor { scroll, .. }) =
+        app.overlay
+    else {
+        return;
+    };
     let moved = movement::moved(scroll.min(stops - 1), action, page(app), stops);
     // The end of the log stays its end when it grows.
     let at_end = matches!(app.overlay, Some(Overlay::Log { .. })) && moved + 1 == stops;
@@ -195,11 +213,6 @@ fn said(app: &mut App, about: About, line: TextBox) -> Vec<Effect> {
     match about {
         About::Run if text.is_empty() => {
             app.notice = Some("nothing was written, so nothing is noted".into());
-            Vec::new()
-        }
-        About::Search => {
-            app.samples.words = (!text.is_empty()).then_some(text);
-            super::restart_list(app);
             Vec::new()
         }
         About::Run => {
@@ -273,12 +286,12 @@ fn in_plan(app: &mut App, action: &Action, mut plan: PlanEdit) -> Vec<Effect> {
     Vec::new()
 }
 
-fn in_charts(app: &mut App, action: &Action, chart: usize, skill: usize) -> Vec<Effect> {
+fn in_charts(app: &mut App, action: &Action, chart: usize, skill: usize, recent: bool) -> Vec<Effect> {
     let (charts, skills) = (charts::NAMES.len(), charts::skills(app).len().max(1));
     let (chart, skill) = match action {
         Action::Close => return Vec::new(),
         Action::Export => {
-            app.overlay = Some(Overlay::Charts { chart, skill });
+            app.overlay = Some(Overlay::Charts { chart, skill, recent });
             let files = charts::exported(app);
             return if files.is_empty() {
                 app.notice = Some("there is nothing to write yet: no evaluation has ended".into());
@@ -293,7 +306,8 @@ fn in_charts(app: &mut App, action: &Action, chart: usize, skill: usize) -> Vec<
         Action::Up => (chart, (skill + skills - 1) % skills),
         _ => (chart, skill),
     };
-    app.overlay = Some(Overlay::Charts { chart, skill });
+    let recent = recent != (*action == Action::Recent);
+    app.overlay = Some(Overlay::Charts { chart, skill, recent });
     Vec::new()
 }
 

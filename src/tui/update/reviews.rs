@@ -11,15 +11,27 @@ use crate::tui::overlay::{About, Menu, Overlay};
 use crate::tui::text_box::TextBox;
 use crate::tui::wording::{self, Draft};
 
-/// The data a list names.
-pub(super) fn selection(filter: &DataFilter) -> DataSelection {
-    DataSelection {
+/// The data a list names, where a selection can say so.
+pub(super) fn selection(filter: &DataFilter) -> Option<DataSelection> {
+    let selection = DataSelection {
         iteration: filter.iteration,
+        round: filter.round,
         skill: filter.skill.clone(),
         subskill: filter.subskill.clone(),
         verdict: filter.verdict,
+        failed_check: filter.failed.clone(),
         ..DataSelection::default()
-    }
+    };
+    let said = DataFilter {
+        iteration: selection.iteration,
+        round: selection.round,
+        skill: selection.skill.clone(),
+        subskill: selection.subskill.clone(),
+        verdict: selection.verdict,
+        failed: selection.failed_check.clone(),
+        ..DataFilter::default()
+    };
+    (said == *filter).then_some(selection)
 }
 
 /// A key about the selected datum.

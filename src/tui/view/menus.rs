@@ -7,7 +7,7 @@ use crate::gym::datum::Verdict;
 use crate::gym::review::DataSelection;
 use crate::tui::app::{App, window};
 use crate::tui::canvas::{Canvas, Line};
-use crate::tui::overlay::Menu;
+use crate::tui::overlay::{Menu, Target};
 use crate::tui::runs::RunRow;
 use crate::tui::text::{duration, interval, left, right, wrap};
 use crate::tui::theme::Scope;
@@ -53,6 +53,7 @@ fn title(menu: &Menu) -> String {
         Menu::Ready { .. } => " A new run ".into(),
         Menu::Delete { name } => format!(" Delete run {name}? "),
         Menu::Discard { .. } => " Throw your words away? ".into(),
+        Menu::Jump { .. } => " Go to ".into(),
     }
 }
 
@@ -66,8 +67,8 @@ fn about(app: &App, menu: &Menu) -> Vec<String> {
         ],
         Menu::Bulk { selection, .. } => vec![format!("{}.", named(selection))],
         Menu::Themes { .. } => vec!["What you mark is seen at once.".into()],
-        Menu::Runs { runs: None } => vec!["Looking for runs.".into()],
-        Menu::Runs { runs: Some(runs) } if runs.is_empty() => vec!["There are no runs. n starts one.".into()],
+        Menu::Runs { runs: None, .. } => vec!["Looking for runs.".into()],
+        Menu::Runs { runs: Some(runs), .. } if runs.is_empty() => vec!["There are no runs. n starts one.".into()],
         Menu::Runs { .. } => vec![format!(
             "  {}{}{}{}{}",
             left("name", RUN[0]),
@@ -80,6 +81,7 @@ fn about(app: &App, menu: &Menu) -> Vec<String> {
         Menu::Delete { .. } => vec![
             "Its database, checkpoints, logs and exports are gone then; there is no way back.".into(),
         ],
+        Menu::Jump { .. } => vec!["What belongs to this sample.".into()],
         Menu::Discard { draft } => vec![format!("The words of datum {} were changed and not applied.", draft.id)],
     }
     .into_iter()
@@ -89,6 +91,9 @@ fn about(app: &App, menu: &Menu) -> Vec<String> {
 
 /// The data a selection names, in words.
 fn named(selection: &DataSelection) -> String {
+    if !selection.ids.is_empty() {
+        return "The data in the list as it is now, one by one".into();
+    }
     let verdict = selection.verdict.map_or("All data", |verdict| match verdict {
         Verdict::Accepted => "All accepted data",
         Verdict::Rejected => "All rejected data",
@@ -99,7 +104,8 @@ fn named(selection: &DataSelection) -> String {
         skill + &selection.subskill.as_ref().map(|name| format!(", subskill {name}")).unwrap_or_default();
     let iteration =
         selection.iteration.map_or(" of every iteration".into(), |n| format!(" of iteration {n}"));
-    format!("{verdict}{skill}{iteration}: what the list names")
+    let failed = selection.failed_check.as_ref().map(|c| format!(" that failed {c}")).unwrap_or_default();
+    format!("{verdict}{skill}{failed}{iteration}: what the list names")
 }
 
 fn lines(app: &App, menu: &Menu) -> Vec<Line> {
@@ -115,9 +121,12 @@ fn lines(app: &App, menu: &Menu) -> Vec<Line> {
         }
         Menu::Bulk { .. } => BULK.iter().map(|(words, _)| text(format!("  {words}"))).collect(),
         Menu::Themes { .. } => app.themes.iter().map(|theme| text(format!("  {}", theme.name()))).collect(),
-        Menu::Runs { runs } => {
+        Menu::Runs { runs, marked } => {
             let shown = app.facts.as_ref().map(|f| f.record.name.as_str());
-            let line = |run: &RunRow| run_line(run, shown == Some(&run.name), app);
+            let line = |run: &RunRow| {
+                let number = marked.iter().position(|name| *name == run.name);
+                run_line(run, shown == Some(&run.name), number, app)
+            };
             runs.iter().flatten().map(line).collect()
         }
         Menu::Ready { ready } if ready.is_empty() => vec![Line::of(Scope::Muted, "  ...")],
@@ -128,11 +137,25 @@ fn lines(app: &App, menu: &Menu) -> Vec<Line> {
             ready.iter().map(line).collect()
         }
         Menu::Delete { .. } => vec![text("  delete it".into()), text("  keep it".into())],
+        Menu::Jump { targets } => targets.iter().map(|target| text(format!("  {}", leads(target)))).collect(),
         Menu::Discard { .. } => vec![text("  throw them away".into()), text("  go on writing".into())],
     }
 }
 
-fn run_line(run: &RunRow, shown: bool, app: &App) -> Line {
+/// Where a jump leads, in words.
+fn leads(target: &Target) -> String {
+    match target {
+        Target::Skill(skill, None) => format!("the skill {skill}"),
+        Target::Skill(skill, Some(subskill)) => format!("the skill {skill}, subskill {subskill}"),
+        Target::Instance(split, id) => {
+            format!("the student's answers to {id} ({}) in every iteration", split.as_str())
+        }
+        Target::Call(id) => format!("the teacher call {id} that wrote it"),
+        Target::DataOf(id) => format!("the training data that the error on {id} led to"),
+    }
+}
+
+fn run_line(run: &RunRow, shown: bool, marked: Option<usize>, app: &App) -> Line {
     let mark = if shown { app.glyphs.here } else { " " };
     let scope = match run.state.as_str() {
         "running" => Scope::Running,
@@ -144,7 +167,10 @@ fn run_line(run: &RunRow, shown: bool, app: &App) -> Line {
         .accuracy
         .as_ref()
         .map_or_else(|| "-".to_owned(), |e| format!("{:.1} ({})", e.mean * 100.0, interval(e)));
-    Line::of(Scope::Running, format!(" {mark} "))
+    // The letter it has in a comparison.
+    let letter = marked.map_or(' ', |n| char::from(b'A' + n.min(25) as u8));
+    Line::of(Scope::Key, letter.to_string())
+        .with(Scope::Running, format!("{mark} "))
         .with(Scope::Strong, left(&run.name, RUN[0]))
         .with(scope, left(&run.state, RUN[1]))
         .with(Scope::Text, right(&run.iterations.to_string(), RUN[2]))

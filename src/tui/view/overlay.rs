@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{charts, details, draft, forms, log, menus};
+use super::{charts, compare, details, draft, finding, forms, log, menus, new_run};
 use crate::tui::action::{Context, Entry};
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Line};
@@ -19,14 +19,24 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         None => {}
         Some(Overlay::Leaving { choice }) => leaving(app, canvas, *choice),
         Some(Overlay::Help { search, scroll }) => help(app, canvas, search, *scroll),
-        Some(Overlay::Details { scroll } | Overlay::Log { scroll }) => text(app, canvas, *scroll),
+        Some(Overlay::Details { scroll } | Overlay::Log { scroll } | Overlay::Doctor { scroll, .. }) => {
+            text(app, canvas, *scroll);
+        }
         Some(Overlay::Palette { search, choice, from }) => commands(app, canvas, search, *choice, *from),
         Some(Overlay::Menu { menu, choice }) => menus::draw(app, canvas, menu, *choice),
         Some(Overlay::Prompt { about, line }) => prompt(app, canvas, about, line),
+        Some(Overlay::Filter { line, .. }) => finding::filter(app, canvas, line),
+        Some(Overlay::Facets { field, choice, facet }) => {
+            finding::facets(app, canvas, *field, *choice, facet.as_ref());
+        }
         Some(Overlay::Limits(limits)) => forms::limits(app, canvas, limits),
         Some(Overlay::Plan(plan)) => forms::plan(app, canvas, plan),
         Some(Overlay::Draft(edited)) => draft::draw(app, canvas, edited),
-        Some(Overlay::Charts { chart, skill }) => charts::draw(app, canvas, *chart, *skill),
+        Some(Overlay::Charts { chart, skill, recent }) => charts::draw(app, canvas, *chart, *skill, *recent),
+        Some(Overlay::Compare { runs, split, shown, scroll }) => {
+            compare::draw(app, canvas, runs, *split, shown.as_ref(), *scroll);
+        }
+        Some(Overlay::NewRun(form)) => new_run::form(app, canvas, form),
     }
 }
 
@@ -77,6 +87,9 @@ fn content(app: &App) -> Option<(&'static str, Vec<Line>)> {
     match &app.overlay {
         Some(Overlay::Details { .. }) => Some(("Details", details::lines(app, columns))),
         Some(Overlay::Log { .. }) => Some(("Log of this run", log::lines(app, columns))),
+        Some(Overlay::Doctor { findings, .. }) => {
+            Some(("This machine", new_run::doctor(findings.as_deref(), columns)))
+        }
         _ => None,
     }
 }
@@ -210,7 +223,6 @@ fn command(app: &App, entry: &Entry) -> Line {
 fn prompt(app: &App, canvas: &mut Canvas<'_>, about: &About, line: &TextBox) {
     let title = match about {
         About::Run => " A note in the journal of this run ".to_owned(),
-        About::Search => " Words that the data must have ".to_owned(),
         About::Datum { id } => format!(" A remark on datum {id} "),
     };
     let Some(inner) = panel(app, canvas, (wide(app), 1), &Line::of(Scope::TitleFocus, &title)) else {

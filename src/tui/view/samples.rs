@@ -4,59 +4,66 @@ use ratatui::layout::Rect;
 
 use super::sheet;
 use crate::gym::datum::Verdict;
+use crate::gym::instance::Split;
 use crate::gym::teacher_call::CallOutcome;
+use crate::store::{CallFilter, DataFilter};
 use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, List};
 use crate::tui::canvas::{Canvas, Glyphs, Line};
-use crate::tui::facts::{Listing, Sample};
+use crate::tui::facts::{Listing, Order, Sample};
+use crate::tui::filter::{EVER, Filter};
 use crate::tui::layout;
 use crate::tui::text::{left, one_line, width, wrap};
 use crate::tui::theme::Scope;
 
 /// What the title says beside the name.
 pub(super) fn about(app: &App) -> String {
-    let (what, filter, iteration) = match app.listing() {
-        Listing::Training(filter) => (
-            "training data",
-            filter.verdict.map_or("all", Verdict::as_str),
-            filter.iteration.map(|n| format!(", iteration {n}")),
-        ),
-        Listing::Predictions(filter) => (
-            if filter.split == crate::gym::instance::Split::Test {
-                "test predictions"
-            } else {
-                "predictions"
-            },
-            match filter.correct {
-                None => "all",
-                Some(false) => "wrong",
-                Some(true) => "right",
-            },
-            Some(format!(", iteration {}", filter.iteration)),
-        ),
-        Listing::Calls(filter) => (
-            "teacher calls",
-            match filter.malformed {
-                None => "all",
-                Some(false) => "used",
-                Some(true) => "malformed",
-            },
-            filter.iteration.map(|n| format!(", iteration {n}")),
-        ),
+    let samples = &app.samples;
+    let what = match samples.list {
+        List::Training => "training data",
+        List::Predictions if app.split() == Split::Test => "test predictions",
+        List::Predictions => "predictions",
+        List::Calls => "teacher calls",
     };
-    let follows = app.samples.follow && app.samples.list != List::Calls;
-    let skill = if follows { app.skill.0.clone() } else { None };
-    let sub = app.skill.1.as_ref().filter(|_| follows && app.samples.list == List::Training);
-    let sub = sub.map_or_else(String::new, |s| format!(" / {s}"));
-    let skill = skill.map_or_else(String::new, |s| format!(", {s}{sub}"));
-    let words = app.samples.words.as_ref().filter(|_| app.samples.list == List::Training);
-    let words = words.map_or_else(String::new, |words| format!(", with \"{words}\""));
-    let total = app.samples.page.as_ref().filter(|p| p.listing == app.listing()).map(|p| p.total);
-    let count = match total {
-        Some(total) if total > 0 => format!(", {} of {total}", app.samples.selected + 1),
-        _ => String::new(),
+    let mut said = vec![what.to_owned()];
+    let page = samples.page.as_ref().filter(|p| p.listing == app.listing());
+    let place = match page {
+        Some(page) if page.total > 0 => {
+            Some(format!("{} of {}{}", samples.selected + 1, page.total, if page.exact { "" } else { "+" }))
+        }
+        _ => None,
     };
-    format!("{what}, {filter}{skill}{words}{}{count}", iteration.unwrap_or_default())
+    said.extend(place);
+    match app.listing() {
+        Listing::Training(DataFilter { iteration: Some(n), .. })
+        | Listing::Calls(CallFilter { iteration: Some(n), .. }) => said.push(format!("iteration {n}")),
+        Listing::Predictions(filter) if filter.iteration != EVER => {
+            said.push(format!("iteration {}", filter.iteration));
+        }
+        _ => {}
+    }
+    let (skill, subskill) = app.followed();
+    if let Some(skill) = skill.filter(|_| samples.list != List::Calls && samples.filter.skill.is_none()) {
+        let sub = subskill.filter(|_| samples.list == List::Training);
+        said.push(sub.map_or_else(|| skill.clone(), |sub| format!("{skill} / {sub}")));
+    }
+    if samples.filter == Filter::default() {
+        said.push("all".into());
+    }
+    if let Some(page) = page
+        && page.order != Order::Newest
+    {
+        said.push(if page.exact { page.order.words() } else { "too many to sort".into() });
+    }
+    said.join(", ")
+}
+
+/// What stands on the lower border: the filter, where there is one.
+pub(super) fn below(app: &App) -> Option<Line> {
+    let written = app.samples.filter.written(Some(app.samples.list));
+    let key = app.keymap.key(Context::Samples, &Action::Search);
+    (!written.is_empty())
+        .then(|| Line::of(Scope::Key, format!(" {key} ")).with(Scope::Match, written).with(Scope::Text, " "))
 }
 
 /// The place of the text within the place of the sample.
@@ -93,16 +100,12 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
 
 /// Why the list is empty, and what to do.
 fn nothing(app: &App) -> String {
-    let filtered = match app.samples.list {
-        List::Training => app.samples.verdict.is_some() || app.samples.words.is_some(),
-        List::Predictions => app.samples.correct.is_some(),
-        List::Calls => app.samples.malformed.is_some(),
-    };
+    let filtered = app.samples.filter.touches(app.samples.list);
     let key = |action: &Action| app.keymap.key(Context::Samples, action);
     let (list, skills) = (key(&Action::OtherList), key(&Action::FollowSkill));
     let follows = app.samples.follow && app.skill.0.is_some() && app.samples.list != List::Calls;
     if filtered || follows {
-        let filter = key(&Action::NextFilter);
+        let filter = key(&Action::Search);
         return format!(
             "Nothing matches. {filter} changes the filter, {skills} shows all skills, {list} goes to the next list: \
              training data, predictions, teacher calls."
@@ -138,7 +141,7 @@ fn rows(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool) {
     let column = if one_skill || area.width < 40 { 0 } else { widest };
     for (at, index) in (top..top + visible).enumerate() {
         let line = match page.sample(index) {
-            Some(sample) => row(sample, canvas.glyphs, column),
+            Some(sample) => row(app, sample, canvas.glyphs, column),
             None => Line::of(Scope::Muted, " ..."),
         };
         canvas.line(area, at as u16, &line);
@@ -170,17 +173,20 @@ pub(super) fn mark(sample: &Sample, glyphs: Glyphs) -> (Scope, &'static str) {
     }
 }
 
-fn row(sample: &Sample, glyphs: Glyphs, column: usize) -> Line {
+fn row(app: &App, sample: &Sample, glyphs: Glyphs, column: usize) -> Line {
     let (scope, sign) = mark(sample, glyphs);
     let question = match sample {
         Sample::Datum(judged) => judged.datum.instruction.as_str(),
+        // One instance in every iteration: the answers differ, the question does not.
+        Sample::Prediction(scored) if app.samples.filter.id.is_some() => scored.prediction.response.as_str(),
         Sample::Prediction(scored) => scored.instance.content.question(),
         Sample::Call(call) => call.reply.as_str(),
     };
     // A person's hand is seen in the list.
     let reviewed = matches!(sample, Sample::Datum(judged) if judged.review.is_some());
     let hand = if reviewed { glyphs.here } else { " " };
-    let mut line = Line::of(scope, format!(" {sign}")).with(Scope::Match, format!("{hand} "));
+    let flag = if app.samples.flags.contains(sample.id()) { glyphs.flag } else { " " };
+    let mut line = Line::of(Scope::Match, flag).with(scope, sign).with(Scope::Match, format!("{hand} "));
     if column > 0 {
         line.push(Scope::Muted, format!("{}  ", left(skill(sample), column)));
     }

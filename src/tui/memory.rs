@@ -1,0 +1,76 @@
+//! What the screen remembers between two sittings: hidden panes, the hint, the theme, flags. One small file in the
+//! user's state folder, written whole; a damaged one is begun anew, because nothing in it is worth an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Runs whose flags are kept; of more, those that come last in the alphabet are forgotten.
+const RUNS: usize = 200;
+
+/// What is remembered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Memory {
+    /// Digits of the panes that are hidden.
+    pub(crate) hidden: BTreeSet<usize>,
+    /// Whether one pane has the whole screen.
+    pub(crate) zoom: bool,
+    /// Whether the hint was hidden.
+    pub(crate) no_hint: bool,
+    /// Name of the theme that was chosen.
+    pub(crate) theme: Option<String>,
+    /// Flagged samples by name of the run.
+    pub(crate) flags: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Memory {
+    pub(crate) fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Writes the file whole.
+    pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
+        let mut kept = self.clone();
+        kept.flags.retain(|_, flags| !flags.is_empty());
+        while kept.flags.len() > RUNS {
+            kept.flags.pop_last();
+        }
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
+        fs::write(&unfinished, serde_json::to_string_pretty(&kept)?)?;
+        fs::rename(&unfinished, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_read_back_and_damage_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/screen.json");
+        assert_eq!(Memory::read(&path), Memory::default());
+        let flags = BTreeMap::from([
+            ("a".to_owned(), BTreeSet::from(["i001".to_owned()])),
+            ("empty".to_owned(), BTreeSet::new()),
+        ]);
+        let memory =
+            Memory { theme: Some("dark".into()), hidden: BTreeSet::from([3]), flags, ..Memory::default() };
+        memory.write(&path).unwrap();
+        let read = Memory::read(&path);
+        assert_eq!(
+            (read.theme.as_deref(), read.hidden.contains(&3), read.flags.len()),
+            (Some("dark"), true, 1)
+        );
+        fs::write(&path, "{\"theme\": 7").unwrap();
+        assert_eq!(Memory::read(&path), Memory::default());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,215 @@
+//! Finding samples: the filter, the values of a field, order, flags, jumps, and reviews of what was found.
+
+use super::*;
+use crate::gym::datum::Verdict;
+use crate::gym::review::{DataSelection, DatumEdit};
+use crate::tui::app::List;
+use crate::tui::facts::{Listing, Order, Sample};
+use crate::tui::filter::Field;
+use crate::tui::layout::Pane;
+use crate::tui::overlay::Menu;
+
+fn at(name: &str) -> (tempfile::TempDir, Desk) {
+    let (folder, mut desk) = scene(name, (120, 40));
+    desk.press("4");
+    (folder, desk)
+}
+
+/// The data in sight.
+fn data(desk: &Desk) -> Vec<crate::gym::datum::JudgedDatum> {
+    let page = desk.app.samples.page.as_ref().unwrap();
+    let datum = |sample: &Sample| match sample {
+        Sample::Datum(judged) => Some((**judged).clone()),
+        _ => None,
+    };
+    page.samples.iter().filter_map(datum).collect()
+}
+
+fn total(desk: &Desk) -> usize {
+    desk.app.listed()
+}
+
+#[test]
+fn every_field_of_the_filter_holds_in_the_list() {
+    let (_folder, mut desk) = at("checked");
+    let all = total(&desk);
+    desk.press("/verdict:rejected");
+    let rejected = total(&desk);
+    assert!(rejected > 0 && rejected < all, "the list follows while a person writes: {rejected} of {all}");
+    desk.press(" iter:>1 skill:division<Enter>");
+    assert_eq!(desk.app.overlay, None);
+    assert!(total(&desk) > 0 && total(&desk) < rejected);
+    for judged in data(&desk) {
+        let from = (judged.verdict, judged.datum.skill.as_str(), judged.datum.provenance.iteration);
+        assert_eq!(from, (Verdict::Rejected, "division", 2));
+    }
+    assert!(desk.text().contains("skill:division iter:>=2 verdict:rejected"), "{}", desk.text());
+    desk.press("/<Ctrl-u><Enter>");
+    assert_eq!(total(&desk), all);
+    desk.press("/text:\"increase and decrease\"<Enter>");
+    assert!(total(&desk) > 0);
+    assert!(data(&desk).iter().all(|judged| judged.datum.subskill == "increase and decrease"));
+    desk.press("/<Ctrl-u>failed:duplicate iter:1..1<Enter>");
+    let failed = data(&desk);
+    assert!(!failed.is_empty());
+    assert!(failed.iter().all(|d| d.checks.iter().any(|c| c.check == "duplicate" && !c.passed)));
+}
+
+#[test]
+fn one_line_serves_all_lists_and_leads_to_one_that_has_its_fields() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("/skill:division correct:false iter:>0 verdict:rejected text:\"remainder\"");
+    assert!(desk.text().contains("this list has no correct"), "{}", desk.text());
+    desk.press("<Enter>");
+    assert_eq!(desk.app.samples.list, List::Training);
+    assert!(total(&desk) > 0);
+    desk.press("t");
+    let page = desk.app.samples.page.as_ref().unwrap();
+    assert!(page.total > 0);
+    for sample in &page.samples {
+        let Sample::Prediction(scored) = sample else { panic!("{sample:?}") };
+        assert_eq!((scored.prediction.correct, scored.instance.skill.as_deref()), (false, Some("division")));
+    }
+    let (_folder, mut desk) = at("checked");
+    desk.press("/correct:true<Enter>");
+    assert_eq!(desk.app.samples.list, List::Predictions, "no other list has that field");
+}
+
+#[test]
+fn a_mistake_is_shown_where_it_is_and_changes_nothing() {
+    let (_folder, mut desk) = at("checked");
+    let all = total(&desk);
+    desk.press("/verdict:wrong");
+    let shown = desk.text();
+    assert!(shown.contains("^^^^^ `verdict` takes accepted, rejected or pending"), "{shown}");
+    let line = shown.lines().find(|line| line.contains("/ verdict:wrong")).unwrap();
+    let marks = shown.lines().find(|line| line.contains("^^^^^")).unwrap();
+    assert_eq!(line.find("wrong"), marks.find('^'), "{line}\n{marks}");
+    assert_eq!(total(&desk), all);
+    desk.press("<Enter>");
+    assert!(matches!(desk.app.overlay, Some(Overlay::Filter { .. })), "it can be mended");
+    desk.press("<Ctrl-u>verdict:acc<Tab>");
+    assert!(desk.text().contains("/ verdict:accepted"));
+    assert!(total(&desk) < all);
+    desk.press("<Esc>");
+    assert_eq!((total(&desk), desk.app.overlay.is_none()), (all, true), "what was there comes back");
+    desk.press("/skill:di<Tab><Enter>");
+    assert_eq!(desk.app.samples.filter.skill.as_deref(), Some("division"));
+    desk.press("/<Ctrl-u>skill:divison<Enter>");
+    assert!(desk.app.notice.as_ref().unwrap().contains("did you mean `division`"));
+}
+
+#[test]
+fn values_of_a_field_are_counted_among_what_is_listed() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("/iter:2<Enter>");
+    let all = total(&desk) as u64;
+    desk.press("F");
+    let facet = |desk: &Desk| match &desk.app.overlay {
+        Some(Overlay::Facets { facet: Some(facet), .. }) => facet.clone(),
+        other => panic!("{other:?}"),
+    };
+    let skills = facet(&desk);
+    assert_eq!((skills.field, skills.exact), (Field::Skill, true));
+    assert_eq!(skills.values.iter().map(|(_, count)| count).sum::<u64>(), all);
+    assert!(skills.values.windows(2).all(|pair| pair[0].1 >= pair[1].1));
+    desk.press("<Tab><Tab>");
+    let verdicts = facet(&desk);
+    assert_eq!(verdicts.field, Field::Verdict);
+    assert_eq!(verdicts.values[0].0, "accepted");
+    desk.press("j<Enter>");
+    assert_eq!(desk.app.samples.filter.verdict, Some(Verdict::Rejected));
+    assert_eq!(total(&desk) as u64, verdicts.values[1].1);
+}
+
+#[test]
+fn lists_are_sorted_and_every_row_is_there_once() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("/iter:1<Enter>");
+    let ids = |desk: &mut Desk| {
+        let mut found = Vec::new();
+        desk.press("g");
+        for n in 0..total(desk) {
+            found.push(desk.app.selected_sample().unwrap_or_else(|| panic!("row {n}")).id().to_owned());
+            desk.press("j");
+        }
+        found
+    };
+    let newest = ids(&mut desk);
+    desk.press("o");
+    assert_eq!(desk.app.samples.order, Order::Oldest);
+    let mut oldest = ids(&mut desk);
+    oldest.reverse();
+    assert_eq!(oldest, newest);
+    for order in [Field::Skill, Field::Subskill, Field::Verdict] {
+        desk.press("o");
+        assert_eq!(desk.app.samples.order, Order::By(order));
+        let sorted = ids(&mut desk);
+        let (mut a, mut b) = (sorted.clone(), newest.clone());
+        assert_ne!(a, b);
+        (a.sort(), b.sort());
+        assert_eq!(a, b);
+    }
+    desk.press("g");
+    let verdicts: Vec<_> = data(&desk).iter().map(|d| d.verdict).collect();
+    assert!(verdicts.iter().all(|v| *v == Verdict::Accepted), "accepted ones come first");
+}
+
+#[test]
+fn flags_stay_and_can_be_listed_and_judged() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("*jj*");
+    let flagged: Vec<String> = desk.app.samples.flags.iter().cloned().collect();
+    assert_eq!(flagged.len(), 2);
+    desk.press("/flagged:true<Enter>");
+    assert_eq!(total(&desk), 2);
+    desk.press("B");
+    let Some(Overlay::Menu { menu: Menu::Bulk { selection, count }, .. }) = &desk.app.overlay else {
+        panic!("{:?}", desk.app.notice)
+    };
+    assert_eq!((*count, selection.ids.iter().cloned().collect::<Vec<_>>()), (2, flagged));
+    desk.press("<Esc>*");
+    assert_eq!(total(&desk), 1);
+}
+
+#[test]
+fn what_a_search_found_can_be_judged_as_a_whole() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("/remainder iter:2<Enter>");
+    let found = total(&desk);
+    assert!(found > 1);
+    desk.effects.clear();
+    desk.press("Bj<Enter>");
+    let sent = desk.effects.iter().find_map(|effect| match effect {
+        Effect::Send { command: Command::Review { selection, edit: DatumEdit::Reject }, .. } => {
+            Some(selection)
+        }
+        _ => None,
+    });
+    let DataSelection { ids, .. } = sent.unwrap();
+    assert_eq!(ids.len(), found);
+}
+
+#[test]
+fn jumps_lead_to_what_belongs_together_and_back() {
+    let (_folder, mut desk) = at("checked");
+    // Every fourth datum was written after an error.
+    let source = data(&desk)[4].datum.provenance.source_errors[0].clone();
+    desk.press("jjjjJ");
+    let Some(Overlay::Menu { menu: Menu::Jump { targets }, .. }) = &desk.app.overlay else { panic!() };
+    assert_eq!(targets.len(), 2);
+    desk.press("j<Enter>");
+    let Listing::Picked { list: List::Predictions, ids, .. } = desk.app.listing() else { panic!() };
+    assert_eq!(ids, [source.clone()]);
+    assert_eq!(total(&desk), 2, "its answers after iterations 0 and 1");
+    desk.press("J");
+    desk.press("jj<Enter>");
+    assert_eq!(desk.app.samples.filter.error.as_ref(), Some(&source));
+    assert!(total(&desk) > 0);
+    assert!(data(&desk).iter().all(|d| d.datum.provenance.source_errors.contains(&source)));
+    desk.press("<Backspace><Backspace>");
+    assert_eq!((desk.app.samples.list, desk.app.samples.selected), (List::Training, 4));
+    desk.press("J<Enter>");
+    assert_eq!(desk.app.focus, Pane::Skills);
+    assert!(desk.app.skill.0.is_some());
+}
