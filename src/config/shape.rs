@@ -151,9 +151,9 @@ impl Shape {
             }
             (Self::Kinds { tag, kinds }, [key]) if key == tag => kinds.keys().cloned().collect(),
             (Self::Kinds { kinds, .. }, [key, rest @ ..]) => {
-                let found =
+                let mut found =
                     kinds.values().filter_map(|fields| fields.get(key)).map(|field| field.shape.words(rest));
-                found.into_iter().find(|words| !words.is_empty()).unwrap_or_default()
+                found.find(|words| !words.is_empty()).unwrap_or_default()
             }
             _ => Vec::new(),
         }

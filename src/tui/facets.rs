@@ -77,8 +77,7 @@ impl Listing {
                 return Some(all.map(|verdict| verdict.as_str().to_owned()).to_vec());
             }
             Field::Correct => &["false", "true"],
-            Field::Malformed => &["true", "false"],
-            Field::Reviewed => &["true", "false"],
+            Field::Malformed | Field::Reviewed => &["true", "false"],
             _ => return None,
         };
         Some(words.iter().map(|word| (*word).to_owned()).collect())

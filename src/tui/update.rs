@@ -157,7 +157,7 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Key(event) => key(app, event),
         Message::Pasted(text) => {
             overlays::paste(app, &text);
-            Vec::new()
+            menus::check(app)
         }
         Message::Resize(width, height) => {
             app.size = (width, height);
@@ -244,7 +244,7 @@ fn follow_up(app: &mut App) -> Vec<Effect> {
     }
     let memory = app.memory();
     if memory != app.remembered {
-        app.remembered = memory.clone();
+        app.remembered.clone_from(&memory);
         effects.push(Effect::Remember(Box::new(memory)));
     }
     let watch = app.running() || app.focus == Pane::Machine;
@@ -448,8 +448,8 @@ fn hide(app: &mut App) {
 
 /// The pane so many steps round the circle of those that are shown.
 fn next_shown(app: &App, step: usize) -> Pane {
-    let steps = (1..=Pane::ALL.len()).map(|n| app.focus.after(n * step));
-    steps.into_iter().find(|pane| !app.hidden.contains(pane)).unwrap_or(app.focus)
+    let mut steps = (1..=Pane::ALL.len()).map(|n| app.focus.after(n * step));
+    steps.find(|pane| !app.hidden.contains(pane)).unwrap_or(app.focus)
 }
 
 fn focus(app: &mut App, pane: Pane) {

@@ -147,7 +147,8 @@ fn lists_are_sorted_and_every_row_is_there_once() {
         let sorted = ids(&mut desk);
         let (mut a, mut b) = (sorted.clone(), newest.clone());
         assert_ne!(a, b);
-        (a.sort(), b.sort());
+        a.sort();
+        b.sort();
         assert_eq!(a, b);
     }
     desk.press("g");

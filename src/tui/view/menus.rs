@@ -77,7 +77,7 @@ fn about(app: &App, menu: &Menu) -> Vec<String> {
             right("validation %", RUN[3]),
             right("age", RUN[4])
         )],
-        Menu::Ready { .. } => vec!["It starts at once, in the background; this screen shows it.".into()],
+        Menu::Ready { .. } => vec!["Choose a configuration; its values can be changed before the run starts.".into()],
         Menu::Delete { .. } => vec![
             "Its database, checkpoints, logs and exports are gone then; there is no way back.".into(),
         ],
