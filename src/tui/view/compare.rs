@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::overlay::panel;
 use crate::gym::instance::Split;
 use crate::gym::statistics::Estimate;
+use crate::tui::action::{Action, Context};
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Line, paragraph};
 use crate::tui::compare::{Comparison, Named, Row};
@@ -13,7 +14,7 @@ use crate::tui::theme::Scope;
 
 /// Columns of an accuracy, and of a difference with its interval.
 const SHARE: usize = 8;
-const DIFFERENCE: usize = 23;
+const DIFFERENCE: usize = 27;
 
 pub(super) fn draw(
     app: &App,
@@ -30,7 +31,11 @@ pub(super) fn draw(
     let columns = usize::from(inner.width);
     let lines = match shown {
         None => vec![Line::of(Scope::Muted, "Reading the answers of the runs.")],
-        Some(Err(reason)) => paragraph(Scope::Warn, reason, columns),
+        Some(Err(reason)) => {
+            let key = app.keymap.key(Context::Compare, &Action::OtherSplit);
+            let other = if split == Split::Test { Split::Validation } else { Split::Test };
+            paragraph(Scope::Warn, &format!("{reason}. {key} goes to the {} split.", other.as_str()), columns)
+        }
         Some(Ok(comparison)) => lines(comparison, columns),
     };
     let skip = scroll.min(lines.len().saturating_sub(inner.height.into()));
