@@ -4,8 +4,11 @@
 //! not print: that is the command line's.
 
 pub mod resume;
+mod scratch;
+pub mod screen;
 pub mod store;
 pub mod train;
+mod usage;
 
 use serde::Serialize;
 
@@ -49,16 +52,40 @@ pub enum BenchError {
     /// A run did not come to its end.
     #[error("{0} did not come to its end; its log says why")]
     Unfinished(String),
+    /// The client did not show what it should.
+    #[error("the client did not show {wanted}; it shows:\n{shown}")]
+    Screen {
+        /// What was waited for.
+        wanted: String,
+        /// What is there instead.
+        shown: String,
+    },
     /// A second process said something unexpected.
     #[error("the second process ended without its figures; look at its messages above")]
     Process,
 }
 
-/// Times of the same action, in milliseconds.
+/// Values of the same thing measured again; times of an action are in milliseconds.
 #[derive(Debug, Default, Clone)]
 pub struct Times(Vec<f64>);
 
 impl Times {
+    /// No value yet.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds a value.
+    pub fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    /// The largest value alone.
+    #[must_use]
+    pub fn largest(&self) -> Self {
+        Self(vec![self.quantile(1.0)])
+    }
+
     /// Does it, takes the time and hands the result on.
     pub fn take<T>(&mut self, act: impl FnOnce() -> T) -> T {
         let begun = std::time::Instant::now();

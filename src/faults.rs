@@ -7,6 +7,8 @@
 //! The clock can be shifted too: `DATAENVGYM_FAULT_CLOCK=n:ms` adds so many milliseconds to the
 //! first n readings.
 //!
+//! `DATAENVGYM_FAULT_FRAME=n` panics in the drawing thread when it has drawn its n-th frame.
+//!
 //! `DATAENVGYM_FAULT=name:n` kills this process with SIGKILL when the point is passed for the n-th time;
 //! `DATAENVGYM_FAULT_LOG=file` appends the name of every point passed.
 
@@ -100,6 +102,18 @@ pub fn clock(ms: i64) -> i64 {
         }
         _ => ms,
     }
+}
+
+/// A frame was drawn.
+///
+/// # Panics
+/// When a test asks for that.
+pub fn drawn() {
+    static FATAL: OnceLock<Option<u64>> = OnceLock::new();
+    static FRAMES: AtomicU64 = AtomicU64::new(0);
+    let asked = || std::env::var("DATAENVGYM_FAULT_FRAME").ok()?.parse().ok();
+    let drawn = FRAMES.fetch_add(1, Ordering::Relaxed) + 1;
+    assert!(*FATAL.get_or_init(asked) != Some(drawn), "frame {drawn} was to fail");
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod layout;
 mod lines;
 mod link;
 mod look;
+mod mailbox;
 mod memory;
 mod new_run;
 mod numbers;
@@ -120,6 +121,12 @@ pub enum TuiError {
     /// There is no terminal.
     #[error("no terminal to draw on ({0}); run this in a terminal, or use `run --headless`")]
     NoTerminal(io::Error),
+    /// The terminal cannot do what is needed.
+    #[error(
+        "the terminal says that it cannot place a cursor (TERM is `{0}`); set TERM to what it is, such as \
+         `xterm-256color`, or use `attach --text`"
+    )]
+    Dumb(Shown),
     /// The terminal failed.
     #[error("the terminal failed: {0}; the run itself is not affected")]
     Terminal(#[from] io::Error),

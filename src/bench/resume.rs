@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use super::scratch::Scratch;
 use super::{BenchError, Figure, Sink};
 use crate::faults;
 use crate::gym::episode::Episode;
@@ -116,10 +117,8 @@ pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<(), Bench
 /// # Errors
 /// When the unharmed run does not finish, or a run cannot be started at all.
 pub fn sweep_all(program: &Path, stride: u64, random: u64, threads: usize) -> Result<Findings, BenchError> {
-    let home = temporary_folder()?;
-    let result = sweep(program, &home, stride, random, threads);
-    std::fs::remove_dir_all(&home).map_err(io(&home))?;
-    result
+    let home = Scratch::new()?;
+    sweep(program, home.path(), stride, random, threads)
 }
 
 fn sweep(
@@ -292,12 +291,6 @@ pub fn end_state(folder: &Path) -> Result<String, BenchError> {
 }
 
 /// A new folder among the temporary ones.
-fn temporary_folder() -> Result<PathBuf, BenchError> {
-    let folder = std::env::temp_dir().join(format!("dataenvgym-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(io(&folder))?;
-    Ok(folder)
-}
-
 fn io(path: &Path) -> impl Fn(std::io::Error) -> BenchError + '_ {
     |source| BenchError::Io { what: path.display().to_string(), source }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 pub use processes::{hold, read, resume};
 
+use super::scratch::Scratch;
 use super::{BenchError, Figure, Sink, Times};
 use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::episode::{Command, Effect, Episode, Event, Phase, Work};
@@ -25,12 +26,12 @@ const ROUND: usize = 10_000;
 /// When the temporary folder has no room or the store fails.
 pub fn run(rows: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), BenchError> {
     let folder = Scratch::new()?;
-    let path = folder.0.join("run");
+    let path = folder.path().join("run");
     let mut take = |figure: &str, value: f64, unit: &'static str, conditions: &str| {
         let figure = format!("store.{figure}");
         sink(Figure { figure, value, unit, peer: None, ratio: None, conditions: conditions.to_owned() });
     };
-    let mut store = Store::create(&path, &rows::record(rows.div_ceil(ROUND)), &rows::all_instances())?;
+    let mut store = create(&path, rows)?;
     let client = processes::Client::start(program, &path)?;
     let mut times = Filling::default();
     fill(&mut store, rows, &mut times)?;
@@ -101,6 +102,18 @@ pub fn run(rows: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), Bench
         "process start to running phase, after a kill; the check of the file goes on beside it",
     );
     long_journal(&mut take)
+}
+
+/// Makes the run of this bench up in a folder, for benches that look at one.
+///
+/// # Errors
+/// When there is no room or the store fails.
+pub(super) fn make_up(path: &Path, rows: usize) -> Result<(), BenchError> {
+    fill(&mut create(path, rows)?, rows, &mut Filling::default())
+}
+
+fn create(path: &Path, rows: usize) -> Result<Store, BenchError> {
+    Ok(Store::create(path, &rows::record(rows.div_ceil(ROUND)), &rows::all_instances())?)
 }
 
 /// Times of writing.
@@ -189,7 +202,7 @@ fn perform(
 fn long_journal(take: &mut lists::Take<'_>) -> Result<(), BenchError> {
     const ITERATIONS: usize = 1000;
     let folder = Scratch::new()?;
-    let mut store = Store::create(&folder.0, &rows::record(ITERATIONS), &[])?;
+    let mut store = Store::create(folder.path(), &rows::record(ITERATIONS), &[])?;
     let mut episode = store.replay()?;
     let mut late = Times::default();
     let mut effects = Vec::new();
@@ -226,13 +239,13 @@ fn long_journal(take: &mut lists::Take<'_>) -> Result<(), BenchError> {
     let conditions = "after 1,000 iterations of 12 skills with 5 subskills each";
     take("journal1000.append_ms_p50", late.quantile(0.5), "ms", conditions);
     take("journal1000.append_ms_p99", late.quantile(0.99), "ms", conditions);
-    let bytes = size(&folder.0) as f64 / 1e6;
+    let bytes = size(folder.path()) as f64 / 1e6;
     drop(store);
     let (mut open, mut replay, mut refold) = (Times::default(), Times::default(), Times::default());
-    let store = open.take(|| Store::open(&folder.0))?;
+    let store = open.take(|| Store::open(folder.path()))?;
     let replayed = replay.take(|| store.replay())?;
     let refolded = refold.take(|| store.refold())?;
-    let reader = Reader::open(&folder.0)?;
+    let reader = Reader::open(folder.path())?;
     let (mut first, mut again) = (Times::default(), Times::default());
     first.take(|| reader.episode())?;
     again.take(|| reader.episode())?;
@@ -249,29 +262,4 @@ fn long_journal(take: &mut lists::Take<'_>) -> Result<(), BenchError> {
 fn size(folder: &Path) -> u64 {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
-}
-
-/// A folder that goes away again.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, BenchError> {
-        let name = format!("dataenvgym-bench-{}-{}", std::process::id(), crate::gym::rng::mix(stamp()));
-        let path = std::env::temp_dir().join(name);
-        let io = |source| BenchError::Io { what: path.display().to_string(), source };
-        std::fs::create_dir_all(&path).map_err(io)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed stays in the temporary folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn stamp() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |since| since.as_nanos() as u64)
 }

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use super::usage::{SELF, cpu_seconds, status};
 use super::{Figure, Sink};
 use crate::gym::ports::TrainingMethod;
 use crate::training::{PretrainRecipe, Rehearsal, TrainingError, rehearse};
@@ -128,6 +129,13 @@ fn cells(options: &Options) -> Vec<(String, Cell)> {
     cells
 }
 
+/// A training that goes on for so many seconds, as the `--cell` of [`rehearsed`]: 29.4 million parameters.
+pub(super) fn load(threads: usize, seconds: f64) -> String {
+    let only = "30m.full.256".to_owned();
+    let options = Options { peer: None, threads, seconds, repeats: 1, only, settings: Vec::new() };
+    cells(&options).first().and_then(|(_, cell)| serde_json::to_string(cell).ok()).unwrap_or_default()
+}
+
 /// Measures every cell. `program` is this program, which is started again for each measurement with
 /// `bench train --cell JSON`.
 ///
@@ -198,7 +206,7 @@ pub fn rehearsed(cell: &Cell) -> Result<Reading, TrainBenchError> {
     let rehearsal = Rehearsal { recipe, method, rows: cell.rows, length: cell.length };
     let (mut begun, mut now, mut counted) = (0.0, 0.0, 0);
     rehearse(&rehearsal, cell.threads, &mut |step| {
-        now = cpu_seconds().unwrap_or(f64::INFINITY);
+        now = cpu_seconds(SELF).unwrap_or(f64::INFINITY);
         if step <= WARM_UP {
             begun = now;
             return ControlFlow::Continue(());
@@ -208,26 +216,9 @@ pub fn rehearsed(cell: &Cell) -> Result<Reading, TrainBenchError> {
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let tokens = u64::from(counted) * (cell.rows * cell.length) as u64;
-    let peak_bytes = status("VmHWM").ok_or(TrainBenchError::Unmeasurable)? * 1024;
+    let peak_bytes = status(SELF, "VmHWM").ok_or(TrainBenchError::Unmeasurable)? * 1024;
     let cpu_seconds = Some(now - begun).filter(|s| s.is_finite()).ok_or(TrainBenchError::Unmeasurable)?;
     Ok(Reading { tokens, cpu_seconds, peak_bytes, versions: String::new() })
-}
-
-/// Processor time of this process with its threads, from the scheduler's nanoseconds.
-fn cpu_seconds() -> Option<f64> {
-    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
-    let nanoseconds = tasks.filter_map(|task| {
-        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Some(nanoseconds.sum::<u64>() as f64 / 1e9).filter(|seconds| *seconds > 0.0)
-}
-
-/// A number of `/proc/self/status`.
-fn status(field: &str) -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
         Report::new(0, args.split, &pairs).ok_or_else(nothing)
     })?;
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        println!("{}", format::json(&report)?);
         return Ok(ExitCode::SUCCESS);
     }
     println!("{:<24} {:>6} questions  {}", "all", report.overall.n, format::accuracy(&report.overall));

@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
-use crate::bench::{Figure, resume, store, train};
+use crate::bench::{Figure, resume, screen, store, train};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Name {
     /// Kills a scripted run at every fail point and at random instants, and compares what it comes to.
     Resume,
+    /// The client in a terminal: from key to frame, bytes, processor time, memory, attaching to a large run.
+    Screen,
     /// Insertion, pages, search and resume of a large run database.
     Store,
     /// Training speed and memory, beside `PyTorch` + PEFT where a Python is named.
@@ -40,9 +42,12 @@ pub(super) struct BenchArgs {
     /// One JSON object per line: figure, value, unit, peer, ratio, conditions.
     #[arg(long)]
     json: bool,
-    /// `store`: training data in the store.
+    /// `store`, `screen`: training data in the store.
     #[arg(long, default_value_t = 1_000_000)]
     rows: usize,
+    /// `screen`: clients that are attached and killed.
+    #[arg(long, default_value_t = 1000)]
+    kills: usize,
     /// `resume`: kills at random instants.
     #[arg(long, default_value_t = 100)]
     random: u64,
@@ -52,13 +57,13 @@ pub(super) struct BenchArgs {
     /// `train`: threads of either side.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// `train`: processor seconds per measurement.
+    /// `train`: processor seconds per measurement; `screen`: seconds of watching.
     #[arg(long, default_value_t = 8.0)]
     seconds: f64,
-    /// `train`: measurements per side, of which the best one counts.
+    /// `train`: measurements per side, of which the best one counts; `screen`: repeats.
     #[arg(long, default_value_t = 2)]
     repeats: u32,
-    /// `train`: only cells whose name contains this.
+    /// `train`, `screen`: only cells or scenes whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
     /// `train`: settings of the peer, of which the best one counts.
@@ -99,6 +104,14 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
     };
     match args.name {
         Name::Resume => resume::run(&program, args.random, &mut sink)?,
+        Name::Screen => {
+            let BenchArgs { rows, repeats, seconds, kills, .. } = args;
+            screen::run(
+                &screen::Options { rows, repeats, seconds, kills, only: args.only },
+                &program,
+                &mut sink,
+            )?;
+        }
         Name::Store => store::run(args.rows, &program, &mut sink)?,
         Name::Train => {
             let peer = args.peer.or_else(|| std::env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from));

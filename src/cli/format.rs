@@ -1,6 +1,7 @@
 //! Texts and numbers as the command line prints them.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::gym::statistics::Estimate;
 use crate::tui::escape::{Breaks, escape};
@@ -37,6 +38,25 @@ pub(super) fn on_one_line(text: &str) -> Cow<'_, str> {
     escape(text, Breaks::Show)
 }
 
+/// A value as JSON on one line, in which what could drive or disorder a terminal is written as its number
+/// (`\\u202e`): the same value for a program, nothing but text for a terminal.
+pub(super) fn json(value: &impl serde::Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(value)?;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() && !c.is_control() || escape(c.encode_utf8(&mut [0; 4]), Breaks::Show).starts_with(c)
+        {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    Ok(out)
+}
+
 /// A number of bytes in the largest fitting unit: `1.5 GiB`, `12 MiB`, `900 B`.
 pub(super) fn bytes(n: u64) -> String {
     match n {
@@ -59,6 +79,10 @@ mod tests {
         assert_eq!([3_400, 252_000, 3_900_000].map(duration), ["3.4 s", "4 min 12 s", "1 h 05 min"]);
         assert_eq!(escaped("a\u{1b}[2Jb\n"), "a\u{241b}[2Jb\n");
         assert!(!on_one_line("a\nb").contains('\n'));
+        let hostile = "\u{9b}31m\u{202e}\u{e0041}\u{7f} \"日本\" \n";
+        let said = json(&hostile).unwrap();
+        assert_eq!(said, r#""\u009b31m\u202e\udb40\udc41\u007f \"日本\" \n""#);
+        assert_eq!(serde_json::from_str::<String>(&said).unwrap(), hostile);
         assert_eq!([900, 4096, 12 << 20, 3 << 29].map(bytes), ["900 B", "4 KiB", "12 MiB", "1.5 GiB"]);
     }
 }

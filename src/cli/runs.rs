@@ -104,7 +104,8 @@ pub(super) fn list(paths: &Paths) -> ExitCode {
         }
     }
     for (folder, error) in &broken {
-        println!("{:<24} {:<10}", folder.file_name().unwrap_or_default().to_string_lossy(), "unreadable");
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        println!("{:<24} {:<10}", format::on_one_line(&name), "unreadable");
         println!("  {}", format::on_one_line(error));
     }
     println!("\nfolders and logs: {}/RUN/logs", paths.runs.display());

@@ -17,13 +17,14 @@ use crate::runner::disk::DISK_FULL;
 use crate::store::{PhaseTiming, Reader, RunRecord};
 
 pub(super) fn print_header(record: &RunRecord, folder: &Path) {
-    println!("run {} in {}", record.name, folder.display());
+    let place = folder.display().to_string();
+    println!("run {} in {}", format::on_one_line(&record.name), format::on_one_line(&place));
     println!(
         "task {}, student {}, policy {}, engine {}, seed {}",
         format::on_one_line(&record.task),
         format::on_one_line(&record.student),
-        record.policy,
-        record.engine,
+        format::on_one_line(&record.policy),
+        format::on_one_line(&record.engine),
         record.seed
     );
     if let Some(found) = contamination(folder) {
@@ -102,14 +103,15 @@ fn print_findings(episode: &Episode) {
     }
     if !failed.is_empty() {
         let found: Vec<String> = failed.iter().map(|(check, count)| format!("{check} {count}")).collect();
-        println!("data that failed a check: {}", found.join(", "));
+        println!("data that failed a check: {}", format::on_one_line(&found.join(", ")));
     }
     let selected = episode.selected.and_then(|n| episode.iterations.get(n as usize));
     let report = selected.and_then(|row| row.test.as_ref().or(row.validation.as_ref()));
     for slice in report.into_iter().flat_map(|report| &report.slices) {
         let split = report.map_or("", |report| report.split.as_str());
-        let (name, accuracy) = (format::on_one_line(&slice.name), format::accuracy(&slice.accuracy));
-        println!("{} {name}: {accuracy} of {} {split} questions", slice.facet, slice.accuracy.n);
+        let named = format!("{} {}", slice.facet, slice.name);
+        let (named, accuracy) = (format::on_one_line(&named), format::accuracy(&slice.accuracy));
+        println!("{named}: {accuracy} of {} {split} questions", slice.accuracy.n);
     }
 }
 

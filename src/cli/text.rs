@@ -66,14 +66,14 @@ pub(super) fn wait(paths: &Paths, name: Option<&str>, timeout: Option<Duration>)
     loop {
         let (reader, episode, standing) = watch.look()?;
         if let Some(standing) = standing {
-            println!("run `{}`: {}", reader.record()?.name, standing.word());
+            println!("run `{}`: {}", format::on_one_line(&reader.record()?.name), standing.word());
             if let Some(Halt::Failure { message }) = &episode.halt {
                 eprintln!("{}", format::escaped(message));
             }
             return Ok(standing.exit_code());
         }
         if timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
-            println!("run `{}`: still running", reader.record()?.name);
+            println!("run `{}`: still running", format::on_one_line(&reader.record()?.name));
             return Ok(ExitCode::from(TIMED_OUT));
         }
         std::thread::sleep(LOOK);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use color_eyre::eyre::{Result, WrapErr, bail};
 
-use super::scene;
+use super::{format, scene};
 use crate::config::{Config, Paths, ScriptConfig};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Device, PortError, Student, Trainer};
@@ -32,7 +32,7 @@ const ATTEMPTS: &str = "attempts";
 /// `dataenvgym worker`: serves the runner behind standard input.
 pub(super) fn worker(role: Role, scripted: Option<&str>) -> Result<ExitCode> {
     // Standard error is the worker's log file.
-    std::panic::set_hook(Box::new(|info| eprintln!("panic: {info}")));
+    std::panic::set_hook(Box::new(|info| eprintln!("panic: {}", format::escaped(&info.to_string()))));
     let hosts = match scripted {
         Some(text) if role == Role::Teacher => {
             scripted_teacher(serde_json::from_str(text).wrap_err("--scripted")?)

@@ -31,6 +31,7 @@ pub(crate) enum Action {
     EditHere,
     EditOutside,
     Remark,
+    Copy,
     Bulk,
     Search,
     /// Takes the first way to go on with the line.
@@ -386,6 +387,7 @@ pub(crate) static ACTIONS: &[Entry] = &[
     ),
     entry(Samples, "edit", Action::EditHere, "edit", "edit the words of the datum; it is accepted then"),
     entry(Samples, "edit-outside", Action::EditOutside, "", "edit the datum in `$VISUAL` or `$EDITOR`"),
+    entry(Samples, "copy", Action::Copy, "", "copy the sample to the clipboard, and into a file"),
     entry(Samples, "remark", Action::Remark, "", "write a remark on the datum"),
     entry(
         Samples,

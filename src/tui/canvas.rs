@@ -125,6 +125,11 @@ impl Line {
         self.0.push(Piece { text: text.into(), scope });
     }
 
+    /// Its escaped text.
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().map(|piece| piece.text.as_str()).collect()
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.0.iter().map(|piece| piece.text.width()).sum()
     }

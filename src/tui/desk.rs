@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,17 @@ use super::app::App;
 use super::errands;
 use super::input::Input;
 use super::link::Order;
+use super::mailbox::{Mail, Mailbox};
 use super::memory::Memory;
 use super::pacer::Pacer;
 use super::runs::{Runs, RunsOrder};
 use super::screen::{Cost, Frames, open_terminal};
-use super::session::{self, Session};
+use super::session::{self, Job, Session};
 use super::source::Wanted;
 use super::update::{self, Effect, Exit, Message, Urgency};
 use super::view::view;
 use super::{Options, TuiError, input, link, source};
+use crate::faults;
 use crate::gym::datum::Wording;
 use crate::probes::Sampler;
 use crate::store::Reader;
@@ -33,22 +35,38 @@ const BATCH: usize = 256;
 enum Wake {
     Message(Message),
     Input(Input),
-    Continued,
+    Job(Job),
 }
+
+impl Mail for Wake {
+    fn replaces(&self, older: &Self) -> bool {
+        match (self, older) {
+            (Self::Message(new), Self::Message(old)) => new.replaces(old),
+            (Self::Input(Input::Resize(..)), Self::Input(Input::Resize(..))) => true,
+            _ => false,
+        }
+    }
+}
+
+type Wakes = Mailbox<Wake>;
 
 pub(super) fn run(options: Options) -> Result<Exit, TuiError> {
     Reader::open(&options.run_folder)?;
+    let kind = std::env::var("TERM").unwrap_or_default();
+    if kind.is_empty() || kind == "dumb" {
+        return Err(TuiError::Dumb(kind.into()));
+    }
     let terminal = open_terminal().map_err(TuiError::NoTerminal)?;
     let size = crossterm::terminal::size().map_err(TuiError::NoTerminal)?;
-    let (wake, wakes) = channel();
+    let wakes = Wakes::new();
     let stop = Stop(Arc::new(AtomicBool::new(false)));
     // Before the session, so that the sender of the session is the last one to go.
     let (continued, continues) = channel();
     let session = Session::begin(options.log.as_deref(), continued)?;
-    let forward = wake.clone();
-    spawn("continued", move || while continues.recv().is_ok() && forward.send(Wake::Continued).is_ok() {})?;
+    let forward = wakes.clone();
+    spawn("jobs", move || continues.iter().for_each(|job| forward.post(Wake::Job(job))))?;
     let frame_log = options.frame_log.as_ref().and_then(|path| File::create(path).ok());
-    let (app, outlets, pacer) = start(options, size, &wake, &stop)?;
+    let (app, outlets, pacer) = start(options, size, &wakes, &stop)?;
     let begun = Instant::now();
     let mut desk = Desk { app, outlets, pacer, frames: Frames::new(terminal, size), frame_log, begun };
     let exit = desk.serve(&wakes);
@@ -60,10 +78,10 @@ pub(super) fn run(options: Options) -> Result<Exit, TuiError> {
 fn start(
     options: Options,
     size: (u16, u16),
-    wake: &Sender<Wake>,
+    wake: &Wakes,
     stop: &Stop,
 ) -> Result<(App, Outlets, Pacer), TuiError> {
-    let post = |wake: Sender<Wake>| move |message| drop(wake.send(Wake::Message(message)));
+    let post = |wake: Wakes| move |message| wake.post(Wake::Message(message));
     let (queries, asked) = channel();
     let (folder, send) = (options.run_folder.clone(), post(wake.clone()));
     spawn("source", move || source::run(folder, &asked, send))?;
@@ -74,7 +92,7 @@ fn start(
     spawn("link", move || link::run(&connect, &resume, &(own, inbox), &ended, &send))?;
     let (keys, flag, held) = (wake.clone(), Arc::clone(&stop.0), input::Hold::default());
     let pause = held.clone();
-    spawn("keys", move || input::run(&flag, &pause, |input| drop(keys.send(Wake::Input(input)))))?;
+    spawn("keys", move || input::run(&flag, &pause, |input| keys.post(Wake::Input(input))))?;
     let send = post(wake.clone());
     let sampler = Sampler::start(move |snapshot| send(Message::Machine(Box::new(snapshot))))?;
     let own_theme = options.look.own_theme;
@@ -112,7 +130,7 @@ struct Outlets {
     memory: Option<PathBuf>,
     /// Keeps the keys from being read while another program has the terminal.
     held: input::Hold,
-    wake: Sender<Wake>,
+    wake: Wakes,
 }
 
 struct Desk {
@@ -129,19 +147,11 @@ impl Desk {
         self.begun.elapsed().as_millis() as u64
     }
 
-    fn serve(&mut self, wakes: &Receiver<Wake>) -> Result<Exit, TuiError> {
+    fn serve(&mut self, wakes: &Wakes) -> Result<Exit, TuiError> {
         self.pacer.want(Urgency::Urgent);
         loop {
-            let wait = self.pacer.wait(self.now());
-            let first = match wait {
-                Some(0) => wakes.try_recv().map_err(|_| RecvTimeoutError::Timeout),
-                Some(ms) => wakes.recv_timeout(Duration::from_millis(ms)),
-                None => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            if matches!(first, Err(RecvTimeoutError::Disconnected)) {
-                return Ok(Exit::Detached);
-            }
-            for wake in first.into_iter().chain(wakes.try_iter()).take(BATCH) {
+            let wait = self.pacer.wait(self.now()).map(Duration::from_millis);
+            for wake in wakes.take(wait, BATCH) {
                 if let Some(exit) = self.take_in(wake)? {
                     return Ok(exit);
                 }
@@ -166,7 +176,11 @@ impl Desk {
                 return Ok(None);
             }
             Wake::Input(Input::Ended(error)) => return Err(error.into()),
-            Wake::Continued => {
+            Wake::Job(Job::Stop) => {
+                self.suspend()?;
+                return Ok(None);
+            }
+            Wake::Job(Job::Continued) => {
                 self.come_back()?;
                 return Ok(None);
             }
@@ -194,6 +208,12 @@ impl Desk {
                 let written = errands::export(&self.outlets.run_folder, &files);
                 self.tell(Message::Exported(written));
             }
+            Effect::Copy(text) => {
+                if !errands::copy_by_tmux(errands::copied(&text)) {
+                    self.frames.copy(errands::copied(&text))?;
+                }
+                self.tell(Message::Copied(errands::keep(&self.outlets.run_folder, &text)));
+            }
             Effect::Runs(order) => self.order(order)?,
             Effect::Write { id, wording } => {
                 let result = self.write(&id, &wording)?;
@@ -213,7 +233,7 @@ impl Desk {
 
     /// News that this thread has for itself.
     fn tell(&self, message: Message) {
-        let _ = self.outlets.wake.send(Wake::Message(message));
+        self.outlets.wake.post(Wake::Message(message));
     }
 
     /// Lists, makes or deletes runs aside, because it may take seconds.
@@ -221,8 +241,7 @@ impl Desk {
         let (runs, wake) = (Arc::clone(&self.outlets.runs), self.outlets.wake.clone());
         spawn("runs", move || {
             let news = order.carry_out(runs.as_ref());
-            // A screen that ended meanwhile needs no news.
-            let _ = wake.send(Wake::Message(Message::Runs(news)));
+            wake.post(Wake::Message(Message::Runs(news)));
         })
     }
 
@@ -241,8 +260,7 @@ impl Desk {
     /// Stops this process until the shell continues it.
     fn suspend(&mut self) -> Result<(), TuiError> {
         session::leave();
-        // Without job control the signal does nothing, and the screen comes back at once.
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
+        session::stop();
         self.come_back()
     }
 
@@ -262,6 +280,7 @@ impl Desk {
         self.pacer.drawn(self.now(), write);
         if let Some(cost) = cost {
             self.note(cost);
+            faults::drawn();
         }
         Ok(())
     }

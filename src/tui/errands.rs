@@ -14,6 +14,34 @@ use crate::gym::datum::Wording;
 /// Folder of exported charts in a run folder.
 const EXPORTS: &str = "exports";
 
+/// File of the last copied text.
+const COPIED: &str = "copied.txt";
+/// Bytes of a text that is copied at most: what terminals take.
+const LARGEST_COPY: usize = 64 * 1024;
+
+/// The text, or as much of it as a clipboard takes.
+pub(super) fn copied(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LARGEST_COPY)]
+}
+
+/// Gives a text to tmux, which passes it on to the clipboard. Whether it did.
+pub(super) fn copy_by_tmux(text: &str) -> bool {
+    if std::env::var_os("TMUX").is_none() {
+        return false;
+    }
+    let mut command = Command::new("tmux");
+    let command = command.args(["load-buffer", "-w", "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let Ok(mut child) = command.stderr(Stdio::null()).spawn() else { return false };
+    let written = child.stdin.take().is_some_and(|mut pipe| pipe.write_all(text.as_bytes()).is_ok());
+    child.wait().is_ok_and(|status| status.success() && written)
+}
+
+/// Keeps a copied text in a file of the run, for terminals without a clipboard.
+pub(super) fn keep(run: &Path, text: &str) -> Result<PathBuf, String> {
+    let file = Exported { name: COPIED.into(), text: text.to_owned() };
+    export(run, &[file]).map(|folder| folder.join(COPIED))
+}
+
 /// Writes the charts; each file appears whole.
 pub(super) fn export(run: &Path, files: &[Exported]) -> Result<PathBuf, String> {
     let folder = run.join(EXPORTS);

@@ -49,6 +49,12 @@ impl Shown {
     }
 }
 
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl From<&str> for Shown {
     fn from(text: &str) -> Self {
         Self(escape(text, Breaks::Show).into_owned())

@@ -53,9 +53,9 @@ pub(super) fn run(
             link.attempt(connect, &orders.0, send);
         }
         match orders.1.recv_timeout(if link.waiting.is_some() { EAGER } else { ATTEMPT }) {
-            Ok(Order::Send { id, command }) => link.send(id, command, send),
+            Ok(Order::Send { id, command }) => link.send(id, command),
             Ok(Order::Start { id, command }) => link.start(resume, id, command, send),
-            Ok(Order::Ended { stream }) if stream == link.number => link.lost(send),
+            Ok(Order::Ended { stream }) if stream == link.number => link.lost(),
             Ok(Order::Ended { .. }) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -86,7 +86,7 @@ impl Link {
                 self.stream = Some(stream);
                 send(Message::Link(LinkEvent::Connected { pid }));
                 if let Some((id, command, _)) = self.waiting.take() {
-                    self.send(id, command, send);
+                    self.send(id, command);
                 }
             }
             Err(Greeting::Refused(message)) => {
@@ -132,17 +132,17 @@ impl Link {
         let _ = thread::Builder::new().name("link reader".into()).spawn(listen);
     }
 
-    fn send(&mut self, id: u64, command: Command, send: &impl Fn(Message)) {
+    fn send(&mut self, id: u64, command: Command) {
         let frame = ClientFrame::Command { id, command };
         let sent = self.stream.as_mut().is_some_and(|stream| frame::write(stream, &frame).is_ok());
         if !sent {
-            self.lost(send);
+            self.lost();
         }
     }
 
     fn start(&mut self, resume: &Resume, id: u64, command: Command, send: &impl Fn(Message)) {
         if self.stream.is_some() {
-            return self.send(id, command, send);
+            return self.send(id, command);
         }
         match resume() {
             Ok(()) => self.waiting = Some((id, command, Instant::now() + START)),
@@ -150,13 +150,14 @@ impl Link {
         }
     }
 
-    fn lost(&mut self, send: &impl Fn(Message)) {
+    /// The connection is gone, which need not mean the runner is: it drops a client that does not read, as one
+    /// does that was stopped. The next attempt follows at once and says which of the two it is.
+    fn lost(&mut self) {
         if let Some(stream) = self.stream.take() {
             // The reader ends with it; one that ended already is fine.
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
-        self.known_absent = true;
-        send(Message::Link(LinkEvent::Absent));
+        self.known_absent = false;
     }
 }
 

@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use ratatui::backend::{Backend, CrosstermBackend};
@@ -51,6 +53,12 @@ pub(crate) struct Frames<W> {
 }
 
 impl<W: Write> Frames<W> {
+    /// Sends a text to the clipboard, between two frames.
+    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(&clipboard(text))?;
+        self.out.flush()
+    }
+
     pub(crate) fn new(out: W, size: (u16, u16)) -> Self {
         // ratatui asks crossterm for colours even where there are none; with NO_COLOR set crossterm would answer
         // with a sequence that also ends bold and reverse. The theme decides about colour here.
@@ -100,6 +108,11 @@ impl<W: Write> Frames<W> {
         self.out.flush()?;
         Ok(Some(Cost { bytes: bytes.len(), draw, write: begun.elapsed() }))
     }
+}
+
+/// What asks a terminal to put a text into the clipboard (OSC 52). Terminals that do not know it ignore it.
+pub(crate) fn clipboard(text: &str) -> Vec<u8> {
+    format!("\x1b]52;c;{}\x07", BASE64.encode(text)).into_bytes()
 }
 
 /// The controlling terminal, apart from whatever standard output is. Some containers have a terminal and none that

@@ -21,7 +21,7 @@ use crossterm::style::ResetColor;
 use crossterm::terminal::{
     EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
 use super::screen::open_terminal;
@@ -32,13 +32,22 @@ struct Taken {
     outputs: Option<(OwnedFd, OwnedFd)>,
     /// Whether another program has it for a while: keys that mean a signal are for that program.
     lent: bool,
-    /// Told when the process goes on after a stop.
-    continued: Sender<()>,
+    /// Told when the process is to stop or goes on after a stop.
+    jobs: Sender<Job>,
+}
+
+/// What a shell asks of a program that it can stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    Stop,
+    Continued,
 }
 
 /// How long the end of the process waits for a terminal that accepts nothing: long enough for a machine under
 /// load, on which half a second was seen to be too short.
 const RESTORE_LIMIT: Duration = Duration::from_secs(3);
+/// The same after a hang-up: as a rule there is no terminal any more.
+const HANG_UP_LIMIT: Duration = Duration::from_millis(700);
 
 /// At most one screen at a time has the terminal.
 static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
@@ -55,10 +64,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// Takes the terminal. `log` receives whatever is written to standard output or error meanwhile.
-    pub(crate) fn begin(log: Option<&Path>, continued: Sender<()>) -> io::Result<Self> {
+    pub(crate) fn begin(log: Option<&Path>, jobs: Sender<Job>) -> io::Result<Self> {
         let terminal = open_terminal()?;
         let watched = terminal.try_clone()?;
-        *lock() = Some(Taken { terminal, outputs: None, lent: false, continued });
+        *lock() = Some(Taken { terminal, outputs: None, lent: false, jobs });
         let mut session = Self { previous: None, alive: Arc::new(AtomicBool::new(true)) };
         session.install_hook();
         SIGNALS.get_or_init(|| drop(thread::Builder::new().name("signals".into()).spawn(wait_for_signals)));
@@ -135,6 +144,20 @@ pub(crate) fn take_back() {
     }
 }
 
+/// Stops this process until the shell continues it. Without a shell that could, nothing happens.
+pub(crate) fn stop() {
+    use rustix::process::{Signal, getpgrp, getpid, getppid, getsid, kill_process};
+    let shell = getppid().filter(|shell| {
+        // A shell with job control gives each job a group of its own.
+        getsid(Some(*shell)).ok() == getsid(None).ok()
+            && rustix::process::getpgid(Some(*shell)).is_ok_and(|group| group != getpgrp())
+    });
+    if shell.is_some() {
+        // It can only fail for a process that is not there.
+        let _ = kill_process(getpid(), Signal::STOP);
+    }
+}
+
 /// Ends the possession of the terminal. Only the first call does anything.
 fn give_back() {
     let Some(mut taken) = lock().take() else { return };
@@ -192,14 +215,15 @@ fn watch(terminal: &File, alive: &AtomicBool) {
 }
 
 fn wait_for_signals() {
-    let Ok(mut signals) = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCONT]) else { return };
+    let Ok(mut signals) = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT]) else { return };
     for signal in signals.forever() {
-        let (lent, screen) = lock().as_ref().map_or((false, None), |t| (t.lent, Some(t.continued.clone())));
+        let (lent, screen) = lock().as_ref().map_or((false, None), |t| (t.lent, Some(t.jobs.clone())));
         match (screen, signal) {
             (Some(_), SIGINT | SIGQUIT | SIGCONT) if lent => {}
-            (Some(continued), SIGCONT) => {
+            (Some(_), SIGTSTP) if lent => stop(),
+            (Some(jobs), SIGTSTP | SIGCONT) => {
                 // A screen that ended meanwhile needs no news.
-                let _ = continued.send(());
+                let _ = jobs.send(if signal == SIGTSTP { Job::Stop } else { Job::Continued });
             }
             (Some(_), _) => end_process(signal),
             (None, _) => {
@@ -218,7 +242,7 @@ fn end_process(signal: i32) -> ! {
         let _ = done.send(());
     });
     if helper.is_ok() {
-        let _ = wait.recv_timeout(RESTORE_LIMIT);
+        let _ = wait.recv_timeout(if signal == SIGHUP { HANG_UP_LIMIT } else { RESTORE_LIMIT });
     }
     std::process::exit(128 + signal)
 }

@@ -26,6 +26,7 @@ use super::memory::Memory;
 use super::overlay::Overlay;
 use super::runs::{RunsNews, RunsOrder};
 use super::text_box::TextBox;
+use super::view;
 use crate::gym::datum::{Verdict, Wording};
 use crate::gym::episode::Command;
 use crate::gym::instance::Split;
@@ -77,7 +78,24 @@ pub(crate) enum Message {
     },
     /// The charts were written, into this folder.
     Exported(Result<PathBuf, String>),
+    /// A text was sent to the clipboard and written into this file.
+    Copied(Result<PathBuf, String>),
     Runs(RunsNews),
+}
+
+impl Message {
+    /// Whether this news says everything that earlier news said.
+    pub(crate) fn replaces(&self, older: &Self) -> bool {
+        use LinkEvent::Live;
+        matches!(
+            (self, older),
+            (Self::Facts(_), Self::Facts(_))
+                | (Self::Page(_), Self::Page(_))
+                | (Self::Journal(_), Self::Journal(_))
+                | (Self::Machine(_), Self::Machine(_))
+                | (Self::Link(Live(_)), Self::Link(Live(_)))
+        )
+    }
 }
 
 /// News of the control socket.
@@ -122,6 +140,8 @@ pub(crate) enum Effect {
         id: String,
         wording: Wording,
     },
+    /// Put an escaped text into the clipboard and into a file.
+    Copy(String),
     /// Write the charts into the run's folder.
     Export(Vec<Exported>),
     Runs(RunsOrder),
@@ -201,6 +221,13 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
             app.notice = Some(match result {
                 Ok(folder) => format!("the charts are in {}", folder.display()),
                 Err(message) => format!("the charts could not be written: {message}"),
+            });
+            Vec::new()
+        }
+        Message::Copied(result) => {
+            app.notice = Some(match result {
+                Ok(file) => format!("copied; where the clipboard stays empty: {}", file.display()),
+                Err(message) => format!("sent to the clipboard; no file was written: {message}"),
             });
             Vec::new()
         }
@@ -291,10 +318,15 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
     match event {
         LinkEvent::Connected { pid } => {
             app.link = Link::Connected { pid };
-            if let Some(asked) = &mut app.asked
-                && asked.stage == Stage::Starting
-            {
-                asked.stage = Stage::Sent;
+            match app.asked.as_mut().map(|asked| &mut asked.stage) {
+                Some(stage @ Stage::Starting) => *stage = Stage::Sent,
+                Some(Stage::Sent) => {
+                    app.asked = None;
+                    app.leaving = None;
+                    app.notice =
+                        Some("the connection broke before the answer; see what the state says".into());
+                }
+                _ => {}
             }
         }
         LinkEvent::Rejected { id, message } => {
@@ -375,6 +407,13 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         Action::Search | Action::Facets | Action::Sort | Action::Flag | Action::Jump | Action::Back => {
             return finding::act(app, &action);
+        }
+        Action::Copy => {
+            let text = view::sample_text(app);
+            if text.is_none() {
+                app.notice = Some("no sample is selected".into());
+            }
+            return text.map(Effect::Copy).into_iter().collect();
         }
         Action::Review(_) | Action::EditHere | Action::EditOutside | Action::Remark => {
             return reviews::act(app, &action);

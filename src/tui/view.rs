@@ -31,6 +31,9 @@ use super::status::{self, State};
 use super::text;
 use super::theme::Scope;
 
+/// Columns of a copied sample: more than a line of one has.
+const COPIED_COLUMNS: usize = 100_000;
+
 /// Draws a whole frame.
 pub(crate) fn view(app: &App, buffer: &mut Buffer) {
     let mut canvas = Canvas::new(buffer, app.theme(), app.glyphs);
@@ -181,6 +184,14 @@ fn offer(line: &mut Line, entry: &Entry, key: Chord) {
     line.push(Scope::Text, if line.0.is_empty() { " " } else { "  " });
     line.push(Scope::Key, key.to_string());
     line.push(Scope::Text, format!(" {}", entry.word));
+}
+
+/// The whole selected sample as it is shown, without line breaks that only the width makes.
+pub(crate) fn sample_text(app: &App) -> Option<String> {
+    app.selected_sample()?;
+    let lines = sheet::of_selected(app, COPIED_COLUMNS).lines;
+    let rows: Vec<String> = lines.iter().map(|line| line.text().trim_end().to_owned()).collect();
+    Some(rows.join("\n") + "\n")
 }
 
 /// How far the open overlay can be scrolled, plus one.

@@ -1,107 +1,13 @@
 //! The terminal interface in a pseudo-terminal, as a person meets it.
 
-use std::io::{Read, Write};
-use std::sync::{Arc, Mutex};
-
 use dataenvgym::gym::datum::Verdict;
 use dataenvgym::gym::episode::{Episode, Halt, Phase};
 use dataenvgym::store::{At, DataFilter, Patience, Reader};
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::faults::children;
 use crate::home::{Home, episode, wait_for};
+use crate::terminal::Screen;
 
-/// The program in a terminal of its own, and what that terminal shows.
-struct Screen {
-    child: Box<dyn Child + Send + Sync>,
-    keys: Box<dyn Write + Send>,
-    shown: Arc<Mutex<vt100::Parser>>,
-    _terminal: Box<dyn MasterPty + Send>,
-}
-
-impl Screen {
-    fn open(home: &Home, arguments: &[&str], size: (u16, u16)) -> Self {
-        Self::open_with(home, arguments, size, &[])
-    }
-
-    fn open_with(
-        home: &Home,
-        arguments: &[&str],
-        (columns, rows): (u16, u16),
-        environment: &[(&str, &str)],
-    ) -> Self {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
-        let plain = home.command(arguments);
-        // As a rule a shell stands between the terminal and the program; it outlives the program, whose
-        // last bytes a terminal that hangs up at once may lose.
-        let mut command = CommandBuilder::new("/bin/sh");
-        command.args(["-c", "\"$0\" \"$@\"; echo \"ended with $?\"; read enter"]);
-        command.arg(plain.get_program());
-        command.args(plain.get_args());
-        command.env_clear();
-        for (key, value) in plain.get_envs() {
-            command.env(key, value.unwrap());
-        }
-        command.env("TERM", "xterm-256color");
-        for (key, value) in environment {
-            command.env(key, value);
-        }
-        let child = pair.slave.spawn_command(command).unwrap();
-        let shown = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let (mut reader, writer) =
-            (pair.master.try_clone_reader().unwrap(), pair.master.take_writer().unwrap());
-        let parser = Arc::clone(&shown);
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(n @ 1..) = reader.read(&mut buffer) {
-                parser.lock().unwrap().process(&buffer[..n]);
-            }
-        });
-        Self { child, keys: writer, shown, _terminal: pair.master }
-    }
-
-    fn text(&self) -> String {
-        self.shown.lock().unwrap().screen().contents()
-    }
-
-    fn wait(&self, words: &str) {
-        let began = std::time::Instant::now();
-        while !self.text().contains(words) {
-            assert!(began.elapsed().as_secs() < 60, "no {words:?} on the screen:\n{}", self.text());
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
-    }
-
-    /// Waits for the end of the program and looks whether the terminal is as it was.
-    fn restored(&mut self) {
-        self.wait("ended with");
-        let shown = self.shown.lock().unwrap();
-        assert!(!shown.screen().alternate_screen() && !shown.screen().hide_cursor());
-    }
-
-    /// Sends the program a signal, not the shell around it.
-    fn signal(&self, signal: rustix::process::Signal) {
-        let shell = self.child.process_id().unwrap();
-        let program = wait_for("the program", || children(shell, "attach").pop());
-        let pid = rustix::process::Pid::from_raw(i32::try_from(program).unwrap()).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-    }
-}
-
-fn started(home: &Home, latency_ms: u32, iterations: u32) -> std::path::PathBuf {
+pub fn started(home: &Home, latency_ms: u32, iterations: u32) -> std::path::PathBuf {
     let config = home.scripted(latency_ms, iterations);
     home.stdout(&["run", "--config", &config]);
     home.run_folder("scripted")
@@ -270,7 +176,7 @@ fn without_colour_no_colour_is_sent_and_a_bad_key_file_is_named() {
     screen.press("1");
     screen.wait("all skills");
     let colours = |screen: &Screen| {
-        let shown = screen.shown.lock().unwrap();
+        let shown = screen.shown();
         let cell =
             |n: u16| shown.screen().cell(n / 80, n % 80).map(|c| (c.fgcolor(), c.bgcolor(), c.inverse()));
         (0..80 * 24).filter_map(cell).collect::<Vec<_>>()

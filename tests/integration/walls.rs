@@ -61,7 +61,7 @@ const ROOMS: &[(&str, Imports)] = &[
         ]),
     ),
     ("analysis", Imports::Only(&["gym", "store"])),
-    ("tui", Imports::Only(&["gym", "store", "protocol", "probes", "analysis", "config"])),
+    ("tui", Imports::Only(&["gym", "store", "protocol", "probes", "analysis", "config", "faults"])),
     ("bench", Imports::Everything),
     ("cli", Imports::Everything),
 ];
@@ -76,11 +76,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("candle_nn", &["training", "models::mistral"]),
     ("gemm", &["training"]),
     ("pulp", &["training"]),
+    ("portable_pty", &["bench"]),
+    ("vt100", &["bench", "tui::tests"]),
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
     ("rusqlite", &["store"]),
     ("parquet", &["exchange"]),
-    ("base64", &["exchange"]),
+    ("base64", &["exchange", "tui::screen"]),
     ("clap", &["cli", "main"]),
     ("color_eyre", &["cli", "main"]),
 ];

@@ -1,0 +1,175 @@
+//! What may happen to a terminal: the client leaves it sane, and the run goes on.
+
+use dataenvgym::gym::episode::Halt;
+use rustix::process::Signal;
+
+use crate::home::{Home, episode, wait_for};
+use crate::screen::started;
+use crate::terminal::{Screen, told_only_what_is_known};
+
+/// Iterations a run has, to see that it goes on.
+fn iterations(folder: &std::path::Path) -> usize {
+    episode(folder).map_or(0, |episode| episode.iterations.len())
+}
+
+fn goes_on(folder: &std::path::Path) {
+    let then = iterations(folder);
+    wait_for("progress without a client", || (iterations(folder) > then).then_some(()));
+}
+
+fn gone(pid: u32) -> Option<()> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // One that ended and was not yet asked for its end is gone too.
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+    matches!(state, None | Some("Z")).then_some(())
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_says_what_happened() {
+    let home = Home::new();
+    let folder = started(&home, 4, 60);
+    let environment = [("DATAENVGYM_FAULT_FRAME", "5")];
+    let mut screen = Screen::open_with(&home, &["attach", "scripted"], (80, 24), &environment);
+    screen.restored();
+    assert!(screen.text().contains("frame 5 was to fail"), "{}", screen.text());
+    assert!(screen.text().contains("ended with 101"), "{}", screen.text());
+    goes_on(&folder);
+}
+
+#[test]
+fn signals_and_a_dead_line_end_the_client_and_nothing_else() {
+    let home = Home::new();
+    let folder = started(&home, 4, 200);
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129), (Signal::QUIT, 131)] {
+        let mut screen = Screen::open(&home, &["attach", "scripted"], (80, 24));
+        screen.wait("2 Iterations");
+        screen.signal(signal);
+        screen.restored();
+        screen.wait(&format!("ended with {code}"));
+    }
+    let mut screen = Screen::open(&home, &["attach", "scripted"], (80, 24));
+    screen.wait("2 Iterations");
+    let client = screen.program();
+    screen.hang_up();
+    wait_for("the end of the client", || gone(client));
+    // Whoever ignores hang-ups when the client starts does not make it immortal.
+    let mut screen = Screen::open_deaf(&home, &["attach", "scripted"], (80, 24));
+    screen.wait("2 Iterations");
+    let client = screen.program();
+    screen.hang_up();
+    wait_for("the end of the deaf client", || gone(client));
+    goes_on(&folder);
+}
+
+#[test]
+fn a_stopped_client_gives_the_terminal_to_the_shell_and_comes_back() {
+    let home = Home::new();
+    let folder = started(&home, 4, 200);
+    let mut screen = Screen::open_as_job(&home, &["attach", "scripted"], (80, 24));
+    screen.wait("2 Iterations");
+    screen.press("\u{1a}");
+    screen.wait("stopped 1 with 147");
+    screen.as_before();
+    goes_on(&folder);
+    screen.press("\n");
+    screen.wait("2 Iterations");
+    assert!(screen.shown().screen().alternate_screen());
+    screen.press("?");
+    screen.wait("advance one phase");
+    screen.press("\u{1b}");
+    wait_for("the end of the help", || (!screen.text().contains("advance one phase (")).then_some(()));
+    // A stop from outside, as by `kill -STOP`: nothing can be done before it, everything is drawn after it.
+    screen.signal(Signal::STOP);
+    screen.wait("stopped 2 with 147");
+    screen.press("\n");
+    screen.wait("2 Iterations");
+    screen.press("q");
+    screen.wait("background");
+    screen.press("\r");
+    screen.restored();
+}
+
+#[test]
+fn a_storm_of_sizes_down_to_one_cell_ends_in_a_whole_screen() {
+    let home = Home::new();
+    let folder = started(&home, 4, 200);
+    let mut screen = Screen::open(&home, &["attach", "scripted"], (120, 40));
+    screen.wait("· runner ");
+    for n in 0..400_u16 {
+        screen.resize((2 + n * 37 % 199, 2 + n * 23 % 59));
+        if n % 7 == 0 {
+            screen.press("\t");
+        }
+    }
+    for size in [(20, 5), (2, 2), (1, 1), (1, 50), (300, 1)] {
+        screen.resize(size);
+        screen.press("1j4j?\u{1b}");
+        std::thread::sleep(std::time::Duration::from_millis(30));
+    }
+    screen.resize((100, 30));
+    screen.wait("1 Skills");
+    let width = |row: &String| row.trim_end().chars().count();
+    let rows = || screen.shown().screen().rows(0, 100).collect::<Vec<_>>();
+    wait_for("the whole width", || rows().iter().any(|row| width(row) == 100).then_some(()));
+    screen.press("\u{1b}");
+    screen.press("q");
+    screen.wait("background");
+    screen.press("\r");
+    screen.restored();
+    goes_on(&folder);
+}
+
+#[test]
+fn the_smallest_terminals_do_no_harm() {
+    let home = Home::new();
+    let folder = started(&home, 0, 1);
+    wait_for("the end", || episode(&folder).filter(|e| e.halt == Some(Halt::Finished)));
+    for size in [(20, 5), (10, 2), (2, 1), (1, 1)] {
+        let mut screen = Screen::open(&home, &["attach", "scripted"], size);
+        wait_for("a frame", || find(&screen.bytes(), b"\x1b[?2026l").then_some(()));
+        screen.press("1jj\r4jj\r");
+        screen.resize((80, 24));
+        screen.press("q");
+        screen.restored();
+        screen.wait("ended with 0");
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+#[test]
+fn a_terminal_that_cannot_do_it_and_no_terminal_are_named() {
+    let home = Home::new();
+    started(&home, 0, 1);
+    for term in ["dumb", ""] {
+        let mut screen = Screen::open_with(&home, &["attach", "scripted"], (80, 24), &[("TERM", term)]);
+        screen.restored();
+        let text = screen.text();
+        assert!(text.contains("TERM") && text.contains("attach --text"), "{text}");
+        assert!(!find(&screen.bytes(), b"\x1b["), "{:?}", screen.bytes());
+    }
+}
+
+#[test]
+fn the_terminal_is_asked_nothing_and_told_only_what_is_known() {
+    let home = Home::new();
+    started(&home, 4, 60);
+    let mut screen = Screen::open(&home, &["attach", "scripted"], (120, 40));
+    screen.wait("· runner ");
+    // Getting and losing the focus and a resize are where others ask.
+    for keys in ["1jjk\r", "\u{1b}[O", "\u{1b}[I", "4j\r", "\u{1b}", "?", "\u{1b}", "T", "\u{1b}", "C", "q"] {
+        screen.press(keys);
+        std::thread::sleep(std::time::Duration::from_millis(40));
+    }
+    screen.resize((90, 25));
+    screen.wait("1 Skills");
+    screen.press("\u{1b}");
+    std::thread::sleep(std::time::Duration::from_millis(40));
+    screen.press("q");
+    screen.wait("background");
+    screen.press("\r");
+    screen.restored();
+    told_only_what_is_known(&screen.bytes());
+}
