@@ -257,6 +257,7 @@ fn fuzz(from: u64, count: u64) {
             }
             drawn = contents(buffer);
         };
+        frames.repaint((COLUMNS, ROWS));
         frames.draw(draw).unwrap();
         let mut bytes = wire.0.borrow_mut();
         if let Err(what) = harmless(&bytes) {
