@@ -17,6 +17,19 @@ fn goes_on(folder: &std::path::Path) {
     wait_for("progress without a client", || (iterations(folder) > then).then_some(()));
 }
 
+/// Leaves, whatever is open. Escape and a letter that are read together would be Alt and the letter.
+fn leave(screen: &mut Screen) {
+    wait_for("the question before leaving", || {
+        screen.press("\u{1b}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        screen.press("q");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        screen.text().contains("background").then_some(())
+    });
+    screen.press("\r");
+    screen.restored();
+}
+
 fn gone(pid: u32) -> Option<()> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // One that ended and was not yet asked for its end is gone too.
@@ -111,11 +124,7 @@ fn a_storm_of_sizes_down_to_one_cell_ends_in_a_whole_screen() {
     let width = |row: &String| row.trim_end().chars().count();
     let rows = || screen.shown().screen().rows(0, 100).collect::<Vec<_>>();
     wait_for("the whole width", || rows().iter().any(|row| width(row) == 100).then_some(()));
-    screen.press("\u{1b}");
-    screen.press("q");
-    screen.wait("background");
-    screen.press("\r");
-    screen.restored();
+    leave(&mut screen);
     goes_on(&folder);
 }
 
@@ -165,11 +174,6 @@ fn the_terminal_is_asked_nothing_and_told_only_what_is_known() {
     }
     screen.resize((90, 25));
     screen.wait("1 Skills");
-    screen.press("\u{1b}");
-    std::thread::sleep(std::time::Duration::from_millis(40));
-    screen.press("q");
-    screen.wait("background");
-    screen.press("\r");
-    screen.restored();
+    leave(&mut screen);
     told_only_what_is_known(&screen.bytes());
 }
