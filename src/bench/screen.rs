@@ -87,6 +87,7 @@ fn rest(options: &Options, stage: &mut Stage, taker: &mut Taker<'_, '_>) -> Resu
     for _ in 0..options.repeats.max(1) {
         let mut client = Terminal::open(&stage.command(&["attach", "rest"]), SIZE)?;
         client.words("· runner ")?;
+        client.words("-r0-")?;
         client.quiet(QUIET);
         paint.push(client.count().0 as f64);
         let (before, busy) = (client.count(), client.cpu_seconds());

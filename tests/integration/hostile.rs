@@ -36,7 +36,7 @@ fn prepared(home: &Home, bytes: &[u8]) -> String {
     std::fs::write(home.path("it\u{1b}[31mems.jsonl"), file).unwrap();
     let text = "name = \"hostile\"\n[task]\nkind = \"jsonl\"\nfile = \"it\\u001b[31mems.jsonl\"\n\
                 response = \"{q} #### {a}\"\ncolumns = { question = [\"q\"], answer = \"a\", skill = \"t\" }\n\
-                [student]\nmodel = \"scripted\"\nscript = { skill = 0.5, malformed = 0.1, failing = 0.02 }\n\
+                [student]\nmodel = \"scripted\"\nscript = { skill = 0.5, malformed = 0.1 }\n\
                 [engine]\nkind = \"selection\"\n[policy]\nkind = \"by_error\"\ndata = 20\n\
                 [episode]\niterations = 2\n";
     let config = home.path("hostile.toml");

@@ -15,8 +15,8 @@ use crate::home::{Home, wait_for};
 const SHELL: &str = "\"$0\" \"$@\"; echo \"ended with $?\"; read enter";
 const DEAF: &str = "trap '' HUP; \"$0\" \"$@\"; echo \"ended with $?\"; read enter";
 /// A shell that a person types at: a program that stops gives the terminal back to it.
-const JOBS: &str = "set -m; \"$0\" \"$@\"; for n in 1 2; do echo \"stopped $n with $?\"; read enter; \
-                    fg >/dev/null; done; echo \"ended with $?\"; read enter";
+const JOBS: &str = "set -m; \"$0\" \"$@\"; echo \"stopped with $?\"; read enter; \
+                    fg >/dev/null; echo \"ended with $?\"; read enter";
 
 /// What came out of the program.
 struct Output {
@@ -84,7 +84,8 @@ impl Screen {
         }
         let settings = settings(pair.master.as_ref());
         let child = pair.slave.spawn_command(command).unwrap();
-        let output = Output { emulator: vt100::Parser::new(rows, columns, 0), bytes: Vec::new() };
+        let output =
+            Output { emulator: vt100::Parser::new(rows.max(4), columns.max(4), 0), bytes: Vec::new() };
         let output = Arc::new(Mutex::new(output));
         let (mut reader, writer) =
             (pair.master.try_clone_reader().unwrap(), pair.master.take_writer().unwrap());
@@ -134,7 +135,8 @@ impl Screen {
 
     pub fn resize(&self, (columns, rows): (u16, u16)) {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        self.output.lock().unwrap().emulator.screen_mut().set_size(rows, columns);
+        // The emulator is never smaller: it does not survive it.
+        self.output.lock().unwrap().emulator.screen_mut().set_size(rows.max(4), columns.max(4));
         self.terminal.as_ref().unwrap().resize(size).unwrap();
     }
 

@@ -152,9 +152,11 @@ impl Terminal {
         self.until(words, |wire| wire.has(words))
     }
 
-    /// Waits until nothing has come for so long.
+    /// Waits until nothing has come for so long, from now on.
     pub(super) fn quiet(&self, long: Duration) {
-        while let Some(rest) = long.checked_sub(self.look(|wire| wire.last.elapsed())) {
+        let begun = Instant::now();
+        let still = || self.look(|wire| wire.last.elapsed()).min(begun.elapsed());
+        while let Some(rest) = long.checked_sub(still()).filter(|rest| !rest.is_zero()) {
             std::thread::sleep(rest);
         }
     }
