@@ -2,7 +2,8 @@
 //!
 //! An imported run has no configuration, so it cannot be resumed. The files are read twice: first every
 //! record is verified and what a run needs at its start is gathered, then the rest is written. Held in
-//! memory are the task instances, the journal, one round of data and 16 bytes per ULID.
+//! memory are the task instances, the journal, one round of data and 16 bytes per ULID; of the reference's folders
+//! also what stands beside the data: specifications, checks, trees.
 
 mod build;
 mod input;
