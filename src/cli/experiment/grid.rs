@@ -129,3 +129,31 @@ fn resolved(design: &Design, arm: &Arm, seed: u32, name: &str) -> Result<Config>
     };
     Ok(config::resolve(&sources)?.config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The experiments that come with the program are sound in every arm.
+    #[test]
+    fn every_ready_experiment_resolves() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            runs: home.path().join("runs"),
+            cache: home.path().join("cache"),
+            user_config: home.path().join("config.toml"),
+            home: home.path().to_owned(),
+            prompts: home.path().join("prompts"),
+        };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/experiments");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<PathBuf> = files.filter(|file| file.is_file()).collect();
+        assert!(!files.is_empty());
+        for file in files {
+            let design = Design::parse(&std::fs::read_to_string(&file).unwrap(), &file).unwrap();
+            let grid = Grid::new(&paths, &design, home.path()).unwrap();
+            assert_eq!(grid.cells().len(), grid.arms() * grid.seeds().len());
+            assert_eq!(Some(design.name.as_str()), file.file_stem().and_then(|stem| stem.to_str()));
+        }
+    }
+}
