@@ -144,6 +144,7 @@ mod tests {
             user_config: home.path().join("config.toml"),
             home: home.path().to_owned(),
             prompts: home.path().join("prompts"),
+            screen: home.path().join("screen"),
         };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/experiments");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
