@@ -183,7 +183,7 @@ pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
             let line = line?;
             if !line.trim().is_empty() {
                 let sampling = if args.temperature > 0.0 {
-                    Sampling::Sampled { temperature: args.temperature, top_p: 1.0, seed }
+                    Sampling::drawn(args.temperature, 1.0, seed)
                 } else {
                     Sampling::Greedy
                 };

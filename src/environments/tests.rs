@@ -45,7 +45,7 @@ impl ChatModel for Pupil {
                 Some(Content::Mathematics { answer, .. }) => format!("#### {answer}"),
                 _ => "I do not know".to_owned(),
             };
-            if sink(index, ChatReply { text, prompt_tokens: 0, tokens: 4, finish: FinishReason::Stop })
+            if sink(index, ChatReply::new(text, 0, 4, FinishReason::Stop))
                 .is_break()
             {
                 return Ok(());

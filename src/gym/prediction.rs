@@ -8,8 +8,29 @@ use serde::{Deserialize, Serialize};
 pub enum FinishReason {
     /// The model wrote its end token or a stop string.
     Stop,
-    /// The token limit was reached.
+    /// The token limit or the end of the model's context was reached.
     Length,
+    /// There is no answer: the prompt leaves no room for one in the model's context.
+    PromptTooLong,
+    /// There is no answer: the chat template or the grammar engine refused the request.
+    Refused,
+}
+
+impl FinishReason {
+    /// Whether the prompt was never answered.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::PromptTooLong | Self::Refused)
+    }
+
+    /// What to add to an answer that did not end by itself; empty for one that did.
+    pub fn remark(self) -> &'static str {
+        match self {
+            Self::Stop => "",
+            Self::Length => "cut off at the token limit",
+            Self::PromptTooLong => "not answered: the prompt is too long for the model",
+            Self::Refused => "not answered: the chat template or the schema was refused",
+        }
+    }
 }
 
 /// The scored answer to one task instance.

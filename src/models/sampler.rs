@@ -29,13 +29,40 @@ pub fn choose(logits: &[f32], sampling: Sampling, position: u64) -> Result<u32, 
     match sampling {
         Sampling::Greedy => Ok(best),
         Sampling::Sampled { temperature, .. } if temperature < COLD => Ok(best),
-        Sampling::Sampled { temperature, top_p, seed } => {
-            let draw = CounterRng::keyed(seed, &format!("token {position}")).unit();
+        Sampling::Sampled { temperature, top_p, top_k, seed } => {
+            // A grammar that refuses a draw asks again with the refused tokens masked. The same number again would
+            // favour the tokens beside the refused ones; another one leaves exactly the masked distribution.
+            let masked = if logits.contains(&f32::NEG_INFINITY) { " of those allowed" } else { "" };
+            let draw = CounterRng::keyed(seed, &format!("token {position}{masked}")).unit();
             let peak = f64::from(logits[best as usize]);
-            let weights: Vec<f64> =
+            let mut weights: Vec<f64> =
                 logits.iter().map(|logit| ((f64::from(*logit) - peak) / temperature).exp()).collect();
+            keep_largest(&mut weights, top_k as usize);
             Ok(pick(&weights, top_p, draw).unwrap_or(best))
         }
+    }
+}
+
+/// Natural logarithm of the sum of `exp(logit)`: a logit minus this is the log-probability of its token.
+pub fn log_sum(logits: &[f32]) -> f64 {
+    let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if !peak.is_finite() {
+        return f64::from(peak);
+    }
+    let peak = f64::from(peak);
+    peak + logits.iter().map(|logit| (f64::from(*logit) - peak).exp()).sum::<f64>().ln()
+}
+
+/// Leaves the `count` largest weights, the first ones among equals; 0 leaves all.
+fn keep_largest(weights: &mut [f64], count: usize) {
+    if count == 0 || count >= weights.len() {
+        return;
+    }
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    let by_weight = |a: &usize, b: &usize| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b));
+    order.select_nth_unstable_by(count - 1, by_weight);
+    for index in &order[count..] {
+        weights[*index] = 0.0;
     }
 }
 
@@ -102,7 +129,7 @@ mod tests {
     use super::*;
 
     fn sampled(temperature: f64, top_p: f64, seed: u64) -> Sampling {
-        Sampling::Sampled { temperature, top_p, seed }
+        Sampling::drawn(temperature, top_p, seed)
     }
 
     fn shares(logits: &[f32], temperature: f64, top_p: f64) -> Vec<f64> {
@@ -174,6 +201,59 @@ mod tests {
             });
             assert_eq!(pick(&weights, top_p, draw), expected.map(|i| *i as u32));
         }
+    }
+
+    #[test]
+    fn top_k_keeps_the_likeliest_and_goes_before_top_p() {
+        // Probabilities 0.5, 0.3, 0.15, 0.05.
+        let logits = [0.15_f32.ln(), 0.5_f32.ln(), 0.05_f32.ln(), 0.3_f32.ln()];
+        let shares = |top_k, top_p| {
+            let mut counts = [0_u32; 4];
+            for seed in 0..20_000 {
+                let sampling = Sampling::Sampled { temperature: 1.0, top_p, top_k, seed };
+                counts[choose(&logits, sampling, 0).unwrap() as usize] += 1;
+            }
+            counts.map(|count| f64::from(count) / 20_000.0)
+        };
+        assert_near(&shares(2, 1.0), &[0.0, 0.625, 0.0, 0.375]);
+        // 0.6 of what top_k left is reached by the likeliest alone.
+        assert_near(&shares(2, 0.6), &[0.0, 1.0, 0.0, 0.0]);
+        assert_near(&shares(1, 1.0), &[0.0, 1.0, 0.0, 0.0]);
+        assert_near(&shares(9, 1.0), &[0.15, 0.5, 0.05, 0.3]);
+        let mut equal = [1.0, 2.0, 1.0, 1.0];
+        keep_largest(&mut equal, 3);
+        assert_eq!(equal, [1.0, 2.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_draw_that_is_refused_and_drawn_again_has_the_masked_distribution() {
+        let logits = [1.0, 0.5, 0.0, -0.5, 0.8];
+        let allowed = [false, true, false, true, true];
+        let masked: Vec<f32> =
+            logits.iter().zip(allowed).map(|(l, yes)| if yes { *l } else { f32::NEG_INFINITY }).collect();
+        let mut counts = [0_u32; 5];
+        for seed in 0..20_000 {
+            let first = choose(&logits, sampled(1.0, 1.0, seed), 5).unwrap();
+            let token = if allowed[first as usize] {
+                first
+            } else {
+                choose(&masked, sampled(1.0, 1.0, seed), 5).unwrap()
+            };
+            counts[token as usize] += 1;
+        }
+        assert_near(&counts.map(|count| f64::from(count) / 20_000.0), &softmax(&masked, 1.0));
+    }
+
+    #[test]
+    fn log_probabilities_sum_to_one_whatever_the_size_of_the_logits() {
+        for shift in [0.0, 300.0, -4000.0] {
+            let logits: Vec<f32> = [0.5, -1.0, 2.0, f32::NEG_INFINITY].iter().map(|l| l + shift).collect();
+            let total = log_sum(&logits);
+            let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - total).exp()).sum();
+            assert!((sum - 1.0).abs() < 1e-12, "{sum}");
+        }
+        assert!((log_sum(&[0.0, 0.0]) - std::f64::consts::LN_2).abs() < 1e-15);
+        assert_eq!(log_sum(&[f32::NEG_INFINITY]), f64::NEG_INFINITY);
     }
 
     #[test]

@@ -219,7 +219,7 @@ fn question_of(
         0 => Sampling::Greedy,
         n => {
             let seed = hash_text(&format!("{n}/{}", rendered.text));
-            Sampling::Sampled { temperature: 0.7, top_p: 0.95, seed }
+            Sampling::drawn(0.7, 0.95, seed)
         }
     };
     let request = ChatRequest { schema, ..ChatRequest::text(rendered.text, sampling, max_tokens) };

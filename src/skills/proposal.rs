@@ -33,7 +33,7 @@ impl TaughtProposal {
         // The same tree is asked about anew in another iteration.
         let item = format!("subskills/{}/{}/{}", tree.skill, tree.history.len(), known.len());
         let seed = CounterRng::keyed(self.seed, &item).bits();
-        let sampling = Sampling::Sampled { temperature: 0.7, top_p: 0.95, seed };
+        let sampling = Sampling::drawn(0.7, 0.95, seed);
         let schema = json!({
             "type": "object",
             "properties": {"subskills": {

@@ -250,11 +250,11 @@ fn greedy_answers_equal_those_of_transformers_and_peft() {
     assert_eq!(ours(&mut two, &adapted, &PROMPTS), their_adapted);
 
     // Sampled answers depend on their seeds, not on the number of workers.
-    let sampling = Sampling::Sampled { temperature: 1.0, top_p: 0.95, seed: 11 };
+    let sampling = Sampling::drawn(1.0, 0.95, 11);
     one.refresh(&adapted).unwrap();
     let sampled = answers(&mut one, &requests(1, sampling));
     assert_eq!(answers(&mut two, &requests(1, sampling)), sampled);
-    let other = Sampling::Sampled { temperature: 1.0, top_p: 0.95, seed: 12 };
+    let other = Sampling::drawn(1.0, 0.95, 12);
     assert_ne!(answers(&mut two, &requests(1, other)), sampled);
 
     // Eight in flight on the CPU: the fault is caught, and the answers are right all the same.

@@ -116,11 +116,8 @@ impl Taught {
         );
         let written: Vec<&str> = portion.written.iter().map(|(s, _)| s.question.as_str()).collect();
         let prompt = self.recipe.prompt(allocation, missing, &written, aids)?;
-        let sampling = Sampling::Sampled {
-            temperature: self.settings.temperature,
-            top_p: self.settings.top_p,
-            seed: CounterRng::keyed(job.seed, &item).bits(),
-        };
+        let seed = CounterRng::keyed(job.seed, &item).bits();
+        let sampling = Sampling::drawn(self.settings.temperature, self.settings.top_p, seed);
         Ok(Question {
             prompt: prompt.name,
             allocation: Some(portion.allocation as u32),

@@ -84,8 +84,8 @@ impl Planner {
         let seed = CounterRng::keyed(context.seed, &item).bits();
         let sampling = match (attempt, self.temperature) {
             (0, t) if t <= 0.0 => Sampling::Greedy,
-            (0, t) => Sampling::Sampled { temperature: t, top_p: 1.0, seed },
-            (_, t) => Sampling::Sampled { temperature: t.max(0.7), top_p: 1.0, seed },
+            (0, t) => Sampling::drawn(t, 1.0, seed),
+            (_, t) => Sampling::drawn(t.max(0.7), 1.0, seed),
         };
         Ok(Question {
             prompt: rendered.name,

@@ -85,7 +85,7 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
             prompt: name.to_owned(),
             allocation: None,
             request: ChatRequest {
-                sampling: Sampling::Sampled { temperature, top_p, seed },
+                sampling: Sampling::drawn(temperature, top_p, seed),
                 ..prompt.clone()
             },
         };

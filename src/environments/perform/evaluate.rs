@@ -39,6 +39,16 @@ impl Stage<'_, '_, '_> {
             let lost = instances.len() - pairs.len();
             return Err(PortError::transient(format!("{lost} questions were not answered")));
         }
+        // One prompt that does not fit is a wrong answer; none that does is no measurement.
+        if let Some((_, first)) = pairs.first()
+            && pairs.iter().all(|(_, prediction)| prediction.finish.is_failure())
+        {
+            return Err(PortError::fatal(format!(
+                "none of the {} questions could be put to the student ({}). Change the student or the task's prompt",
+                pairs.len(),
+                first.finish.remark()
+            )));
+        }
         let report = Report::new(work.iteration, split, &pairs);
         report.map(|report| Fact::Evaluated { report, teacher_tokens }).ok_or_else(|| {
             PortError::fatal(format!("task `{}` has no {} instances", scene.task.name(), split.as_str()))

@@ -169,11 +169,9 @@ fn call(pictures: Vec<Vec<u8>>) -> impl Strategy<Value = TeacherCall> {
             id: String::new(),
             model: "teacher".to_owned(),
             request: ChatRequest {
-                prompt,
-                sampling: Sampling::Sampled { temperature: number, top_p: 0.5, seed },
-                max_tokens: 9,
                 schema: Some(json!({"maximum": number})),
                 images,
+                ..ChatRequest::text(prompt, Sampling::drawn(number, 0.5, seed), 9)
             },
             context: CallContext {
                 iteration: 1,

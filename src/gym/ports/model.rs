@@ -21,9 +21,23 @@ pub enum Sampling {
         temperature: f64,
         /// Keeps the smallest set of tokens with at least this probability; in `(0, 1]`.
         top_p: f64,
+        /// Keeps that many of the likeliest tokens, before `top_p`; 0 keeps all.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        top_k: u32,
         /// Names the random numbers of this request.
         seed: u64,
     },
+}
+
+impl Sampling {
+    /// A draw from all tokens, or from the nucleus of that probability.
+    pub fn drawn(temperature: f64, top_p: f64, seed: u64) -> Self {
+        Self::Sampled { temperature, top_p, top_k: 0, seed }
+    }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One prompt for a model: a single user turn, rendered with the model's chat template.
@@ -41,17 +55,31 @@ pub struct ChatRequest {
     /// Images the user turn shows, before its text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageRef>,
+    /// Texts that end the answer and are left out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// Whether the reply is to tell the probability of its tokens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log_probabilities: bool,
 }
 
 impl ChatRequest {
     /// A question of plain text with an answer of plain text.
     pub fn text(prompt: impl Into<String>, sampling: Sampling, max_tokens: u32) -> Self {
-        Self { prompt: prompt.into(), sampling, max_tokens, schema: None, images: Vec::new() }
+        Self {
+            prompt: prompt.into(),
+            sampling,
+            max_tokens,
+            schema: None,
+            images: Vec::new(),
+            stop: Vec::new(),
+            log_probabilities: false,
+        }
     }
 }
 
 /// A model's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatReply {
     /// Generated text without special tokens.
     pub text: String,
@@ -62,6 +90,22 @@ pub struct ChatReply {
     pub tokens: u32,
     /// Why it ended.
     pub finish: FinishReason,
+    /// Natural logarithm of the probability that the model itself, at temperature 1 and before any grammar,
+    /// gave each generated token; empty unless asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_probabilities: Vec<f32>,
+}
+
+impl ChatReply {
+    /// A reply without probabilities.
+    pub fn new(text: impl Into<String>, prompt_tokens: u32, tokens: u32, finish: FinishReason) -> Self {
+        Self { text: text.into(), prompt_tokens, tokens, finish, log_probabilities: Vec::new() }
+    }
+
+    /// The reply to a prompt that could not be put to the model.
+    pub fn failed(prompt_tokens: u32, finish: FinishReason) -> Self {
+        Self::new("", prompt_tokens, 0, finish)
+    }
 }
 
 /// Where a model or a trainer computes.

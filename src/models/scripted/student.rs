@@ -60,10 +60,10 @@ impl ScriptedStudent {
         };
         let tokens = text.chars().count() as u32;
         if tokens <= request.max_tokens {
-            return ChatReply { text, prompt_tokens: 0, tokens, finish: FinishReason::Stop };
+            return ChatReply::new(text, 0, tokens, FinishReason::Stop);
         }
-        let cut = text.chars().take(request.max_tokens as usize).collect();
-        ChatReply { text: cut, prompt_tokens: 0, tokens: request.max_tokens, finish: FinishReason::Length }
+        let cut: String = text.chars().take(request.max_tokens as usize).collect();
+        ChatReply::new(cut, 0, request.max_tokens, FinishReason::Length)
     }
 }
 

@@ -72,7 +72,7 @@ impl ScriptedTeacher {
         };
         let tokens = |text: &str| text.split_whitespace().count() as u32;
         let (prompt_tokens, tokens) = (tokens(&request.prompt), tokens(&text));
-        ChatReply { text, prompt_tokens, tokens, finish: FinishReason::Stop }
+        ChatReply::new(text, prompt_tokens, tokens, FinishReason::Stop)
     }
 
     /// A value that obeys the schema, as far as this project's schemas go.
@@ -174,7 +174,7 @@ mod tests {
             "type": "array", "minItems": 3, "maxItems": 3,
             "items": {"type": "object", "properties": {"question": {"type": "string"}, "answer": {"type": "string"}}},
         }}});
-        let sampling = Sampling::Sampled { temperature: 1.0, top_p: 1.0, seed: 7 };
+        let sampling = Sampling::drawn(1.0, 1.0, 7);
         ChatRequest { schema: Some(schema), ..ChatRequest::text("Write three.", sampling, 100) }
     }
 

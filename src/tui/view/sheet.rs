@@ -239,9 +239,8 @@ impl Writer<'_> {
             self.heading(name);
             self.indented(lines);
         }
-        let cut_off =
-            if prediction.finish == FinishReason::Length { ", cut off at the token limit" } else { "" };
-        let caption = format!("the student's response ({} tokens{cut_off})", prediction.tokens);
+        let size = size(prediction.tokens, prediction.finish);
+        let caption = format!("the student's response ({size})");
         self.section(&caption, &prediction.response);
         if let Some(lines) = content::truth(&instance.content, self.room()) {
             self.heading("what is right");
@@ -293,11 +292,17 @@ impl Writer<'_> {
             context.prompt
         );
         self.said(Scope::Muted, &told);
-        let cut_off = if call.finish == FinishReason::Length { ", cut off at the token limit" } else { "" };
-        self.section(&format!("answer ({} tokens{cut_off})", call.reply_tokens), &call.reply);
+        let size = size(call.reply_tokens, call.finish);
+        self.section(&format!("answer ({size})"), &call.reply);
         self.section(&format!("asked ({} tokens)", call.prompt_tokens), &call.request.prompt);
         self.sheet
     }
+}
+
+/// How long an answer is, and why it is no longer.
+fn size(tokens: u32, finish: FinishReason) -> String {
+    let separator = if finish.remark().is_empty() { "" } else { ", " };
+    format!("{tokens} tokens{separator}{}", finish.remark())
 }
 
 fn rows(picture: &Picture, columns: usize, fine: bool) -> usize {
