@@ -21,6 +21,7 @@ mod launch;
 mod logs;
 mod new_run;
 mod outcome;
+mod placement;
 mod report;
 mod runs;
 mod scene;

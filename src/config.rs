@@ -34,7 +34,9 @@ use crate::checks::CheckSettings;
 use crate::gym::budget::{Budget, Plateau};
 use crate::gym::episode::{EpisodeRules, Phase};
 use crate::gym::instance::Domain;
-use crate::gym::ports::{EnvironmentKind, TrainingMethod, TrainingSettings};
+use crate::gym::ports::{
+    EnvironmentKind, Precision, Quantisation, Serving, TrainingMethod, TrainingSettings,
+};
 use crate::skills::{SkillsChoice, SubskillsChoice};
 
 pub use benchmark::{BenchmarkConfig, BenchmarkSource, PromptStyle, ScoringConfig};
@@ -199,21 +201,49 @@ impl Default for Shares {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudentConfig {
-    /// `embedded`, `scripted`, or a Hugging Face model folder.
+    /// `embedded`, `scripted`, a Hugging Face model folder, or a model of the hub as `hub:organisation/name` (with
+    /// `@revision`, otherwise the run keeps the commit it begins with). A GGUF file can be asked, but not trained.
     pub model: String,
-    /// `cpu`, `cuda:0`, `metal`.
+    /// `cpu`, `cuda:0`, `cuda:0,cuda:1`, `metal`: several GPUs share the questions.
     #[schemars(regex(pattern = DEVICE), extend("patternErrorMessage" = DEVICE_RULE))]
     pub device: String,
-    /// Worker processes; 0 means one per core.
+    /// Worker processes; 0 means one per core, and on GPUs one per device.
     pub workers: u32,
     /// Requests in flight per worker. Above 1 the worker proves first that batches change nothing.
     #[schemars(range(min = 1))]
     pub in_flight: u32,
+    /// Numbers it computes with.
+    pub precision: Precision,
+    /// Quantisation of its linear layers while loading.
+    pub quantisation: Quantisation,
+    /// Longest question and answer together, in tokens, that memory is planned for; the model's own limit where
+    /// that is smaller.
+    #[schemars(range(min = 1))]
+    pub context: u32,
+    /// Whether its workers stay loaded while the trainer works; otherwise they end, and their memory is the
+    /// trainer's.
+    pub keep_while_training: bool,
     /// Upper limit of an answer in tokens.
     #[schemars(range(min = 1))]
     pub max_tokens: u32,
     /// What a `scripted` student does; other models ignore it.
     pub script: ScriptConfig,
+}
+
+impl StudentConfig {
+    /// How its workers serve it.
+    pub fn serving(&self) -> Serving {
+        let &Self { in_flight, precision, quantisation, context, .. } = self;
+        Serving { in_flight, precision, quantisation, context }
+    }
+}
+
+impl TeacherConfig {
+    /// How its workers serve it.
+    pub fn serving(&self) -> Serving {
+        let &Self { in_flight, precision, quantisation, context, .. } = self;
+        Serving { in_flight, precision, quantisation, context }
+    }
 }
 
 impl Default for StudentConfig {
@@ -223,6 +253,10 @@ impl Default for StudentConfig {
             device: "cpu".into(),
             workers: 0,
             in_flight: 1,
+            precision: Precision::Auto,
+            quantisation: Quantisation::None,
+            context: Serving::default().context,
+            keep_while_training: false,
             max_tokens: 64,
             script: ScriptConfig::default(),
         }
@@ -408,16 +442,27 @@ pub enum StateConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeacherConfig {
-    /// `none`, `scripted`, or a Hugging Face model folder.
+    /// `none`, `scripted`, a Hugging Face model folder, a GGUF file, or a model of the hub as
+    /// `hub:organisation/name`.
     pub model: String,
-    /// `cpu`, `cuda:0`, `metal`.
+    /// `cpu`, `cuda:0`, `cuda:0,cuda:1`, `metal`: several GPUs share the questions.
     #[schemars(regex(pattern = DEVICE), extend("patternErrorMessage" = DEVICE_RULE))]
     pub device: String,
-    /// Worker processes; 0 means one per core.
+    /// Worker processes; 0 means one per core, and on GPUs one per device.
     pub workers: u32,
     /// Requests in flight per worker. Above 1 the worker proves first that batches change nothing.
     #[schemars(range(min = 1))]
     pub in_flight: u32,
+    /// Numbers it computes with.
+    pub precision: Precision,
+    /// Quantisation of its linear layers while loading.
+    pub quantisation: Quantisation,
+    /// Longest question and answer together, in tokens, that memory is planned for; the model's own limit where
+    /// that is smaller.
+    #[schemars(range(min = 1))]
+    pub context: u32,
+    /// Whether its workers stay loaded while the trainer works.
+    pub keep_while_training: bool,
     /// What a `scripted` teacher does; other models ignore it.
     pub script: TeacherScript,
 }
@@ -429,6 +474,10 @@ impl Default for TeacherConfig {
             device: "cpu".into(),
             workers: 0,
             in_flight: 1,
+            precision: Precision::Auto,
+            quantisation: Quantisation::None,
+            context: 2 * Serving::default().context,
+            keep_while_training: true,
             script: TeacherScript::default(),
         }
     }

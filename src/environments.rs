@@ -55,10 +55,21 @@ pub struct Scene {
     pub training: TrainingSettings,
     /// Whether a training starts from the last checkpoint instead of the base.
     pub continues: bool,
+    /// Which models keep their memory while the trainer works.
+    pub stays: Stays,
     /// Seed of everything random.
     pub seed: u64,
     /// Folder for checkpoints; every training makes one folder in it.
     pub checkpoints: PathBuf,
+}
+
+/// Which models keep their memory while the trainer works.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stays {
+    /// The student.
+    pub student: bool,
+    /// The teacher.
+    pub teacher: bool,
 }
 
 /// A teacher's name and weights.

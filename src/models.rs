@@ -5,11 +5,14 @@
 
 pub mod embedded;
 pub mod folder;
+pub mod gguf;
+pub mod hub;
 #[cfg(feature = "mistralrs")]
 pub mod mistral;
 pub mod random;
 pub mod sampler;
 pub mod scripted;
+pub mod source;
 
 use crate::gym::ports::{BatchTest, Student};
 

@@ -7,8 +7,10 @@ mod gpu;
 mod history;
 mod host;
 mod sampler;
+mod visible;
 
 pub use gpu::{Gpu, parse_gpu};
 pub use history::History;
-pub use host::{CpuTimes, Memory, parse_memory, processor_name};
+pub use host::{CpuTimes, Memory, group_memory, parse_memory, processor_name};
 pub use sampler::{FULL_HEAT, FULL_POWER, GpuReading, Sampler, Snapshot};
+pub use visible::{gpus, listed, visible};

@@ -1,10 +1,12 @@
-//! The loop of a worker process: one model or trainer behind a socket.
+//! The loop of a worker process: one model or trainer behind a socket; and [`placement`], the plan of where
+//! workers go.
 //!
 //! Owns the conversation with the runner and the end of the process: when the runner's end of the socket
 //! closes, the process ends at once, also in the middle of a generation. Decides nothing: which model
 //! and which trainer are hosted is handed in by `cli`.
 
 mod hosts;
+pub mod placement;
 mod stream;
 
 use std::io;

@@ -11,7 +11,7 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 
 use super::config::LayerArgs;
 use super::outcome::Standing;
-use super::{RunArgs, format, logs, runs, scene, serve};
+use super::{RunArgs, format, logs, placement, runs, scene, serve};
 use crate::config::{self, Config, Paths};
 use crate::faults;
 use crate::gym::episode;
@@ -82,8 +82,12 @@ fn is_number(text: &str) -> bool {
 /// Makes the folder and the database of a new run.
 pub(super) fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
     let folder = paths.run(&config.name);
+    let mut config = config.clone();
+    scene::pin(&mut config)?;
+    let config = &config;
     // Everything that can be wrong is found before the folder exists.
     let scene = scene::scene(paths, config, &folder)?;
+    placement::of(paths, config)?;
     std::fs::create_dir_all(&paths.runs)
         .and_then(|()| private(&folder))
         .wrap_err_with(|| format!("cannot create {}", folder.display()))?;

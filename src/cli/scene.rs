@@ -1,20 +1,23 @@
 //! From a configuration to the parts of a run: the one place that knows every implementor.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use color_eyre::eyre::{Result, bail};
 
+use super::format;
 use super::launch::CONFIG;
 use crate::agents::engines::EngineChoice;
 use crate::config::{
     AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, Paths, PromptStyle, ScoringConfig, StateConfig,
     TaskConfig, Update,
 };
-use crate::environments::{Scene, TeacherSource};
+use crate::environments::{Scene, Stays, TeacherSource};
 use crate::gym::instance::{Domain, Split};
 use crate::gym::ports::{Checkpoint, Engine, Policy, SkillDiscovery, SubskillProposal, Task};
-use crate::models::embedded;
+use crate::models::hub::{self, HubName};
+use crate::models::{embedded, source};
 use crate::prompts::Prompts;
 use crate::runner::driver::checkpoints;
 use crate::skills::{
@@ -51,6 +54,10 @@ pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Sce
         base: Checkpoint::Full { folder: base(paths, config)? },
         training: config.trainer.settings(),
         continues: config.trainer.update == Update::Continue,
+        stays: Stays {
+            student: config.student.keep_while_training,
+            teacher: config.teacher.keep_while_training,
+        },
         seed: config.seed,
         checkpoints: checkpoints(folder),
         task,
@@ -234,10 +241,18 @@ fn listed(config: &Config, task: &dyn Task) -> ListProposal {
 
 /// Folder of the untrained student.
 fn base(paths: &Paths, config: &Config) -> Result<PathBuf> {
-    weights(paths, &config.student.model)
+    let path = weights(paths, &config.student.model)?;
+    if path.is_file() {
+        bail!(
+            "{}: a GGUF file can be asked (`eval`, `chat`, `teacher.model`), but not trained: set `student.model` to the \
+             model's Hugging Face folder",
+            path.display()
+        );
+    }
+    Ok(path)
 }
 
-/// Folder of a model's weights.
+/// Folder or GGUF file of a model's weights.
 pub(super) fn weights(paths: &Paths, model: &str) -> Result<PathBuf> {
     match model {
         "embedded" => Ok(embedded::student(&paths.cache)?),
@@ -247,10 +262,49 @@ pub(super) fn weights(paths: &Paths, model: &str) -> Result<PathBuf> {
             std::fs::create_dir_all(&folder)?;
             Ok(folder)
         }
-        folder => {
-            let folder = Path::new(folder);
-            crate::models::folder::check(folder)?;
-            Ok(std::path::absolute(folder)?)
+        name if name.starts_with(hub::PREFIX) => Ok(settled(name)?.1),
+        path => {
+            let path = Path::new(path);
+            source::check(path)?;
+            Ok(std::path::absolute(path)?)
         }
     }
+}
+
+/// Models of the hub by their commits, so that a run goes on with the weights it began with.
+pub(super) fn pin(config: &mut Config) -> Result<()> {
+    for model in [&mut config.student.model, &mut config.teacher.model] {
+        if model.starts_with(hub::PREFIX) {
+            *model = settled(model)?.0;
+        }
+    }
+    Ok(())
+}
+
+/// A model of the hub with its commit, and its folder in the cache; fetched where it is not there.
+fn settled(text: &str) -> Result<(String, PathBuf)> {
+    let Some(name) = HubName::parse(text) else { bail!("`{text}` is no model of the hub") };
+    let name = name?;
+    let get = |name: &str| std::env::var(name).ok();
+    let home = std::env::home_dir();
+    let access = hub::Access::from_variables(get, home.as_deref());
+    let terminal = std::io::stderr().is_terminal();
+    let mut shown = None;
+    let (commit, folder) = name.settle(&access, &mut |file, done, total| {
+        let percent = (100 * done).checked_div(total).unwrap_or(100);
+        if shown.as_ref() != Some(&(file.to_owned(), percent)) && (terminal || done == total) {
+            let file_line = format!("{name}: {file} {percent} % of {} MiB", total >> 20);
+            eprint!(
+                "{}{}{}",
+                if terminal { "\r\x1b[K" } else { "" },
+                format::escaped(&file_line),
+                if terminal { "" } else { "\n" }
+            );
+            shown = Some((file.to_owned(), percent));
+        }
+    })?;
+    if terminal && shown.is_some() {
+        eprintln!();
+    }
+    Ok((name.pinned(&commit).to_string(), folder))
 }

@@ -15,7 +15,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::signal_name;
 
 use super::logs::LogHandle;
-use super::{RESUME_ME, launch, logs, outcome, scene, work};
+use super::{RESUME_ME, format, launch, logs, outcome, placement, scene, work};
 use crate::config::{Paths, socket};
 use crate::gym::episode::{Command, Episode, Event};
 use crate::runner::control;
@@ -26,6 +26,7 @@ use crate::runner::filesystem::SystemProbe;
 use crate::runner::live::LiveBoard;
 use crate::runner::residence::{Residence, roots};
 use crate::store::Store;
+use crate::worker::placement::lines;
 
 /// Batch systems kill 30 s after their signal; a pause is over before that.
 const PAUSE_LIMIT: Duration = Duration::from_secs(25);
@@ -76,6 +77,12 @@ pub(super) fn own(
         let request = Some(Request { id: format!("{client}/{GO}"), origin: "the start".to_owned() });
         // The receiver is in this function.
         let _ = sender.send(Mail::Command { command: Command::Run, request, journalled: None });
+    }
+    for line in lines(&placement::of(paths, &config)?) {
+        tracing::info!(plan = line, "memory");
+        if leave == Leave::WhenIdle {
+            eprintln!("{}", format::escaped(&line));
+        }
     }
     let hands = work::hands(paths, &config, folder)?;
     let charge = Charge { store, scene: &scene, hands, custody: &mut custody };

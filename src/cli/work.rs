@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use color_eyre::eyre::{Result, WrapErr, bail};
 
-use super::{format, scene};
+use super::{format, placement, scene};
 use crate::config::{Config, Paths, ScriptConfig};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Device, PortError, Student, Trainer};
@@ -68,7 +68,7 @@ fn real_trainer() -> Box<dyn Trainer> {
 #[cfg(feature = "mistralrs")]
 fn real_student() -> StudentHost {
     use crate::models::mistral::MistralStudent;
-    Box::new(|device, in_flight| Ok(Box::new(MistralStudent::new(device, in_flight)?)))
+    Box::new(|device, serving| Ok(Box::new(MistralStudent::new(device, serving)?)))
 }
 
 #[cfg(not(feature = "mistralrs"))]
@@ -82,6 +82,7 @@ fn real_student() -> StudentHost {
 pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Hands> {
     let cores = cores();
     let roster = Roster::new();
+    let identities = Arc::new(placement::identities());
     let command = |arguments: Vec<OsString>| -> Result<WorkerCommand> {
         Ok(WorkerCommand {
             program: std::env::current_exe().wrap_err("cannot find this program's own file")?,
@@ -89,19 +90,19 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
             log_folder: log_file::folder(folder),
             cache_folder: paths.cache.join("hub"),
             nice: Some(5),
+            gpus: Arc::clone(&identities),
         })
     };
-    let pool = |role, command, (device, workers, in_flight): (Device, u32, u32)| {
-        let devices = vec![device; seats(device, workers) as usize];
-        WorkerPool::new(command, role, &devices, (in_flight, 1), roster.clone())
+    let pool = |role, command, devices: &[Device], serving| {
+        WorkerPool::new(command, role, devices, (serving, 1), roster.clone())
     };
     let student_command = command(match config.student.model.as_str() {
         "scripted" => vec![OsString::from("--scripted"), script(config, folder)?.into()],
         _ => Vec::new(),
     })?;
     let placed = &config.student;
-    let device = device("student.device", &placed.device)?;
-    let student = pool(Role::Student, student_command.clone(), (device, placed.workers, placed.in_flight));
+    let devices = seats("student.device", &placed.device, placed.workers)?;
+    let student = pool(Role::Student, student_command.clone(), &devices, placed.serving());
     let trainer = TrainerProcess::new(student_command, Device::Cpu, cores, roster.clone());
     let teacher: Option<Box<dyn Student>> = match config.teacher.model.as_str() {
         _ if !config.asks() => None,
@@ -112,9 +113,8 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
                 _ => Vec::new(),
             };
             let placed = &config.teacher;
-            let device = self::device("teacher.device", &placed.device)?;
-            let placement = (device, placed.workers, placed.in_flight);
-            Some(Box::new(pool(Role::Teacher, command(arguments)?, placement)))
+            let devices = seats("teacher.device", &placed.device, placed.workers)?;
+            Some(Box::new(pool(Role::Teacher, command(arguments)?, &devices, placed.serving())))
         }
     };
     let shown = roster.clone();
@@ -128,17 +128,20 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
     })
 }
 
-fn cores() -> u32 {
+pub(super) fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, NonZero::get) as u32
 }
 
-/// On the processor one single-threaded worker per core is fastest; a GPU is served by one.
-fn seats(device: Device, workers: u32) -> u32 {
-    match (workers, device) {
-        (0, Device::Cpu) => cores(),
-        (0, _) => 1,
-        (n, _) => n,
-    }
+/// The devices of a role, once per worker. On the processor one single-threaded worker per core is fastest; a GPU is
+/// served by one.
+pub(super) fn seats(key: &str, words: &str, workers: u32) -> Result<Vec<Device>> {
+    let devices: Vec<Device> =
+        words.split(',').map(|word| device(key, word.trim())).collect::<Result<_>>()?;
+    let each = match (workers, devices.as_slice()) {
+        (0, [Device::Cpu]) => cores(),
+        (n, _) => n.max(1),
+    };
+    Ok(devices.into_iter().flat_map(|device| std::iter::repeat_n(device, each as usize)).collect())
 }
 
 /// The script of a scripted teacher.
@@ -183,6 +186,16 @@ fn script(config: &Config, folder: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_gpus_share_the_work() {
+        let both = seats("student.device", "cuda:0, cuda:2", 0).unwrap();
+        assert_eq!(both, [Device::Cuda(0), Device::Cuda(2)]);
+        assert_eq!(seats("student.device", "cuda:0,cuda:1", 2).unwrap().len(), 4);
+        assert_eq!(seats("student.device", "cpu", 0).unwrap().len(), cores() as usize);
+        assert_eq!(seats("student.device", "cpu", 3).unwrap(), [Device::Cpu; 3]);
+        assert!(seats("student.device", "cuda:0,cpu:1", 0).is_err());
+    }
 
     #[test]
     fn devices_are_read_or_refused() {

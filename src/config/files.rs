@@ -14,6 +14,8 @@ use super::{READY, suggest};
 pub const PROJECT_FILE: &str = "dataenvgym.toml";
 /// Nobody writes a longer configuration by hand; a device or a data set given by mistake ends here.
 const MOST_BYTES: u64 = 1 << 20;
+/// What a model begins with that is no path but a name on the hub.
+const HUB: &str = "hub:";
 /// Keys that name files, with the words in their place that do not.
 const PATHS: &[(&[&str], &[&str])] = &[
     (&["task", "file"], &[]),
@@ -77,6 +79,7 @@ pub(super) fn anchor(node: &mut Node, base: &Path) {
     for (keys, words) in PATHS {
         if let Some(Node::Leaf { value: Value::String(path), .. }) = at_mut(node, keys)
             && !words.contains(&path.as_str())
+            && !path.starts_with(HUB)
         {
             absolute(path, base);
         }

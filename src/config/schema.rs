@@ -17,9 +17,9 @@ pub(super) const NAME: &str = "^[A-Za-z0-9_-][A-Za-z0-9._-]*$";
 /// [`NAME`] in words.
 pub(super) const NAME_RULE: &str = "letters, digits, `-`, `_` or `.`, and no `.` at the beginning";
 /// What a device looks like.
-pub(super) const DEVICE: &str = "^(cpu|metal|cuda(:[0-9]{1,3})?)$";
+pub(super) const DEVICE: &str = "^(cpu|metal|cuda(:[0-9]{1,3})?(, ?cuda:[0-9]{1,3})*)$";
 /// [`DEVICE`] in words.
-pub(super) const DEVICE_RULE: &str = "`cpu`, `cuda:0` (or another index) or `metal`";
+pub(super) const DEVICE_RULE: &str = "`cpu`, `cuda:0` (another index, or several with commas) or `metal`";
 
 /// The schema and the shape that is read from it.
 static MADE: LazyLock<(Value, Shape)> = LazyLock::new(|| {

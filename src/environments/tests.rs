@@ -45,9 +45,7 @@ impl ChatModel for Pupil {
                 Some(Content::Mathematics { answer, .. }) => format!("#### {answer}"),
                 _ => "I do not know".to_owned(),
             };
-            if sink(index, ChatReply::new(text, 0, 4, FinishReason::Stop))
-                .is_break()
-            {
+            if sink(index, ChatReply::new(text, 0, 4, FinishReason::Stop)).is_break() {
                 return Ok(());
             }
         }
@@ -116,6 +114,7 @@ fn scene(task: &Arc<ArithmeticTask>, continues: bool) -> Scene {
             ..TrainingSettings::default()
         },
         continues,
+        stays: crate::environments::Stays::default(),
         seed: 5,
         checkpoints: PathBuf::from("checkpoints"),
     }

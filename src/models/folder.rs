@@ -6,6 +6,7 @@
 mod adapter;
 mod config;
 mod error;
+mod size;
 mod tokenizer;
 mod weights;
 
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 pub use adapter::{AdapterFolder, check_adapter};
 pub use config::ModelConfig;
 pub use error::FolderError;
+pub use size::ModelSize;
 pub use tokenizer::Tokens;
 pub use weights::{TensorEntry, Weights};
 
@@ -46,10 +48,25 @@ pub fn check(path: &Path) -> Result<ModelFolder, FolderError> {
         return Err(FolderError::Missing { folder: path.to_owned() });
     }
     let config = config::check(path)?;
-    let tokens = tokenizer::check(path, &config)?;
+    let tokens = tokenizer::check(path, config.vocabulary)?;
     let weights = weights::check(path)?;
     config::check_against(path, &config, &weights)?;
     Ok(ModelFolder { path: path.to_owned(), config, tokens, weights })
+}
+
+/// Checks tokenizer and chat template of a folder alone, for a model with so many rows of embeddings.
+///
+/// # Errors
+/// The first fault found.
+pub(super) fn check_tokens(path: &Path, vocabulary: usize) -> Result<Tokens, FolderError> {
+    tokenizer::check(path, vocabulary)
+}
+
+impl ModelFolder {
+    /// How large it is.
+    pub fn size(&self) -> ModelSize {
+        ModelSize::of_folder(&self.config, &self.weights)
+    }
 }
 
 /// A file that has to be there and has to be a JSON object.

@@ -1,6 +1,6 @@
 //! A student served by mistral.rs in this process; the only room that touches the library.
 //!
-//! Folders are checked before the library sees them, adapters are merged while loading, tokens are
+//! Folders and GGUF files are checked before the library sees them, adapters are merged while loading, tokens are
 //! chosen by [`super::sampler`] and text is decoded from the tokens chosen, so an answer is what the
 //! model wrote and nothing else. Nothing is printed and nothing is fetched. The library creates its
 //! cache folder at every load: `HF_HUB_CACHE` should name a folder of ours in the environment.
@@ -16,17 +16,18 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
+use super::LocalStudent;
 use super::folder::{self, FolderError};
-use super::{LocalStudent, folder::ModelFolder};
+use super::source::{self, Source};
 use crate::gym::ports::{
-    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Student,
+    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Serving, Student,
 };
 use generate::Loaded;
 
 /// A model loaded from a folder, alone or with an adapter.
 pub struct MistralStudent {
     device: Device,
-    wanted: u32,
+    serving: Serving,
     runtime: Runtime,
     loaded: Option<Arc<Loaded>>,
     in_flight: u32,
@@ -36,18 +37,18 @@ pub struct MistralStudent {
 }
 
 impl MistralStudent {
-    /// A student without weights; [`Student::refresh`] loads them. `in_flight` requests are worked on
+    /// A student without weights; [`Student::refresh`] loads them. `serving.in_flight` requests are worked on
     /// together if that proves to change no token, otherwise one.
     ///
     /// # Errors
     /// When the system refuses a runtime.
-    pub fn new(device: Device, in_flight: u32) -> Result<Self, PortError> {
+    pub fn new(device: Device, serving: Serving) -> Result<Self, PortError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(|error| PortError::transient(format!("no runtime for the student's engine: {error}")))?;
         Ok(Self {
             device,
-            wanted: in_flight.max(1),
+            serving: Serving { in_flight: serving.in_flight.max(1), ..serving },
             runtime,
             loaded: None,
             in_flight: 1,
@@ -60,20 +61,21 @@ impl MistralStudent {
         self.loaded.clone().ok_or_else(|| PortError::fatal("the student was asked before it was loaded"))
     }
 
-    fn prove(&mut self, loaded: &Arc<Loaded>, base: &ModelFolder) -> Result<(), PortError> {
+    fn prove(&mut self, loaded: &Arc<Loaded>, base: &Source) -> Result<(), PortError> {
         self.batch_test = None;
         self.in_flight = 1;
-        if self.wanted == 1 {
+        let wanted = self.serving.in_flight;
+        if wanted == 1 {
             return Ok(());
         }
-        let test = match self.proven.get(&base.path) {
+        let test = match self.proven.get(base.path()) {
             Some(test) => *test,
-            None => self.runtime.block_on(batch_test::run(loaded, self.wanted))?,
+            None => self.runtime.block_on(batch_test::run(loaded, wanted))?,
         };
-        self.proven.insert(base.path.clone(), test);
+        self.proven.insert(base.path().to_owned(), test);
         self.batch_test = Some(test);
         if test.differing == 0 {
-            self.in_flight = self.wanted;
+            self.in_flight = wanted;
         } else {
             tracing::warn!(
                 differing = test.differing,
@@ -100,11 +102,15 @@ impl Student for MistralStudent {
         let (base, adapter) = check(checkpoint).map_err(|fault| PortError::fatal(fault.to_string()))?;
         // The old weights go first: both need not fit.
         self.loaded = None;
-        let model = build::build(&base, adapter.as_ref(), self.device, self.wanted)?;
-        let loaded = Arc::new(Loaded::new(model, &base)?);
+        let model = build::build(&base, adapter.as_ref(), self.device, self.serving)?;
+        let loaded = Arc::new(Loaded::new(model, &base, self.serving)?);
         self.prove(&loaded, &base)?;
         self.loaded = Some(loaded);
         Ok(())
+    }
+
+    fn release(&mut self) {
+        self.loaded = None;
     }
 }
 
@@ -118,13 +124,13 @@ impl LocalStudent for MistralStudent {
     }
 }
 
-fn check(checkpoint: &Checkpoint) -> Result<(ModelFolder, Option<folder::AdapterFolder>), FolderError> {
+fn check(checkpoint: &Checkpoint) -> Result<(Source, Option<folder::AdapterFolder>), FolderError> {
     match checkpoint {
-        Checkpoint::Full { folder } => Ok((folder::check(folder)?, None)),
+        Checkpoint::Full { folder } => Ok((source::check(folder)?, None)),
         Checkpoint::Adapter { base, adapter } => {
             let base = folder::check(base)?;
             let adapter = folder::check_adapter(adapter, &base)?;
-            Ok((base, Some(adapter)))
+            Ok((Source::Folder(Box::new(base)), Some(adapter)))
         }
     }
 }

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// What is asked of `nvidia-smi`, in the order of [`Gpu`]'s fields.
-const FIELDS: &str = "index,uuid,name,utilization.gpu,memory.used,memory.total,power.draw,temperature.gpu";
+pub(super) const FIELDS: &str =
+    "index,uuid,name,utilization.gpu,memory.used,memory.total,power.draw,temperature.gpu";
 /// Longest line that is read, in bytes.
 const LINE_LIMIT: u64 = 4096;
 /// After this long without a line the GPUs count as silent.

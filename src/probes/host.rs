@@ -1,5 +1,7 @@
 //! Processor and memory of the host, from Linux's `/proc`.
 
+use std::path::Path;
+
 /// Processor time since start-up, in ticks over all cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuTimes {
@@ -57,6 +59,23 @@ pub fn processor_name() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     line.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+/// The tightest memory limit of this process's control group and those above it, and what is left of it, in
+/// bytes; nothing without a limit.
+pub fn group_memory() -> Option<(u64, u64)> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let root = Path::new("/sys/fs/cgroup");
+    let number =
+        |folder: &Path, name| std::fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    let left = |folder: &Path| {
+        let limit = number(folder, "memory.max")?;
+        Some((limit, limit.saturating_sub(number(folder, "memory.current").unwrap_or(0))))
+    };
+    let group = root.join(own);
+    let groups = group.ancestors().take_while(|folder| folder.starts_with(root));
+    groups.filter_map(left).min_by_key(|(_, left)| *left)
 }
 
 #[cfg(test)]

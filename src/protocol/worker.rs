@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::gym::ports::{BatchTest, Device};
+pub use crate::gym::ports::{BatchTest, Device, Serving};
 use crate::gym::ports::{
     ChatReply, ChatRequest, Checkpoint, PortError, TrainingOrder, TrainingOutcome, TrainingProgress,
 };
@@ -40,8 +40,8 @@ pub enum Request {
         checkpoint: Checkpoint,
         /// Where to put them.
         device: Device,
-        /// Requests to keep in flight; above 1 the worker proves at load that batches change nothing.
-        in_flight: u32,
+        /// How to serve it.
+        serving: Serving,
     },
     /// Answer prompts; answered by one [`Reply::Answered`] each, then [`Reply::Done`].
     Answer {

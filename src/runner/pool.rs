@@ -22,7 +22,7 @@ pub use roster::Roster;
 pub use trainer::TrainerProcess;
 
 use crate::gym::ports::{
-    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Student,
+    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Serving, Student,
 };
 use process::Event;
 use seat::{Seat, Told};
@@ -63,20 +63,20 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// A pool with one worker per entry of `devices`, each with `in_flight` requests at work and
-    /// `threads` threads. Starts nothing yet.
+    /// A pool with one worker per entry of `devices`, each serving the model so and with `threads` threads. Starts
+    /// nothing yet.
     pub fn new(
         command: WorkerCommand,
         role: Role,
         devices: &[Device],
-        (in_flight, threads): (u32, u32),
+        (serving, threads): (Serving, u32),
         roster: Roster,
     ) -> Self {
         let (sender, events) = channel();
         let seats = devices
             .iter()
             .enumerate()
-            .map(|(index, device)| Seat::new((role, index), *device, in_flight.max(1), threads))
+            .map(|(index, device)| Seat::new((role, index), *device, serving, threads))
             .collect();
         Self { command, roster, seats, checkpoint: None, edition: 0, call: 0, sender, events }
     }
@@ -87,13 +87,6 @@ impl WorkerPool {
     /// As [`ChatModel::answer`].
     pub fn load(&mut self) -> Result<(), PortError> {
         self.drive(&[], &mut |_, _| std::ops::ControlFlow::Continue(()), self.seats.len())
-    }
-
-    /// Ends every worker, so that its memory comes back. The next answer starts them again.
-    pub fn release(&mut self) {
-        for seat in &mut self.seats {
-            seat.vacate();
-        }
     }
 
     /// What the workers said when they loaded; empty before.
@@ -195,5 +188,12 @@ impl Student for WorkerPool {
         self.checkpoint = Some(checkpoint.clone());
         self.edition += 1;
         Ok(())
+    }
+
+    /// Ends every worker.
+    fn release(&mut self) {
+        for seat in &mut self.seats {
+            seat.vacate();
+        }
     }
 }

@@ -4,13 +4,13 @@ use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::gym::ports::{ChatRequest, Device, PortError, Trainer, TrainingOrder};
+use crate::gym::ports::{ChatRequest, Device, PortError, Serving, Trainer, TrainingOrder};
 use crate::models::LocalStudent;
 use crate::protocol::frame::FrameError;
 use crate::protocol::worker::{Reply, Request};
 
-/// Makes a student for a device with a number of requests in flight.
-pub type StudentHost = Box<dyn FnMut(Device, u32) -> Result<Box<dyn LocalStudent>, PortError>>;
+/// Makes a student for a device, served so.
+pub type StudentHost = Box<dyn FnMut(Device, Serving) -> Result<Box<dyn LocalStudent>, PortError>>;
 /// Makes a trainer.
 pub type TrainerHost = Box<dyn FnMut() -> Result<Box<dyn Trainer>, PortError>>;
 
@@ -27,7 +27,7 @@ pub(super) type Speak<'a> = dyn FnMut(&Reply) -> Result<(), FrameError> + 'a;
 
 pub(super) struct Hosted {
     hosts: Hosts,
-    student: Option<(Device, u32, Box<dyn LocalStudent>)>,
+    student: Option<(Device, Serving, Box<dyn LocalStudent>)>,
 }
 
 impl Hosted {
@@ -48,8 +48,8 @@ impl Hosted {
                 }
             };
             match request {
-                Request::Load { checkpoint, device, in_flight } => {
-                    let student = self.student(device, in_flight)?;
+                Request::Load { checkpoint, device, serving } => {
+                    let student = self.student(device, serving)?;
                     student.refresh(&checkpoint)?;
                     Ok(Reply::Loaded { in_flight: student.in_flight(), batch_test: student.batch_test() })
                 }
@@ -74,11 +74,11 @@ impl Hosted {
         speak(&last)
     }
 
-    fn student(&mut self, device: Device, in_flight: u32) -> Result<&mut dyn LocalStudent, PortError> {
-        let fits = self.student.as_ref().is_some_and(|held| (held.0, held.1) == (device, in_flight));
+    fn student(&mut self, device: Device, serving: Serving) -> Result<&mut dyn LocalStudent, PortError> {
+        let fits = self.student.as_ref().is_some_and(|held| (held.0, held.1) == (device, serving));
         if !fits {
             self.student = None;
-            self.student = Some((device, in_flight, (self.hosts.student)(device, in_flight)?));
+            self.student = Some((device, serving, (self.hosts.student)(device, serving)?));
         }
         match &mut self.student {
             Some((_, _, student)) => Ok(student.as_mut()),
@@ -167,7 +167,8 @@ mod tests {
         let mut hosted = hosted();
         let folder = tempfile::tempdir().unwrap();
         let checkpoint = Checkpoint::Full { folder: folder.path().to_owned() };
-        let loaded = ask(&mut hosted, Request::Load { checkpoint, device: Device::Cpu, in_flight: 1 });
+        let loaded =
+            ask(&mut hosted, Request::Load { checkpoint, device: Device::Cpu, serving: Serving::default() });
         assert_eq!(loaded, [Reply::Loaded { in_flight: 1, batch_test: None }]);
         let replies = ask(&mut hosted, Request::Answer { requests: vec![question(7), question(3)] });
         let indices: Vec<_> = replies

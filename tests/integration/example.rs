@@ -35,6 +35,7 @@ fn an_episode_in_memory() -> Result<(), Box<dyn Error>> {
         base,
         training: TrainingSettings::default(),
         continues: false,
+        stays: Default::default(),
         seed: 1,
         checkpoints: folder.path().join("checkpoints"),
         task: task.clone(),

@@ -11,8 +11,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dataenvgym::gym::ports::{
-    ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Student, TrainingMethod, TrainingOrder,
-    TrainingSettings,
+    ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Serving, Student, TrainingMethod,
+    TrainingOrder, TrainingSettings,
 };
 use dataenvgym::models::embedded;
 use dataenvgym::runner::pool::{Roster, WorkerCommand, WorkerPool};
@@ -104,6 +104,7 @@ pub fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roste
         arguments: vec![],
         log_folder: logs.clone(),
         cache_folder: folder.join("cache"),
+        gpus: Default::default(),
         nice: None,
     };
     let roster = Roster::new();
@@ -112,7 +113,7 @@ pub fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roste
             command,
             dataenvgym::protocol::worker::Role::Student,
             &vec![Device::Cpu; workers],
-            (in_flight, 1),
+            (Serving { in_flight, ..Serving::default() }, 1),
             roster.clone(),
         ),
         roster,

@@ -72,6 +72,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio", &["runner", "worker", "models", "cli", "tui", "bench"]),
     ("mistralrs", &["models::mistral"]),
     ("mistralrs_quant", &["models::mistral"]),
+    ("hf_hub", &["models::hub"]),
     ("candle_core", &["training", "models::mistral"]),
     ("candle_nn", &["training", "models::mistral"]),
     ("gemm", &["training"]),

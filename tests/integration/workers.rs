@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dataenvgym::gym::ports::{
-    ChatModel, ChatReply, ChatRequest, Checkpoint, Device, PortError, Sampling, Student, Trainer,
+    ChatModel, ChatReply, ChatRequest, Checkpoint, Device, PortError, Sampling, Serving, Student, Trainer,
     TrainingMethod, TrainingOrder, TrainingSettings,
 };
 use dataenvgym::models::scripted::{Script, ScriptedStudent};
@@ -33,6 +33,7 @@ fn command(folder: &Path, latency_ms: u64) -> WorkerCommand {
         arguments: vec!["--scripted".into(), script.into()],
         log_folder: folder.join("logs"),
         cache_folder: folder.join("cache"),
+        gpus: Default::default(),
         nice: Some(1),
     }
 }
@@ -47,8 +48,13 @@ fn bench(workers: usize, latency_ms: u64) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let roster = Roster::new();
     let command = command(folder.path(), latency_ms);
-    let mut pool =
-        WorkerPool::new(command, Role::Student, &vec![Device::Cpu; workers], (1, 1), roster.clone());
+    let mut pool = WorkerPool::new(
+        command,
+        Role::Student,
+        &vec![Device::Cpu; workers],
+        (Serving::default(), 1),
+        roster.clone(),
+    );
     pool.refresh(&Checkpoint::Full { folder: folder.path().to_owned() }).unwrap();
     Bench { folder, roster, pool }
 }
@@ -217,7 +223,8 @@ fn workers_that_cannot_start_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = Checkpoint::Full { folder: folder.path().to_owned() };
     let fail = |command: WorkerCommand| {
-        let mut pool = WorkerPool::new(command, Role::Student, &[Device::Cpu], (1, 1), Roster::new());
+        let mut pool =
+            WorkerPool::new(command, Role::Student, &[Device::Cpu], (Serving::default(), 1), Roster::new());
         pool.refresh(&checkpoint).unwrap();
         collect(&mut pool, &requests(1)).1.unwrap_err()
     };
@@ -234,7 +241,8 @@ fn workers_that_die_again_and_again_are_given_up_with_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = vec!["--scripted".into(), "{nonsense".into()];
     let command = WorkerCommand { arguments, ..command(folder.path(), 0) };
-    let mut pool = WorkerPool::new(command, Role::Student, &[Device::Cpu], (1, 1), Roster::new());
+    let mut pool =
+        WorkerPool::new(command, Role::Student, &[Device::Cpu], (Serving::default(), 1), Roster::new());
     pool.refresh(&Checkpoint::Full { folder: folder.path().to_owned() }).unwrap();
     let began = Instant::now();
     let errors: Vec<PortError> = (0..6).map(|_| collect(&mut pool, &requests(1)).1.unwrap_err()).collect();

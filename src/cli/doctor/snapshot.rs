@@ -10,7 +10,7 @@ use rustix::process::Resource;
 
 use crate::cli::runs;
 use crate::config::{Paths, READY, Sources, resolve, socket};
-use crate::probes::{Memory, parse_memory};
+use crate::probes::{Memory, group_memory, parse_memory};
 use crate::runner::disk;
 use crate::runner::filesystem::{FileSystem, FileSystemProbe, SystemProbe};
 use crate::runner::lock::{self, RunLock};
@@ -160,7 +160,7 @@ pub(super) fn take(paths: &Paths) -> Snapshot {
         gpus: gpus(),
         processor: processor(),
         memory: std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| parse_memory(&text)),
-        memory_limit: memory_limit(),
+        memory_limit: group_memory().map(|(limit, _)| limit),
         limits: limits(),
         session: session(),
         configurations: READY.iter().map(|(name, _)| configuration(name)).collect(),
@@ -311,16 +311,6 @@ fn instruction_sets() -> Vec<(&'static str, bool)> {
 #[cfg(not(target_arch = "x86_64"))]
 fn instruction_sets() -> Vec<(&'static str, bool)> {
     Vec::new()
-}
-
-/// The memory limit of this process's control group, or of the nearest one above that has one.
-fn memory_limit() -> Option<u64> {
-    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let root = Path::new("/sys/fs/cgroup");
-    let group = root.join(own);
-    let limit = |folder: &Path| std::fs::read_to_string(folder.join("memory.max")).ok()?.trim().parse().ok();
-    group.ancestors().take_while(|folder| folder.starts_with(root)).filter_map(limit).min()
 }
 
 fn limits() -> Vec<(&'static str, Option<u64>)> {

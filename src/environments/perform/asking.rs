@@ -84,10 +84,7 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
         let draw = |prompt: &ChatRequest, seed| Question {
             prompt: name.to_owned(),
             allocation: None,
-            request: ChatRequest {
-                sampling: Sampling::drawn(temperature, top_p, seed),
-                ..prompt.clone()
-            },
+            request: ChatRequest { sampling: Sampling::drawn(temperature, top_p, seed), ..prompt.clone() },
         };
         let draws = |prompt| (0..u64::from(samples)).map(move |n| draw(prompt, n));
         let questions: Vec<Question> = prompts.iter().flat_map(draws).collect();

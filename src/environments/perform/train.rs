@@ -33,6 +33,12 @@ impl Stage<'_, '_, '_> {
             seed: CounterRng::keyed(scene.seed, &format!("train/{}", work.iteration)).bits(),
             output: scene.checkpoints.join(format!("iteration-{:03}", work.iteration)),
         };
+        if !scene.stays.student {
+            models.student.release();
+        }
+        if let Some(teacher) = models.teacher.as_mut().filter(|_| !scene.stays.teacher) {
+            teacher.release();
+        }
         let mut refused = None;
         let outcome = models.trainer.train(&order, &mut |progress| {
             let (done, total) = (u64::from(progress.step), u64::from(progress.steps));

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PortError;
@@ -131,6 +132,73 @@ impl std::fmt::Display for Device {
     }
 }
 
+/// In which numbers weights are computed with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// `f32` on the processor; on an accelerator what the weights are stored in.
+    #[default]
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits with the range of `f32`.
+    Bf16,
+    /// 16 bits.
+    F16,
+}
+
+/// To what the linear layers are quantised while loading.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantisation {
+    /// They are not.
+    #[default]
+    None,
+    /// 8.5 bits per weight, blocks of 32.
+    Q8_0,
+    /// 6.6 bits per weight, blocks of 256.
+    Q6k,
+    /// 5.5 bits per weight, blocks of 256.
+    Q5k,
+    /// 4.5 bits per weight, blocks of 256.
+    Q4k,
+    /// 4.5 bits per weight, blocks of 32.
+    Q4_0,
+}
+
+impl Quantisation {
+    /// Bits per weight; nothing where weights stay as they are.
+    pub fn bits(self) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::Q8_0 => Some(8.5),
+            Self::Q6k => Some(6.5625),
+            Self::Q5k => Some(5.5),
+            Self::Q4k | Self::Q4_0 => Some(4.5),
+        }
+    }
+}
+
+/// How a model is served, wherever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Serving {
+    /// Requests to keep in flight; above 1 it is proven at load that batches change nothing.
+    pub in_flight: u32,
+    /// Numbers it computes with.
+    pub precision: Precision,
+    /// Quantisation while loading.
+    pub quantisation: Quantisation,
+    /// Longest prompt and answer together, in tokens, that there is room for: the size of the key and value
+    /// cache per request. The model's own limit where that is smaller.
+    pub context: u32,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self { in_flight: 1, precision: Precision::Auto, quantisation: Quantisation::None, context: 4096 }
+    }
+}
+
 /// Outcome of the batch self-test: the same prompts alone and together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchTest {
@@ -171,6 +239,9 @@ pub trait ChatModel: Send {
 pub trait Student: ChatModel {
     /// Serves the checkpoint from now on.
     fn refresh(&mut self, checkpoint: &Checkpoint) -> Result<(), PortError>;
+
+    /// Gives its memory back; the next answer loads the last checkpoint again.
+    fn release(&mut self) {}
 }
 
 /// An encoded image.

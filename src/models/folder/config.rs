@@ -20,6 +20,11 @@ pub struct ModelConfig {
     pub hidden: usize,
     /// Number of blocks (`num_hidden_layers`).
     pub layers: usize,
+    /// Width inside the feed-forward part (`intermediate_size`); four times the residual stream where it is not
+    /// told.
+    pub intermediate: usize,
+    /// Width of keys, and of values, of one token in one block.
+    pub kv_width: usize,
     /// Type of the stored weights (`dtype` or `torch_dtype`), where given.
     pub dtype: Option<String>,
 }
@@ -63,13 +68,19 @@ pub(super) fn check(folder: &Path) -> Result<ModelConfig, FolderError> {
     if llama_like {
         keys.llama_like(&architecture)?;
     }
+    let number = |key: &str| config.get(key).and_then(Value::as_u64).map(|number| number as usize);
+    let hidden = keys.count("hidden_size")?;
+    let heads = number("num_attention_heads").filter(|heads| *heads > 0).unwrap_or(1);
+    let kv_heads = number("num_key_value_heads").unwrap_or(heads);
     let dtype = config.get("dtype").or_else(|| config.get("torch_dtype")).and_then(Value::as_str);
     Ok(ModelConfig {
         architecture,
         context: keys.count("max_position_embeddings")?,
         vocabulary: keys.count("vocab_size")?,
-        hidden: keys.count("hidden_size")?,
+        hidden,
         layers: keys.count("num_hidden_layers")?,
+        intermediate: number("intermediate_size").unwrap_or(4 * hidden),
+        kv_width: kv_heads * number("head_dim").unwrap_or(hidden / heads),
         dtype: dtype.map(str::to_owned),
     })
 }

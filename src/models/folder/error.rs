@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 pub enum FolderError {
     /// The folder does not exist.
     #[error(
-        "{}: there is no such model folder. Check the path in the configuration. This program downloads nothing: \
-         fetch the folder from its hub first",
+        "{}: there is no such model folder or GGUF file. Check the path in the configuration; a model of the hub is \
+         written `hub:organisation/name`",
         folder.display()
     )]
     Missing {
@@ -54,7 +54,8 @@ pub enum FolderError {
     },
     /// The folder holds no weights.
     #[error(
-        "{}: holds no *.safetensors file. Convert the weights to safetensors, or choose another folder",
+        "{}: holds no *.safetensors file. Convert the weights to safetensors, choose another folder, or name a GGUF file \
+         by its path",
         folder.display()
     )]
     NoWeights {
@@ -82,6 +83,14 @@ pub enum FolderError {
         /// Bytes on disk.
         found: u64,
     },
+    /// A GGUF file does not follow its format.
+    #[error("{}: {problem}. Copy the file again, or choose another one", file.display())]
+    Gguf {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// Tensor and configuration disagree.
     #[error("{}: tensor `{tensor}` {problem}. The files do not belong together: copy the whole folder again", file.display())]
     Tensor {
@@ -96,7 +105,12 @@ pub enum FolderError {
 
 impl FolderError {
     /// A fault of one key.
-    pub(super) fn key(file: &Path, key: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(in crate::models) fn key(
+        file: &Path,
+        key: &str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self::Key {
             file: file.to_owned(),
             key: key.to_owned(),

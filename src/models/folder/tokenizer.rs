@@ -6,7 +6,6 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
-use super::config::ModelConfig;
 use super::{FolderError, object};
 
 /// The tokenizer of a folder and its special tokens.
@@ -18,6 +17,14 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// The tokens of a tokenizer.
+    pub(in crate::models) fn new(tokenizer: Tokenizer) -> Self {
+        let added = tokenizer.get_added_tokens_decoder().into_iter();
+        let special = added.filter(|(_, token)| token.special).map(|(id, _)| id).collect();
+        let count = tokenizer.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
+        Self { tokenizer, special, count }
+    }
+
     /// The text of generated tokens without special tokens, not trimmed.
     ///
     /// # Errors
@@ -37,7 +44,7 @@ impl Tokens {
     }
 }
 
-pub(super) fn check(folder: &Path, config: &ModelConfig) -> Result<Tokens, FolderError> {
+pub(super) fn check(folder: &Path, vocabulary: usize) -> Result<Tokens, FolderError> {
     let file = folder.join("tokenizer.json");
     let written = object(&file)?;
     let tokenizer = Tokenizer::from_file(&file)
@@ -48,24 +55,19 @@ pub(super) fn check(folder: &Path, config: &ModelConfig) -> Result<Tokens, Folde
             return Err(FolderError::key(&file, key, "is set", remedy));
         }
     }
-    let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
-    if largest >= config.vocabulary {
-        let problem = format!("holds token {largest}, but config.json has vocab_size {}", config.vocabulary);
+    let tokens = Tokens::new(tokenizer);
+    if tokens.count > vocabulary {
+        let problem =
+            format!("holds token {}, but the model has {vocabulary} (vocab_size)", tokens.count - 1);
         let remedy = "Tokenizer and model do not belong together: copy the whole folder again";
         return Err(FolderError::key(&file, "model.vocab", problem, remedy));
     }
-    let special = tokenizer
-        .get_added_tokens_decoder()
-        .into_iter()
-        .filter(|(_, token)| token.special)
-        .map(|(id, _)| id)
-        .collect();
     check_template(folder)?;
     let generation = folder.join("generation_config.json");
     if generation.exists() {
         object(&generation)?;
     }
-    Ok(Tokens { tokenizer, special, count: largest + 1 })
+    Ok(tokens)
 }
 
 fn check_template(folder: &Path) -> Result<(), FolderError> {

@@ -133,7 +133,7 @@ pub(super) fn header(path: &Path) -> Result<Weights, FolderError> {
 }
 
 /// Bits per element; `None` for a type that is not known here.
-fn bits(dtype: &str) -> Option<u64> {
+pub(super) fn bits(dtype: &str) -> Option<u64> {
     Some(match dtype {
         "F64" | "I64" | "U64" => 64,
         "F32" | "I32" | "U32" => 32,

@@ -1,7 +1,7 @@
 //! Our sampler inside the engine: the row that comes in is what the model thinks, the row that goes out
 //! leaves the engine one choice.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{Device, Error, Result, Tensor};
 use mistralrs::CustomLogitsProcessor;
@@ -18,22 +18,29 @@ pub(super) struct Chooser {
     prompt_tokens: usize,
     /// Tokens of the tokenizer; further rows of the model are padding.
     known: usize,
-    chosen: Mutex<Vec<u32>>,
+    chosen: Mutex<Chosen>,
+}
+
+/// What was chosen so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Chosen {
+    /// The tokens, the end token included.
+    pub(super) tokens: Vec<u32>,
+    /// Natural logarithm of the probability that the model gave each of them.
+    pub(super) log_probabilities: Vec<f32>,
+    /// Position that was asked for last, with [`sampler::log_sum`] of the model's own row for it: a second row
+    /// for the same position is that row behind a grammar's mask.
+    row: Option<(usize, f64)>,
 }
 
 impl Chooser {
     pub(super) fn new(sampling: Sampling, prompt_tokens: usize, known: usize) -> Self {
-        Self { sampling, prompt_tokens, known, chosen: Mutex::new(Vec::new()) }
+        Self { sampling, prompt_tokens, known, chosen: Mutex::default() }
     }
 
-    /// The token chosen last.
-    pub(super) fn last(&self) -> Option<u32> {
-        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).last().copied()
-    }
-
-    /// The tokens chosen so far, the end token included.
-    pub(super) fn tokens(&self) -> Vec<u32> {
-        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The tokens chosen so far.
+    pub(super) fn chosen(&self) -> MutexGuard<'_, Chosen> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,15 +52,23 @@ impl CustomLogitsProcessor for Chooser {
             .len()
             .checked_sub(self.prompt_tokens)
             .ok_or_else(|| Error::Msg("the engine cut the prompt".to_owned()))?;
-        let token = sampler::choose(&row[..self.known.min(row.len())], self.sampling, position as u64)
+        let known = &row[..self.known.min(row.len())];
+        let token = sampler::choose(known, self.sampling, position as u64)
             .map_err(|error| Error::Msg(error.to_string()))?;
         {
-            let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
-            if chosen.len() < position {
+            let mut chosen = self.chosen();
+            if chosen.tokens.len() < position {
                 return Err(Error::Msg("the engine wrote a token of its own".to_owned()));
             }
-            chosen.truncate(position);
-            chosen.push(token);
+            let whole = match chosen.row {
+                Some((of, whole)) if of == position => whole,
+                _ => sampler::log_sum(known),
+            };
+            chosen.row = Some((position, whole));
+            chosen.tokens.truncate(position);
+            chosen.log_probabilities.truncate(position);
+            chosen.tokens.push(token);
+            chosen.log_probabilities.push((f64::from(known[token as usize]) - whole) as f32);
         }
         let mut only = vec![f32::NEG_INFINITY; row.len()];
         only[token as usize] = 0.0;

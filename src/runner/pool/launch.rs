@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use rustix::process::{Pid, setpriority_process};
 
@@ -26,6 +27,9 @@ pub struct WorkerCommand {
     pub log_folder: PathBuf,
     /// Folder that libraries take for their download cache. Nothing is downloaded; they create it.
     pub cache_folder: PathBuf,
+    /// Identities of the GPUs that this process may use, in the order of their indices here; empty where they are
+    /// not known.
+    pub gpus: Arc<Vec<String>>,
     /// Niceness of the workers, from -20 to 19; `None` leaves it alone.
     pub nice: Option<i32>,
 }
@@ -60,7 +64,9 @@ impl WorkerCommand {
         match device {
             Device::Cuda(index) => {
                 let visible = env::var_os("CUDA_VISIBLE_DEVICES");
-                command.env("CUDA_VISIBLE_DEVICES", visible_device(visible.as_deref(), index));
+                let known = self.gpus.get(index as usize).cloned();
+                let entry = known.unwrap_or_else(|| visible_device(visible.as_deref(), index));
+                command.env("CUDA_VISIBLE_DEVICES", entry);
             }
             Device::Cpu => {
                 command.env("CUDA_VISIBLE_DEVICES", "");
@@ -79,7 +85,7 @@ impl WorkerCommand {
     }
 }
 
-/// The device a worker is to see, given what this process sees.
+/// The device a worker is to see, given what this process sees, where no identity is known.
 fn visible_device(visible: Option<&OsStr>, index: u32) -> String {
     visible
         .and_then(OsStr::to_str)

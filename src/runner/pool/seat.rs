@@ -7,7 +7,7 @@ use super::SeatReport;
 use super::launch::{WorkerCommand, inside};
 use super::process::{Event, WorkerProcess};
 use super::roster::Roster;
-use crate::gym::ports::{BatchTest, ChatReply, ChatRequest, Checkpoint, Device, PortError};
+use crate::gym::ports::{BatchTest, ChatReply, ChatRequest, Checkpoint, Device, PortError, Serving};
 use crate::protocol::worker::{Reply, Request, Role};
 
 /// Most requests per worker and request in flight that are handed over at once.
@@ -40,7 +40,7 @@ pub(super) struct Seat {
     name: String,
     role: Role,
     device: Device,
-    wanted: u32,
+    serving: Serving,
     threads: u32,
     process: Option<WorkerProcess>,
     state: State,
@@ -49,9 +49,9 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new((role, index): (Role, usize), device: Device, wanted: u32, threads: u32) -> Self {
+    pub(super) fn new((role, index): (Role, usize), device: Device, serving: Serving, threads: u32) -> Self {
         let name = format!("{}@{device}#{index}", role.as_str());
-        Self { name, role, device, wanted, threads, process: None, state: State::Vacant, loaded: None }
+        Self { name, role, device, serving, threads, process: None, state: State::Vacant, loaded: None }
     }
 
     /// Whether this seat's worker has that number.
@@ -103,7 +103,7 @@ impl Seat {
                 let load = Request::Load {
                     checkpoint: checkpoint.clone(),
                     device: inside(self.device),
-                    in_flight: self.wanted,
+                    serving: self.serving,
                 };
                 self.loaded = None;
                 self.state = State::Loading(edition);

@@ -1,0 +1,283 @@
+//! Which role computes where, and whether it fits: a plan of memory, made before anything starts.
+//!
+//! Pure: what devices there are and how large the models are is handed in. The parts are estimates from the shapes;
+//! where the libraries' own buffers are not known exactly they are rounded up.
+
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write;
+
+use crate::gym::ports::{Device, Serving, TrainingSettings};
+use crate::models::folder::ModelSize;
+pub use memory::{Part, serving_parts, training_parts};
+
+/// The memory of one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Which device.
+    pub device: Device,
+    /// What it is: a product name, or the host.
+    pub name: String,
+    /// Bytes that are free now; nothing where the driver does not say.
+    pub free: Option<u64>,
+    /// Bytes in all.
+    pub total: Option<u64>,
+}
+
+/// What one role does on its devices.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Answers, in one process per entry of the devices.
+    Serve(Serving),
+    /// Trains.
+    Train(TrainingSettings),
+}
+
+/// One role with its model and its devices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Charge {
+    /// Section of the configuration: `student`, `teacher`, `trainer`.
+    pub role: &'static str,
+    /// The model.
+    pub size: ModelSize,
+    /// Bytes per number of the stored weights, rounded up.
+    pub quantised: bool,
+    /// Once per process.
+    pub devices: Vec<Device>,
+    /// What it does.
+    pub work: Work,
+    /// Whether it stays in memory while the trainer works.
+    pub stays: bool,
+}
+
+/// What one role needs on one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The role.
+    pub role: &'static str,
+    /// Processes of it there.
+    pub processes: u64,
+    /// Bytes per part, of all its processes there.
+    pub parts: Vec<(Part, u64)>,
+    /// Whether it is there while models answer.
+    answers: bool,
+    /// Whether it is there while the trainer works.
+    trains: bool,
+}
+
+impl Share {
+    /// Bytes in all.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+/// One device with what is put on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The device.
+    pub room: Room,
+    /// The roles on it.
+    pub shares: Vec<Share>,
+}
+
+impl Placed {
+    /// Most bytes at one time: while models answer, or while the trainer works.
+    pub fn peak(&self) -> u64 {
+        self.moment().0
+    }
+
+    /// The peak, and who is there then.
+    fn moment(&self) -> (u64, Vec<&Share>) {
+        let at = |there: fn(&Share) -> bool| {
+            let shares: Vec<&Share> = self.shares.iter().filter(|share| there(share)).collect();
+            (shares.iter().map(|share| share.bytes()).sum::<u64>(), shares)
+        };
+        let (answering, training) = (at(|share| share.answers), at(|share| share.trains));
+        if training.0 > answering.0 { training } else { answering }
+    }
+}
+
+/// Where everything goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Devices in use, in the order of their first role.
+    pub devices: Vec<Placed>,
+}
+
+/// Why a plan cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlacementError {
+    /// A device is not there.
+    #[error("`{role}.device` is `{device}`, and this machine shows {there}. Choose another device{visible}")]
+    NoDevice {
+        /// The role.
+        role: &'static str,
+        /// The device.
+        device: Device,
+        /// What there is.
+        there: String,
+        /// A hint at the variable that hides devices.
+        visible: &'static str,
+    },
+    /// It does not fit.
+    #[error("{device} ({name}): {needed} are needed at once and {free} are free: {parts}. {remedy}")]
+    TooLarge {
+        /// The device.
+        device: Device,
+        /// What it is.
+        name: String,
+        /// Bytes needed, in words.
+        needed: String,
+        /// Bytes free, in words.
+        free: String,
+        /// What needs them.
+        parts: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+/// Places the charges into the rooms; `rooms` holds every device there is.
+///
+/// # Errors
+/// [`PlacementError::NoDevice`] for a device that is not there, otherwise [`PlacementError::TooLarge`] for the first one
+/// that does not hold what is put on it. A device whose free memory is not known holds everything.
+pub fn plan(charges: &[Charge], rooms: &[Room]) -> Result<Plan, PlacementError> {
+    let mut plan = Plan::default();
+    for charge in charges {
+        for device in &charge.devices {
+            let Some(room) = rooms.iter().find(|room| room.device == *device) else {
+                return Err(missing(charge.role, *device, rooms));
+            };
+            let place = match plan.devices.iter().position(|placed| placed.room.device == *device) {
+                Some(place) => place,
+                None => {
+                    plan.devices.push(Placed { room: room.clone(), shares: Vec::new() });
+                    plan.devices.len() - 1
+                }
+            };
+            plan.devices[place].add(charge, *device);
+        }
+    }
+    for placed in &plan.devices {
+        let (peak, shares) = placed.moment();
+        if let Some(free) = placed.room.free.filter(|free| peak > *free) {
+            return Err(PlacementError::TooLarge {
+                device: placed.room.device,
+                name: placed.room.name.clone(),
+                needed: bytes(peak),
+                free: bytes(free),
+                parts: shares.iter().map(|share| share.words()).collect::<Vec<_>>().join("; "),
+                remedy: remedy(&shares, charges),
+            });
+        }
+    }
+    Ok(plan)
+}
+
+impl Placed {
+    fn add(&mut self, charge: &Charge, device: Device) {
+        let parts = match &charge.work {
+            Work::Serve(serving) => serving_parts(&charge.size, charge.quantised, *serving, device),
+            Work::Train(settings) => training_parts(&charge.size, settings, device),
+        };
+        match self.shares.iter_mut().find(|share| share.role == charge.role) {
+            Some(share) => {
+                share.processes += 1;
+                for (sum, (_, more)) in share.parts.iter_mut().zip(parts) {
+                    sum.1 += more;
+                }
+            }
+            None => self.shares.push(Share {
+                role: charge.role,
+                processes: 1,
+                parts,
+                answers: matches!(charge.work, Work::Serve(_)),
+                trains: charge.stays || matches!(charge.work, Work::Train(_)),
+            }),
+        }
+    }
+}
+
+impl Share {
+    fn words(&self) -> String {
+        let parts: Vec<String> = self
+            .parts
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(part, n)| format!("{} {}", part.word(), bytes(*n)))
+            .collect();
+        let times = if self.processes > 1 { format!(" x {}", self.processes) } else { String::new() };
+        format!("{}{times}: {}", self.role, parts.join(", "))
+    }
+}
+
+fn missing(role: &'static str, device: Device, rooms: &[Room]) -> PlacementError {
+    let gpus: Vec<String> = rooms.iter().map(|room| format!("{} ({})", room.device, room.name)).collect();
+    let hidden = matches!(device, Device::Cuda(_));
+    let visible =
+        if hidden { "; CUDA_VISIBLE_DEVICES decides which GPUs are shown, and in which order" } else { "" };
+    PlacementError::NoDevice { role, device, there: gpus.join(", "), visible }
+}
+
+/// What would help most: by the largest part of what is there at the peak.
+fn remedy(shares: &[&Share], charges: &[Charge]) -> String {
+    let all = shares.iter().flat_map(|share| share.parts.iter().map(move |(part, n)| (*n, *part, share)));
+    let Some((_, part, share)) = all.max_by_key(|(n, _, _)| *n) else { return String::new() };
+    let role = share.role;
+    let charge = charges.iter().find(|charge| charge.role == role);
+    let mut advice = match part {
+        Part::Cache => vec![format!("lower `{role}.context` or `{role}.in_flight`")],
+        Part::Weights if role != "trainer" => {
+            vec![format!("set `{role}.quantisation = \"q8_0\"` or a smaller one")]
+        }
+        Part::Weights => Vec::new(),
+        Part::Optimiser => vec!["set `trainer.method = \"lora\"`".to_owned()],
+        Part::Activations if role == "trainer" => {
+            vec!["set `trainer.checkpointing = true` or lower `trainer.micro_tokens`".to_owned()]
+        }
+        Part::Activations | Part::Process => Vec::new(),
+    };
+    if share.processes > 1 {
+        advice.insert(0, format!("lower `{role}.workers`"));
+    }
+    if shares.iter().any(|other| other.trains && other.role != "trainer")
+        && shares.iter().any(|other| other.role == "trainer")
+    {
+        advice.insert(0, "set `keep_while_training = false` for student and teacher".to_owned());
+    }
+    if charge.is_some_and(|charge| charge.devices != [Device::Cpu]) {
+        advice.push(format!("choose another `{role}.device`"));
+    }
+    advice.push("choose a smaller model".to_owned());
+    let mut text = advice.join(", or ");
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
+/// One line per device: what is put on it and what is left.
+pub fn lines(plan: &Plan) -> Vec<String> {
+    let line = |placed: &Placed| {
+        let mut line =
+            format!("{} ({}): {} at most", placed.room.device, placed.room.name, bytes(placed.peak()));
+        // Writing to a text cannot fail.
+        let _ = match placed.room.free {
+            Some(free) => write!(line, " of {} free", bytes(free)),
+            None => write!(line, ", free memory unknown"),
+        };
+        let shares: Vec<String> = placed.shares.iter().map(Share::words).collect();
+        format!("{line}; {}", shares.join("; "))
+    };
+    plan.devices.iter().map(line).collect()
+}
+
+/// Bytes as a person reads them.
+fn bytes(count: u64) -> String {
+    let mib = count as f64 / f64::from(1 << 20);
+    if mib < 1024.0 { format!("{:.0} MiB", mib.ceil()) } else { format!("{:.1} GiB", mib / 1024.0) }
+}

@@ -1,0 +1,112 @@
+//! What a model needs, part by part.
+
+use crate::gym::ports::{Device, Precision, Serving, TrainingMethod, TrainingSettings};
+use crate::models::folder::ModelSize;
+
+/// What memory is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The weights.
+    Weights,
+    /// Keys and values of the requests in flight.
+    Cache,
+    /// Gradients and the optimiser's moments.
+    Optimiser,
+    /// What a forward pass, or a backward pass, holds in between.
+    Activations,
+    /// The process itself and its libraries.
+    Process,
+}
+
+impl Part {
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Cache => "keys and values",
+            Self::Optimiser => "gradients and optimiser",
+            Self::Activations => "activations",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// The cache of mistral.rs grows by so many tokens (`kv_cache`).
+const CACHE_STEP: u64 = 512;
+/// It puts so many tokens of a prompt through at once (`ATTENTION_CHUNK_SIZE`).
+const PROMPT_STEP: u64 = 1024;
+/// The process with its libraries: measured 42 MB with a model of 2.4 million parameters.
+const PROCESS: u64 = 48 << 20;
+/// A CUDA context with its kernels.
+const CUDA_PROCESS: u64 = 600 << 20;
+
+fn process(device: Device) -> u64 {
+    if matches!(device, Device::Cuda(_)) { CUDA_PROCESS } else { PROCESS }
+}
+
+/// Bytes of a process that answers, per part. `quantised` weights keep their stored size, but for the embedding, which is
+/// unpacked.
+pub fn serving_parts(
+    size: &ModelSize,
+    quantised: bool,
+    serving: Serving,
+    device: Device,
+) -> Vec<(Part, u64)> {
+    let stored_wide = size.parameters > 0 && size.stored_bytes >= 4 * size.parameters;
+    let width: u64 = match serving.precision {
+        Precision::F32 => 4,
+        Precision::Bf16 | Precision::F16 => 2,
+        Precision::Auto if device == Device::Cpu || stored_wide => 4,
+        Precision::Auto => 2,
+    };
+    let embedding = (size.vocabulary * size.hidden) as u64;
+    let weights = match serving.quantisation.bits() {
+        _ if quantised => size.stored_bytes + embedding * width,
+        Some(bits) => {
+            let linear = size.parameters.saturating_sub(embedding);
+            (linear as f64 * bits / 8.0) as u64 + embedding * width
+        }
+        None => size.parameters * width,
+    };
+    let tokens = (size.context as u64).min(u64::from(serving.context)).next_multiple_of(CACHE_STEP);
+    let requests = u64::from(serving.in_flight.max(1));
+    // Requests in a batch are copied when the batch changes.
+    let copies = if requests > 1 { 2 } else { 1 };
+    let cache = copies * requests * tokens * (2 * size.layers * size.kv_width) as u64 * width;
+    let wide = (8 * size.hidden + 3 * size.intermediate) as u64 * 4;
+    let activations = tokens.min(PROMPT_STEP) * wide + requests * size.vocabulary as u64 * 8;
+    vec![
+        (Part::Weights, weights),
+        (Part::Cache, cache),
+        (Part::Activations, activations),
+        (Part::Process, process(device)),
+    ]
+}
+
+/// Bytes of the trainer, per part: frozen weights of `f32` on the processor and of 16 bits elsewhere, moved ones,
+/// their gradients and two moments of `f32`.
+pub fn training_parts(size: &ModelSize, settings: &TrainingSettings, device: Device) -> Vec<(Part, u64)> {
+    let (hidden, wide, kv) = (size.hidden as u64, size.intermediate as u64, size.kv_width as u64);
+    let layers = size.layers as u64;
+    let (weights, moved) = match settings.method {
+        TrainingMethod::Full => (size.parameters * 4, size.parameters),
+        // Queries and output, keys and values, gate, up and down: inputs and outputs of each.
+        TrainingMethod::Lora { rank, .. } => {
+            let moved = layers * u64::from(rank) * (4 * hidden + 2 * (hidden + kv) + 3 * (hidden + wide));
+            let width = if device == Device::Cpu { 4 } else { 2 };
+            (size.parameters * width + moved * 4, moved)
+        }
+    };
+    let tokens = u64::from(settings.micro_tokens.max(settings.max_length));
+    // Per token and block: normed inputs, queries, output, residuals; keys and values; gate, up and their product.
+    let block = 6 * hidden + 2 * kv + 4 * wide;
+    let kept = if settings.checkpointing { layers * hidden + 2 * block } else { layers * block };
+    // The loss goes through the vocabulary in chunks of rows.
+    let logits = 2 * tokens.min(1024) * size.vocabulary as u64;
+    vec![
+        (Part::Weights, weights),
+        (Part::Optimiser, moved * 12),
+        (Part::Activations, (tokens * kept + logits) * 4),
+        (Part::Process, process(device)),
+    ]
+}

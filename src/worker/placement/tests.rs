@@ -1,0 +1,145 @@
+//! Plans on machines that are written down.
+
+use super::*;
+use crate::gym::ports::{Precision, Quantisation, TrainingMethod};
+
+const GIB: u64 = 1 << 30;
+
+/// The shape of Qwen2.5-7B-Instruct in bf16.
+fn seven_billion() -> ModelSize {
+    ModelSize {
+        parameters: 7_615_616_512,
+        stored_bytes: 15_231_233_024,
+        layers: 28,
+        hidden: 3584,
+        intermediate: 18944,
+        kv_width: 512,
+        vocabulary: 152_064,
+        context: 32768,
+    }
+}
+
+fn room(device: Device, free: u64) -> Room {
+    Room { device, name: "a machine".to_owned(), free: Some(free), total: Some(free) }
+}
+
+fn student(devices: &[Device], serving: Serving) -> Charge {
+    Charge {
+        role: "student",
+        size: seven_billion(),
+        quantised: false,
+        devices: devices.to_vec(),
+        work: Work::Serve(serving),
+        stays: false,
+    }
+}
+
+fn trainer(device: Device, settings: TrainingSettings) -> Charge {
+    Charge {
+        role: "trainer",
+        devices: vec![device],
+        work: Work::Train(settings),
+        ..student(&[device], Serving::default())
+    }
+}
+
+fn part(share: &Share, part: Part) -> u64 {
+    share.parts.iter().find(|(known, _)| *known == part).unwrap().1
+}
+
+#[test]
+fn the_parts_follow_from_the_shapes() {
+    let serving = Serving { in_flight: 16, ..Serving::default() };
+    let plan = plan(&[student(&[Device::Cuda(0)], serving)], &[room(Device::Cuda(0), 80 * GIB)]).unwrap();
+    let share = &plan.devices[0].shares[0];
+    assert_eq!(part(share, Part::Weights), 2 * 7_615_616_512);
+    // 4,096 tokens of 28 blocks with keys and values of 512 numbers of 2 bytes, for 16 requests and their copies.
+    assert_eq!(part(share, Part::Cache), 2 * 16 * 4096 * 28 * 2 * 512 * 2);
+    let quantised = Serving { quantisation: Quantisation::Q4k, ..Serving::default() };
+    let small =
+        self::plan(&[student(&[Device::Cuda(0)], quantised)], &[room(Device::Cuda(0), 80 * GIB)]).unwrap();
+    let (packed, embedding) = (part(&small.devices[0].shares[0], Part::Weights), 152_064 * 3584 * 2);
+    assert!(packed < 2 * 7_615_616_512 / 3 && packed > embedding, "{packed}");
+    let single = Serving { precision: Precision::F32, ..Serving::default() };
+    let wide =
+        self::plan(&[student(&[Device::Cuda(0)], single)], &[room(Device::Cuda(0), 80 * GIB)]).unwrap();
+    assert_eq!(part(&wide.devices[0].shares[0], Part::Weights), 4 * 7_615_616_512);
+    // A context beyond the model's own costs nothing.
+    let long = |context| Serving { context, ..Serving::default() };
+    let cache = |serving| serving_parts(&seven_billion(), false, serving, Device::Cpu)[1].1;
+    assert_eq!(cache(long(32768)), cache(long(1_000_000)));
+    assert_eq!(cache(long(1)), cache(long(512)));
+}
+
+#[test]
+fn student_and_trainer_take_turns_unless_the_student_stays() {
+    let lora = TrainingSettings { micro_tokens: 1024, ..TrainingSettings::default() };
+    let mut charges = vec![student(&[Device::Cuda(0)], Serving::default()), trainer(Device::Cuda(0), lora)];
+    let apart = plan(&charges, &[room(Device::Cuda(0), 60 * GIB)]).unwrap();
+    let shares: Vec<u64> = apart.devices[0].shares.iter().map(Share::bytes).collect();
+    assert_eq!(apart.devices[0].peak(), shares[0].max(shares[1]));
+    charges[0].stays = true;
+    let together = plan(&charges, &[room(Device::Cuda(0), 60 * GIB)]).unwrap();
+    assert_eq!(together.devices[0].peak(), shares[0] + shares[1]);
+    let free = shares[0] + shares[1] - 1;
+    let error = plan(&charges, &[room(Device::Cuda(0), free)]).unwrap_err().to_string();
+    assert!(error.contains("keep_while_training = false") && error.contains("cuda:0"), "{error}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_what_would_help() {
+    let refused = |charge: Charge, free: u64| {
+        let room = room(charge.devices[0], free);
+        plan(&[charge], &[room]).unwrap_err().to_string()
+    };
+    let heavy = refused(student(&[Device::Cuda(0)], Serving::default()), 8 * GIB);
+    assert!(heavy.contains("student: weights 14.2 GiB") && heavy.contains("student.quantisation"), "{heavy}");
+    assert!(heavy.contains("8.0 GiB are free") && heavy.contains("student.device"), "{heavy}");
+    let many = refused(student(&[Device::Cpu; 4], Serving::default()), 64 * GIB);
+    assert!(many.contains("student x 4") && many.contains("Lower `student.workers`"), "{many}");
+    let cache = Serving { in_flight: 64, context: 16384, ..Serving::default() };
+    let cache = refused(student(&[Device::Cuda(0)], cache), 40 * GIB);
+    assert!(cache.contains("student.context") && cache.contains("student.in_flight"), "{cache}");
+    let full =
+        TrainingSettings { method: TrainingMethod::Full, micro_tokens: 1024, ..TrainingSettings::default() };
+    let full = refused(trainer(Device::Cpu, full), 64 * GIB);
+    assert!(full.contains("trainer.method = \"lora\""), "{full}");
+    let lora = TrainingSettings { micro_tokens: 65536, ..TrainingSettings::default() };
+    let lora = refused(trainer(Device::Cpu, lora), 64 * GIB);
+    assert!(lora.contains("trainer.checkpointing = true"), "{lora}");
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named_with_what_is() {
+    let charge = student(&[Device::Cuda(3)], Serving::default());
+    let error =
+        plan(&[charge], &[room(Device::Cpu, GIB), room(Device::Cuda(0), GIB)]).unwrap_err().to_string();
+    for text in ["student.device", "cuda:3", "cuda:0 (a machine)", "CUDA_VISIBLE_DEVICES"] {
+        assert!(error.contains(text), "{error}");
+    }
+    let nothing =
+        plan(&[student(&[Device::Metal], Serving::default())], &[room(Device::Cpu, GIB)]).unwrap_err();
+    assert!(!nothing.to_string().contains("CUDA_VISIBLE_DEVICES"), "{nothing}");
+}
+
+#[test]
+fn unknown_free_memory_holds_everything_and_says_so() {
+    let room = Room { free: None, total: None, ..room(Device::Cuda(0), 0) };
+    let plan = plan(&[student(&[Device::Cuda(0)], Serving::default())], &[room]).unwrap();
+    assert!(lines(&plan)[0].contains("free memory unknown"), "{:?}", lines(&plan));
+}
+
+#[test]
+fn several_devices_hold_a_process_each() {
+    let both = [Device::Cuda(0), Device::Cuda(1)];
+    let rooms = both.map(|device| room(device, 20 * GIB));
+    let plan = plan(&[student(&both, Serving::default())], &rooms).unwrap();
+    assert_eq!(plan.devices.len(), 2);
+    assert!(plan.devices.iter().all(|placed| placed.shares[0].processes == 1));
+    assert_eq!(plan.devices[0].peak(), plan.devices[1].peak());
+    let said = lines(&plan);
+    assert!(
+        said[1].starts_with("cuda:1 (a machine): 14.") && said[1].contains("of 20.0 GiB free"),
+        "{said:?}"
+    );
+}
