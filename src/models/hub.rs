@@ -33,7 +33,7 @@ pub struct Access {
     pub cache: PathBuf,
     /// The hub's address; its own where it is not given.
     pub endpoint: Option<String>,
-    /// The access token. Its `Debug` is nobody's business either: see [`Secret`].
+    /// The access token.
     pub token: Option<Secret>,
     /// Whether the network must not be used.
     pub offline: bool,
@@ -41,7 +41,9 @@ pub struct Access {
 
 /// A text that is never shown.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(
+    #[cfg_attr(not(feature = "mistralrs"), expect(dead_code, reason = "only fetching reads it"))] String,
+);
 
 impl Secret {
     /// Keeps a text.

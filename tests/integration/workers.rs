@@ -349,7 +349,8 @@ fn a_worker_ends_with_its_runner_also_in_the_middle_of_an_answer() {
     let hear = |stream: &mut UnixStream| frame::read::<Reply>(stream, frame::WORKER_LIMIT).unwrap().unwrap();
     assert!(matches!(hear(&mut ours), Reply::Ready { pid, .. } if pid == child.id()));
     let checkpoint = Checkpoint::Full { folder: folder.path().to_owned() };
-    frame::write(&mut ours, &Request::Load { checkpoint, device: Device::Cpu, in_flight: 1 }).unwrap();
+    frame::write(&mut ours, &Request::Load { checkpoint, device: Device::Cpu, serving: Serving::default() })
+        .unwrap();
     assert!(matches!(hear(&mut ours), Reply::Loaded { .. }));
     frame::write(&mut ours, &Request::Answer { requests: requests(1).into_iter().enumerate().collect() })
         .unwrap();

@@ -58,7 +58,8 @@ impl Writer {
             out.extend(of.to_le_bytes());
             out.extend(offset.to_le_bytes());
             if *of == 0 {
-                offset = (offset + 4 * shape.iter().product::<u64>()).next_multiple_of(32);
+                let numbers = shape.iter().fold(1_u64, |product, axis| product.wrapping_mul(*axis) % 1024);
+                offset = (offset + 4 * numbers).next_multiple_of(32);
             }
         }
         out.resize(out.len().next_multiple_of(32) + offset as usize, 0);

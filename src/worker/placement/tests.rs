@@ -139,7 +139,7 @@ fn several_devices_hold_a_process_each() {
     assert_eq!(plan.devices[0].peak(), plan.devices[1].peak());
     let said = lines(&plan);
     assert!(
-        said[1].starts_with("cuda:1 (a machine): 14.") && said[1].contains("of 20.0 GiB free"),
+        said[1].starts_with("cuda:1 (a machine): 15.3 GiB") && said[1].contains("of 20.0 GiB free"),
         "{said:?}"
     );
 }
