@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 pub enum FolderError {
     /// The folder does not exist.
     #[error(
-        "{}: there is no such model folder or GGUF file. Check the path in the configuration; a model of the hub is \
-         written `hub:organisation/name`",
+        "{}: there is no such model folder or GGUF file. Check the path in the configuration. Of a path this program \
+         downloads nothing: fetch the folder from its hub first, or write `hub:organisation/name`",
         folder.display()
     )]
     Missing {
