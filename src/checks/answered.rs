@@ -48,7 +48,7 @@ pub fn solve(
     let rendered = teacher.render("solve", &json!({"question": question}))?;
     let (temperature, top_p, max_tokens) = VOTE;
     let seed = CounterRng::keyed(seed, &format!("vote/{question}")).child(vote).bits();
-    let sampling = Sampling::Sampled { temperature, top_p, seed };
+    let sampling = Sampling::drawn(temperature, top_p, seed);
     let schema = json!({
         "type": "object",
         "properties": {

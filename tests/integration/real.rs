@@ -94,7 +94,7 @@ fn a_teacher_without_sense_obeys_the_schema_and_its_seed() {
         schema: Some(schema.clone()),
         ..ChatRequest::text(
             format!("Write two exercises about topic {n}."),
-            Sampling::Sampled { temperature: 1.0, top_p: 0.95, seed: n },
+            Sampling::drawn(1.0, 0.95, n),
             300,
         )
     };

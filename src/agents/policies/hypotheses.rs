@@ -59,7 +59,7 @@ impl Hypotheses {
         let rendered = aids.render("hypotheses", &values)?;
         let item = format!("hypotheses/{}/{}", skill.skill, names.new.len());
         let seed = CounterRng::keyed(context.seed, &item).bits();
-        let sampling = Sampling::Sampled { temperature: 0.7, top_p: 0.95, seed };
+        let sampling = Sampling::drawn(0.7, 0.95, seed);
         let schema = json!({
             "type": "object",
             "properties": {"hypotheses": {
