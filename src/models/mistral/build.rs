@@ -10,7 +10,7 @@ use std::thread;
 use candle_core::utils::{cuda_is_available, metal_is_available};
 use candle_core::{DType, Device as TensorDevice};
 use mistralrs::core::{
-    AddModelConfig, DefaultSchedulerMethod, EngineConfig, GGUFLoaderBuilder, GGUFSpecificConfig, Loader,
+    AddModelConfig, DefaultSchedulerMethod, EngineConfig, GGUFLoaderBuilder, GGUFSpecificConfig,
     MemoryGpuConfig, PagedAttentionConfig, SchedulerConfig,
 };
 use mistralrs::model_builder_trait::build_model_from_pipeline;
