@@ -85,13 +85,11 @@ impl Listing {
 }
 
 fn narrow<T: PartialEq>(field: &mut Option<T>, wanted: Option<T>) -> Option<()> {
-    match field {
-        Some(asked) => (Some(&*asked) == wanted.as_ref()).then_some(()),
-        None => {
-            *field = wanted;
-            Some(())
-        }
+    if let Some(asked) = field {
+        return (Some(&*asked) == wanted.as_ref()).then_some(());
     }
+    *field = wanted;
+    Some(())
 }
 
 fn iteration(asked: &mut Option<u32>, span: Option<(u32, u32)>, wanted: Option<(u32, u32)>) -> Option<()> {

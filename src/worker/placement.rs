@@ -123,21 +123,26 @@ pub enum PlacementError {
         visible: &'static str,
     },
     /// It does not fit.
-    #[error("{device} ({name}): {needed} are needed at once and {free} are free: {parts}. {remedy}")]
-    TooLarge {
-        /// The device.
-        device: Device,
-        /// What it is.
-        name: String,
-        /// Bytes needed, in words.
-        needed: String,
-        /// Bytes free, in words.
-        free: String,
-        /// What needs them.
-        parts: String,
-        /// What to do.
-        remedy: String,
-    },
+    #[error(transparent)]
+    TooLarge(Box<TooLarge>),
+}
+
+/// More is put on a device than it has room for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{device} ({name}): {needed} are needed at once and {free} are free: {parts}. {remedy}")]
+pub struct TooLarge {
+    /// The device.
+    pub device: Device,
+    /// What it is.
+    pub name: String,
+    /// Bytes needed, in words.
+    pub needed: String,
+    /// Bytes free, in words.
+    pub free: String,
+    /// What needs them.
+    pub parts: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// Places the charges into the rooms; `rooms` holds every device there is.
@@ -152,27 +157,25 @@ pub fn plan(charges: &[Charge], rooms: &[Room]) -> Result<Plan, PlacementError> 
             let Some(room) = rooms.iter().find(|room| room.device == *device) else {
                 return Err(missing(charge.role, *device, rooms));
             };
-            let place = match plan.devices.iter().position(|placed| placed.room.device == *device) {
-                Some(place) => place,
-                None => {
-                    plan.devices.push(Placed { room: room.clone(), shares: Vec::new() });
-                    plan.devices.len() - 1
-                }
-            };
+            let known = plan.devices.iter().position(|placed| placed.room.device == *device);
+            let place = known.unwrap_or_else(|| {
+                plan.devices.push(Placed { room: room.clone(), shares: Vec::new() });
+                plan.devices.len() - 1
+            });
             plan.devices[place].add(charge, *device);
         }
     }
     for placed in &plan.devices {
         let (peak, shares) = placed.moment();
         if let Some(free) = placed.room.free.filter(|free| peak > *free) {
-            return Err(PlacementError::TooLarge {
+            return Err(PlacementError::TooLarge(Box::new(TooLarge {
                 device: placed.room.device,
                 name: placed.room.name.clone(),
                 needed: bytes(peak),
                 free: bytes(free),
                 parts: shares.iter().map(|share| share.words()).collect::<Vec<_>>().join("; "),
                 remedy: remedy(&shares, charges),
-            });
+            })));
         }
     }
     Ok(plan)
@@ -234,12 +237,11 @@ fn remedy(shares: &[&Share], charges: &[Charge]) -> String {
         Part::Weights if role != "trainer" => {
             vec![format!("set `{role}.quantisation = \"q8_0\"` or a smaller one")]
         }
-        Part::Weights => Vec::new(),
         Part::Optimiser => vec!["set `trainer.method = \"lora\"`".to_owned()],
         Part::Activations if role == "trainer" => {
             vec!["set `trainer.checkpointing = true` or lower `trainer.micro_tokens`".to_owned()]
         }
-        Part::Activations | Part::Process => Vec::new(),
+        Part::Weights | Part::Activations | Part::Process => Vec::new(),
     };
     if share.processes > 1 {
         advice.insert(0, format!("lower `{role}.workers`"));

@@ -37,6 +37,7 @@ impl Sampling {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

@@ -201,7 +201,7 @@ fn jumps_lead_to_what_belongs_together_and_back() {
     assert_eq!(targets.len(), 2);
     desk.press("j<Enter>");
     let Listing::Picked { list: List::Predictions, ids, .. } = desk.app.listing() else { panic!() };
-    assert_eq!(ids, [source.clone()]);
+    assert_eq!(ids, std::slice::from_ref(&source));
     assert_eq!(total(&desk), 2, "its answers after iterations 0 and 1");
     desk.press("J");
     desk.press("jj<Enter>");

@@ -199,7 +199,7 @@ pub(super) fn counted(app: &mut App, counted: Facet) {
 /// What belongs to the selected sample.
 fn targets(app: &App) -> Vec<Target> {
     match app.selected_sample() {
-        None => Vec::new(),
+        None | Some(Sample::Call(_)) => Vec::new(),
         Some(Sample::Datum(judged)) => {
             let datum = &judged.datum;
             let mut found = vec![Target::Skill(datum.skill.clone(), Some(datum.subskill.clone()))];
@@ -218,7 +218,6 @@ fn targets(app: &App) -> Vec<Target> {
             }
             found
         }
-        Some(Sample::Call(_)) => Vec::new(),
     }
 }
 

@@ -55,9 +55,8 @@ pub fn serving_parts(
     let stored_wide = size.parameters > 0 && size.stored_bytes >= 4 * size.parameters;
     let width: u64 = match serving.precision {
         Precision::F32 => 4,
-        Precision::Bf16 | Precision::F16 => 2,
         Precision::Auto if device == Device::Cpu || stored_wide => 4,
-        Precision::Auto => 2,
+        Precision::Bf16 | Precision::F16 | Precision::Auto => 2,
     };
     let embedding = (size.vocabulary * size.hidden) as u64;
     let weights = match serving.quantisation.bits() {
