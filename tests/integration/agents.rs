@@ -65,7 +65,7 @@ fn around(choice: &PolicyChoice, environment: EnvironmentKind) -> Vec<JudgedDatu
         base,
         training: TrainingSettings::default(),
         continues: false,
-        stays: Default::default(),
+        stays: dataenvgym::environments::Stays::default(),
         seed: 1,
         checkpoints: folder.path().join("checkpoints"),
         task: task.clone(),

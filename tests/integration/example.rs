@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dataenvgym::agents::engines::{Taught, TaughtSettings};
 use dataenvgym::agents::policies::{Explore, Fixed};
 use dataenvgym::checks::CheckSettings;
-use dataenvgym::environments::{Environment, Models, Scene, TeacherSource};
+use dataenvgym::environments::{Environment, Models, Scene, Stays, TeacherSource};
 use dataenvgym::gym::budget::Budget;
 use dataenvgym::gym::episode::EpisodeRules;
 use dataenvgym::gym::instance::{Domain, Split};
@@ -35,7 +35,7 @@ fn an_episode_in_memory() -> Result<(), Box<dyn Error>> {
         base,
         training: TrainingSettings::default(),
         continues: false,
-        stays: Default::default(),
+        stays: Stays::default(),
         seed: 1,
         checkpoints: folder.path().join("checkpoints"),
         task: task.clone(),

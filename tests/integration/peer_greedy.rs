@@ -8,6 +8,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dataenvgym::gym::ports::{
@@ -104,7 +105,7 @@ pub fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roste
         arguments: vec![],
         log_folder: logs.clone(),
         cache_folder: folder.join("cache"),
-        gpus: Default::default(),
+        gpus: Arc::default(),
         nice: None,
     };
     let roster = Roster::new();

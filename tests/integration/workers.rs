@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ fn command(folder: &Path, latency_ms: u64) -> WorkerCommand {
         arguments: vec!["--scripted".into(), script.into()],
         log_folder: folder.join("logs"),
         cache_folder: folder.join("cache"),
-        gpus: Default::default(),
+        gpus: Arc::default(),
         nice: Some(1),
     }
 }
