@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod datum;
+pub mod decimal;
 pub mod episode;
 pub mod hex;
 pub mod instance;
@@ -15,6 +16,7 @@ pub mod prediction;
 pub mod report;
 pub mod review;
 pub mod rng;
+pub mod shared;
 pub mod skill_forest;
 pub mod statistics;
 pub mod teacher_call;

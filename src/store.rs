@@ -15,9 +15,9 @@ mod listing;
 mod members;
 mod place;
 mod reader;
-mod requests;
 mod schema;
 mod shelves;
+mod snapshot;
 mod wal;
 mod words;
 mod writer;
@@ -37,7 +37,6 @@ pub use index::Kind;
 pub use listing::{At, Count, Patience, Slice};
 pub use place::Place;
 pub use reader::Reader;
-pub use requests::Requests;
 pub use writer::Store;
 
 #[cfg(test)]
@@ -100,6 +99,15 @@ pub struct PhaseTiming {
     pub ended_ms: Option<i64>,
 }
 
+/// A command as one client asked for it, once however often it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Unique among all requests of the run.
+    pub id: String,
+    /// Who asked, in words.
+    pub origin: String,
+}
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JournalEntry {
@@ -107,6 +115,8 @@ pub struct JournalEntry {
     pub seq: i64,
     /// Milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// Who asked for it, where somebody did.
+    pub request: Option<Request>,
     /// What happened.
     pub event: Event,
 }

@@ -1,7 +1,7 @@
 //! `bench resume`: a scripted run is killed at every fail point and at random instants, resumed, and
 //! compared with the run that nobody harmed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -12,13 +12,15 @@ use sha2::{Digest, Sha256};
 
 use super::scratch::Scratch;
 use super::{BenchError, Figure, Sink};
+use crate::environments;
 use crate::faults;
 use crate::gym::episode::Episode;
 use crate::gym::hex::hex;
 use crate::gym::instance::Split;
 use crate::gym::ports::Ledger;
+use crate::gym::review::{DataSelection, DatumEdit};
 use crate::gym::rng::CounterRng;
-use crate::store::{Store, read_artifact};
+use crate::store::{Request, Store, read_artifact};
 
 /// The run that is killed: images, a teacher that breaks off now and then, two rounds, both splits.
 const CONFIGURATION: &str = "
@@ -58,7 +60,7 @@ pub struct Findings {
     /// Kills at fail points: every name, every time it is passed.
     pub kill_points: u64,
     /// Names of fail points at which the run was killed.
-    pub names: Vec<&'static str>,
+    pub names: BTreeSet<&'static str>,
     /// Kills at random instants.
     pub random_kills: u64,
     /// Resumed runs that came to something else.
@@ -67,34 +69,55 @@ pub struct Findings {
     pub repeated_calls_max: u64,
 }
 
-/// A kind of kill.
+/// How the run that is killed is worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// In its folder.
+    Local,
+    /// On scratch: its folder is on a file system that other machines see.
+    Shared,
+    /// When it is over, a person rejects a datum; the process that journals that is the one killed.
+    Reviewed,
+}
+
+/// When a process is killed.
 #[derive(Debug, Clone, PartialEq)]
-enum Kill {
+enum At {
     /// At a fail point when it is passed for the n-th time.
     Point(&'static str, u64),
     /// After this share of the unharmed run's time.
     Random(f64),
 }
 
-/// The runs' home and what the unharmed one came to.
-struct Bench {
-    program: PathBuf,
-    home: PathBuf,
-    expected: String,
-    answers: u64,
+type Kill = (Way, At);
+
+/// What a run that nobody harmed came to.
+struct Unharmed {
+    state: String,
+    passed: BTreeMap<String, u64>,
     time: Duration,
 }
 
-/// Measures and hands the figures over.
+/// The runs' home and what the unharmed ones came to.
+struct Bench {
+    program: PathBuf,
+    home: PathBuf,
+    expected: BTreeMap<Way, Unharmed>,
+}
+
+/// Measures, hands the figures over, and says whether every run came to the same end.
 ///
 /// # Errors
 /// As [`sweep_all`].
-pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<(), BenchError> {
+pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<bool, BenchError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let began = Instant::now();
     let findings = sweep_all(program, 1, random, threads)?;
     let conditions = format!(
-        "a run of 2 iterations of 2 rounds with images; {} fail points, each at every passing; {}",
+        "a run of 2 iterations of 2 rounds with images, also on scratch and reviewed; {} of {} fail points, \
+         each at every passing; {threads} threads; {}",
         findings.names.len(),
+        faults::POINTS.len(),
         if findings.differing.is_empty() {
             "no run differs".to_owned()
         } else {
@@ -109,7 +132,8 @@ pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<(), Bench
     say("random_kills", findings.random_kills as f64, "kills");
     say("differing_end_states", findings.differing.len() as f64, "runs");
     say("repeated_calls_max", findings.repeated_calls_max as f64, "calls");
-    Ok(())
+    say("seconds", began.elapsed().as_secs_f64(), "s");
+    Ok(findings.differing.is_empty())
 }
 
 /// Kills runs of `program` at every `stride`-th passing of the fail points and at `random` instants.
@@ -129,30 +153,23 @@ fn sweep(
     threads: usize,
 ) -> Result<Findings, BenchError> {
     std::fs::write(home.join("resume.toml"), CONFIGURATION).map_err(io(home))?;
-    let mut bench = Bench {
-        program: program.to_owned(),
-        home: home.to_owned(),
-        expected: String::new(),
-        answers: 0,
-        time: Duration::ZERO,
-    };
-    let began = Instant::now();
-    bench.go("unharmed", None)?.wait().map_err(io(program))?;
-    bench.time = began.elapsed();
-    bench.expected = end_state(&bench.folder("unharmed"))?;
-    let passed = bench.passed("unharmed")?;
-    bench.answers = passed.get(ANSWERED).copied().unwrap_or(0);
-    let kills = kills(&passed, stride, random);
+    for folder in ["runs", "scratch"] {
+        std::fs::create_dir_all(home.join(folder)).map_err(io(home))?;
+    }
+    let mut bench = Bench { program: program.to_owned(), home: home.to_owned(), expected: BTreeMap::new() };
+    for way in [Way::Local, Way::Shared, Way::Reviewed] {
+        let unharmed = bench.unharmed(way)?;
+        bench.expected.insert(way, unharmed);
+    }
+    let kills = bench.kills(stride, random);
     let mut findings = Findings::default();
-    for kill in &kills {
-        match kill {
-            Kill::Point(name, _) => {
+    for (_, at) in &kills {
+        match at {
+            At::Point(name, _) => {
                 findings.kill_points += 1;
-                if findings.names.last() != Some(name) {
-                    findings.names.push(name);
-                }
+                findings.names.insert(name);
             }
-            Kill::Random(_) => findings.random_kills += 1,
+            At::Random(_) => findings.random_kills += 1,
         }
     }
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Ok(findings)));
@@ -179,18 +196,6 @@ fn sweep(
     found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn kills(passed: &BTreeMap<String, u64>, stride: u64, random: u64) -> Vec<Kill> {
-    let mut kills = Vec::new();
-    for name in faults::POINTS {
-        for n in (1..=passed.get(*name).copied().unwrap_or(0)).step_by(stride.max(1) as usize) {
-            kills.push(Kill::Point(name, n));
-        }
-    }
-    let mut rng = CounterRng::keyed(0, "random kills");
-    kills.extend((0..random).map(|_| Kill::Random(rng.unit())));
-    kills
-}
-
 impl Bench {
     fn folder(&self, name: &str) -> PathBuf {
         self.home.join("runs").join(name)
@@ -200,15 +205,72 @@ impl Bench {
         self.home.join(format!("{name}.passed"))
     }
 
-    /// Starts the run headless, new or resumed.
-    fn go(&self, name: &str, fault: Option<String>) -> Result<Child, BenchError> {
+    fn kills(&self, stride: u64, random: u64) -> Vec<Kill> {
+        let mut kills = Vec::new();
+        for name in faults::POINTS {
+            // Each point where it is first met.
+            let passed = |(way, unharmed): (&Way, &Unharmed)| Some((*way, *unharmed.passed.get(*name)?));
+            let Some((way, times)) = self.expected.iter().find_map(passed) else { continue };
+            let passings = (1..=times).step_by(stride.max(1) as usize);
+            kills.extend(passings.map(|n| (way, At::Point(name, n))));
+        }
+        let mut rng = CounterRng::keyed(0, "random kills");
+        kills.extend((0..random).map(|_| (Way::Local, At::Random(rng.unit()))));
+        kills
+    }
+
+    /// The program with these arguments, on a run of its own.
+    fn program(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["run", "--headless", "--name", name, "--config"]).arg(self.home.join("resume.toml"));
+        command.args(arguments);
         command.env_clear().env("HOME", &self.home).env("DATAENVGYM_RUNS_DIR", self.home.join("runs"));
         command.env("DATAENVGYM_FAULT_LOG", self.log(name));
-        command.envs(fault.map(|fault| ("DATAENVGYM_FAULT", fault)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// The run, headless, new or resumed.
+    fn work(&self, way: Way, name: &str) -> Command {
+        let mut command = self.program(name, &["run", "--headless", "--name", name, "--config"]);
+        command.arg(self.home.join("resume.toml"));
+        if way == Way::Shared {
+            command.env("DATAENVGYM_NETWORK_FOLDERS", self.home.join("runs"));
+            command.env("DATAENVGYM_SCRATCH", self.home.join("scratch"));
+        }
+        command
+    }
+
+    /// What is killed: the run, or the process that journals a review of it.
+    fn victim(&self, way: Way, name: &str) -> Result<Command, BenchError> {
+        if way != Way::Reviewed {
+            return Ok(self.work(way, name));
+        }
+        self.end(&mut self.work(way, name), name)?;
+        let mut command = self.program(name, &["bench", "resume", "--part", "review", "--folder"]);
+        command.arg(self.folder(name));
+        Ok(command)
+    }
+
+    fn start(&self, command: &mut Command) -> Result<Child, BenchError> {
         command.spawn().map_err(io(&self.program))
+    }
+
+    fn end(&self, command: &mut Command, what: &str) -> Result<(), BenchError> {
+        let ended = self.start(command)?.wait().map_err(io(&self.program))?;
+        if ended.success() {
+            Ok(())
+        } else {
+            Err(BenchError::Unfinished(format!("the run {what} in {}", self.home.display())))
+        }
+    }
+
+    fn unharmed(&self, way: Way) -> Result<Unharmed, BenchError> {
+        let name = format!("unharmed-{way:?}").to_lowercase();
+        let mut command = self.victim(way, &name)?;
+        let began = Instant::now();
+        self.end(&mut command, &name)?;
+        let time = began.elapsed();
+        Ok(Unharmed { state: end_state(&self.folder(&name))?, passed: self.passed(&name)?, time })
     }
 
     /// How often each point was passed in a run, over all its processes.
@@ -223,35 +285,54 @@ impl Bench {
     }
 
     /// Kills a run, resumes it, and says whether it came to the same and how many answers were given twice.
-    fn harmed(&self, kill: &Kill) -> Result<(bool, u64), BenchError> {
-        let name = match kill {
-            Kill::Point(point, n) => format!("{point}-{n}"),
-            Kill::Random(share) => format!("random-{:09}", (share * 1e9) as u64),
+    fn harmed(&self, (way, at): &Kill) -> Result<(bool, u64), BenchError> {
+        let name = match at {
+            At::Point(point, n) => format!("{point}-{n}"),
+            At::Random(share) => format!("random-{:09}", (share * 1e9) as u64),
         };
-        match kill {
-            Kill::Point(point, n) => {
-                let mut child = self.go(&name, Some(format!("{point}:{n}")))?;
-                child.wait().map_err(io(&self.program))?;
+        let Some(expected) = self.expected.get(way) else { return Ok((false, 0)) };
+        let mut victim = self.victim(*way, &name)?;
+        match at {
+            At::Point(point, n) => {
+                victim.env("DATAENVGYM_FAULT", format!("{point}:{n}"));
+                self.start(&mut victim)?.wait().map_err(io(&self.program))?;
             }
-            Kill::Random(share) => {
-                let mut child = self.go(&name, None)?;
-                std::thread::sleep(self.time.mul_f64(*share));
+            At::Random(share) => {
+                let mut child = self.start(&mut victim)?;
+                std::thread::sleep(expected.time.mul_f64(*share));
                 // It may have ended already.
                 let _ = child.kill();
                 child.wait().map_err(io(&self.program))?;
             }
         }
         // A worker that died paused the run; one start more continues it.
-        if !self.go(&name, None)?.wait().map_err(io(&self.program))?.success() {
-            return Err(BenchError::Unfinished(format!("the run killed at {kill:?}")));
-        }
-        let same = end_state(&self.folder(&name))? == self.expected;
-        let answers = self.passed(&name)?.get(ANSWERED).copied().unwrap_or(0);
+        self.end(&mut self.victim(*way, &name)?, &format!("killed at {at:?}"))?;
+        let same = end_state(&self.folder(&name))? == expected.state;
+        let answers = |passed: &BTreeMap<String, u64>| passed.get(ANSWERED).copied().unwrap_or(0);
+        let repeated = answers(&self.passed(&name)?).saturating_sub(answers(&expected.passed));
         let (folder, log) = (self.folder(&name), self.log(&name));
         std::fs::remove_dir_all(&folder).map_err(io(&folder))?;
         std::fs::remove_file(&log).map_err(io(&log))?;
-        Ok((same, answers.saturating_sub(self.answers)))
+        Ok((same, repeated))
     }
+}
+
+/// The process that journals a review: a person's request to reject the first datum, carried out once however
+/// often it is made.
+///
+/// # Errors
+/// When the run cannot be read or written.
+pub fn review(folder: &Path) -> Result<(), BenchError> {
+    let request = Request { id: "bench/1".to_owned(), origin: "the bench".to_owned() };
+    let mut store = Store::open(folder)?;
+    if store.is_journalled(&request.id)? {
+        return Ok(());
+    }
+    let mut episode = store.replay()?;
+    let first = store.data()?.first().map(|judged| judged.datum.id.clone()).unwrap_or_default();
+    let (event, data) = environments::review(&store, DataSelection::one(first), DatumEdit::Reject)?;
+    episode.handle(event.clone());
+    Ok(store.append_review(&event, &episode, &data, Some(&request))?)
 }
 
 /// A hash of everything a run came to: the episode, predictions, data, teacher calls and images. Durations
@@ -265,9 +346,7 @@ pub fn end_state(folder: &Path) -> Result<String, BenchError> {
     if !episode.finished() {
         return Err(BenchError::Unfinished(format!("the run in {}", folder.display())));
     }
-    for row in &mut episode.iterations {
-        row.elapsed_ms = 0;
-    }
+    episode.iterations.change(|_| true, |row| row.elapsed_ms = 0);
     let own = folder.to_string_lossy().into_owned();
     let mut hash = Sha256::new();
     hash.update(text(&episode)?.replace(&own, "."));

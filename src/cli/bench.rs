@@ -31,6 +31,8 @@ pub(super) enum Part {
     Hold,
     /// Resumes a run.
     Resume,
+    /// Journals a review.
+    Review,
 }
 
 /// What a bench can be given.
@@ -87,6 +89,7 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
             Part::Read => println!("{}", serde_json::to_string(&store::read(folder)?)?),
             Part::Hold => store::hold(folder, || say("held"))?,
             Part::Resume => store::resume(folder, || say("running"))?,
+            Part::Review => resume::review(folder)?,
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -94,7 +97,7 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
         return Err(eyre!("--rows 0: a store without rows has nothing to measure; give a larger number"));
     }
     let program = std::env::current_exe()?;
-    let mut broken = None;
+    let (mut broken, mut same) = (None, true);
     let mut sink = |figure: Figure| {
         let line = if args.json { serde_json::to_string(&figure) } else { Ok(row(&figure)) };
         match line {
@@ -103,7 +106,7 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
         }
     };
     match args.name {
-        Name::Resume => resume::run(&program, args.random, &mut sink)?,
+        Name::Resume => same = resume::run(&program, args.random, &mut sink)?,
         Name::Screen => {
             let BenchArgs { rows, repeats, seconds, kills, .. } = args;
             screen::run(
@@ -121,7 +124,9 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
             train::run(&options, &program, &mut sink)?;
         }
     }
-    broken.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+    // What resumes to something else is no figure but a defect.
+    let code = if same { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    broken.map_or(Ok(code), |error| Err(error.into()))
 }
 
 fn row(figure: &Figure) -> String {

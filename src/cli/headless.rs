@@ -29,8 +29,10 @@ pub(super) fn run(paths: &Paths, folder: &Path) -> Result<ExitCode> {
     let mut printed = 0;
     let result =
         serve::own(paths, folder, Some(fresh_name()), Leave::WhenIdle, &board, &mut |event, episode| {
-            if let Event::Failed { message, .. } = event {
-                eprintln!("\r\x1b[K{}", format::escaped(message));
+            match event {
+                Event::Failed { message, .. } => eprintln!("\r\x1b[K{}", format::escaped(message)),
+                Event::NoRoom { message } => eprintln!("\r\x1b[Kdisk full: {}", format::escaped(message)),
+                _ => {}
             }
             if matches!(event, Event::Opened | Event::Completed { fact: Fact::Evaluated { .. }, .. })
             // Where it lives is known now; nothing but rows would be missing without.

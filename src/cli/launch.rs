@@ -13,7 +13,7 @@ use super::config::LayerArgs;
 use super::outcome::Standing;
 use super::{RunArgs, format, logs, placement, runs, scene, serve};
 use crate::config::{self, Config, Paths};
-use crate::faults;
+use crate::faults::{self, Span};
 use crate::gym::episode;
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::Task;
@@ -30,6 +30,7 @@ pub(super) const CONFIG: &str = "config.toml";
 pub(super) const LEAKAGE: &str = "leakage.json";
 /// Name of the file with what a detached runner prints.
 const OUTPUT: &str = "runner-output.log";
+const RENAME: Span = Span::new("config.rename.before", "config.rename.after");
 /// How long a fresh runner may take until it listens.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -94,7 +95,7 @@ pub(super) fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
     copy_prompts(&paths.prompts, &folder.join(scene::PROMPTS))?;
     let temporary = folder.join(format!("{CONFIG}.new"));
     std::fs::write(&temporary, toml::to_string(config)?)
-        .and_then(|()| std::fs::rename(&temporary, folder.join(CONFIG)))
+        .and_then(|()| RENAME.around(|| std::fs::rename(&temporary, folder.join(CONFIG))))
         .wrap_err_with(|| format!("cannot write the configuration into {}", folder.display()))?;
     std::fs::write(folder.join(LEAKAGE), serde_json::to_string(&scene.task.contamination())?)
         .wrap_err_with(|| format!("cannot write {LEAKAGE} into {}", folder.display()))?;

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use super::RESUME_ME;
 use crate::gym::episode::{Episode, Halt};
-use crate::runner::disk::DISK_FULL;
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ impl Standing {
     pub(super) fn of(episode: &Episode, held: bool) -> Self {
         match (held, &episode.halt) {
             (_, Some(Halt::Finished)) => Self::Finished,
-            (_, Some(Halt::Failure { message })) if message.starts_with(DISK_FULL) => Self::DiskFull,
+            (_, Some(Halt::NoRoom { .. })) => Self::DiskFull,
             (_, Some(Halt::Failure { .. })) => Self::Failed,
             (true, Some(Halt::Gate { .. })) => Self::AtGate,
             (true, Some(_)) => Self::Paused,

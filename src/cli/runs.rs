@@ -97,7 +97,7 @@ pub(super) fn list(paths: &Paths) -> ExitCode {
         let iteration = run.episode.iterations.len() - 1;
         let (name, state) = (format::on_one_line(&run.record.name), state(run));
         println!("{name:<24} {state:<10} {iteration:>9}  {score:<22}");
-        if let Some(Halt::Failure { message }) = &run.episode.halt {
+        if let Some(message) = run.episode.halt.as_ref().and_then(Halt::message) {
             let first = message.lines().next().unwrap_or_default();
             println!("  {}", format::on_one_line(first));
             println!("  log: {}", logs::runner_log(&run.folder).display());

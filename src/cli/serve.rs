@@ -21,10 +21,11 @@ use crate::gym::episode::{Command, Episode, Event};
 use crate::runner::control;
 use crate::runner::custody::Custody;
 use crate::runner::disk::{self, DiskGuard};
-use crate::runner::driver::{Charge, Leave, Mail, Request, drive};
+use crate::runner::driver::{Charge, Leave, Mail, drive};
 use crate::runner::filesystem::SystemProbe;
 use crate::runner::live::LiveBoard;
 use crate::runner::residence::{Residence, roots};
+use crate::store::Request;
 use crate::store::Store;
 use crate::worker::placement::lines;
 

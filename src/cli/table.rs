@@ -13,7 +13,6 @@ use crate::gym::instance::Split;
 use crate::gym::leakage::Contamination;
 use crate::gym::statistics::paired_gain;
 use crate::protocol::control::Live;
-use crate::runner::disk::DISK_FULL;
 use crate::store::{PhaseTiming, Reader, RunRecord};
 
 pub(super) fn print_header(record: &RunRecord, folder: &Path) {
@@ -77,8 +76,8 @@ pub(super) fn print_end(reader: &Reader, record: &RunRecord, episode: &Episode, 
             print_findings(episode);
             return Ok(());
         }
-        Some(Halt::Failure { message }) if message.starts_with(DISK_FULL) => {
-            println!("paused: {}", format::escaped(message));
+        Some(Halt::NoRoom { message }) => {
+            println!("paused: disk full: {}", format::escaped(message));
             resume();
         }
         Some(Halt::Failure { message }) => {

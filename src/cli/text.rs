@@ -67,7 +67,7 @@ pub(super) fn wait(paths: &Paths, name: Option<&str>, timeout: Option<Duration>)
         let (reader, episode, standing) = watch.look()?;
         if let Some(standing) = standing {
             println!("run `{}`: {}", format::on_one_line(&reader.record()?.name), standing.word());
-            if let Some(Halt::Failure { message }) = &episode.halt {
+            if let Some(message) = episode.halt.as_ref().and_then(Halt::message) {
                 eprintln!("{}", format::escaped(message));
             }
             return Ok(standing.exit_code());

@@ -14,6 +14,7 @@ use super::plan::{Plan, SkillAction};
 use super::ports::{EnvironmentKind, Fact, TrainingOutcome};
 use super::report::Report;
 use super::review::{DataSelection, DatumEdit, ReviewCount};
+use super::shared::Shared;
 use super::skill_forest::SkillForest;
 
 mod command;
@@ -136,6 +137,11 @@ pub enum Event {
         /// Whether trying again may help.
         transient: bool,
     },
+    /// The work in hand had no room on a disk. It is not tried again before a person made some.
+    NoRoom {
+        /// Which disk, and what to do.
+        message: String,
+    },
 }
 
 impl Event {
@@ -152,6 +158,7 @@ impl Event {
             Self::Reviewed { .. } => "reviewed",
             Self::Completed { .. } => "completed",
             Self::Failed { .. } => "failed",
+            Self::NoRoom { .. } => "no_room",
         }
     }
 }
@@ -202,10 +209,30 @@ pub enum Halt {
         /// What happened and what to do.
         message: String,
     },
+    /// A disk is full; only a person can make room.
+    NoRoom {
+        /// Which disk, and what to do.
+        message: String,
+    },
     /// The process was told to stop.
     Stopped,
     /// Every phase is done.
     Finished,
+}
+
+impl Halt {
+    /// Whether something went wrong that a person must look at.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failure { .. } | Self::NoRoom { .. })
+    }
+
+    /// What went wrong and what to do, if something did.
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::Failure { message } | Self::NoRoom { message } => Some(message),
+            _ => None,
+        }
+    }
 }
 
 /// One row of the iteration table.
@@ -248,7 +275,7 @@ pub struct Episode {
     /// What does not change.
     pub rules: EpisodeRules,
     /// Rows by iteration.
-    pub iterations: Vec<Iteration>,
+    pub iterations: Shared<Iteration>,
     /// The skill forest as of the last plan or check.
     pub forest: SkillForest,
     /// Work in hand or next; `None` when finished.
@@ -284,7 +311,7 @@ impl Episode {
         let work = Work { iteration: 0, round: 0, phase: Phase::Evaluate, split: Some(Split::Validation) };
         Self {
             rules,
-            iterations: vec![Iteration::default()],
+            iterations: [Iteration::default()].into_iter().collect(),
             forest: SkillForest::default(),
             work: Some(work),
             running: false,
@@ -328,6 +355,8 @@ impl Episode {
             Event::Reviewed { counts, .. } => self.reviewed(&counts),
             Event::Completed { fact, elapsed_ms } => self.completed(fact, elapsed_ms),
             Event::Failed { message, transient } => self.failed(message, transient),
+            Event::NoRoom { message } if self.running => self.halt(Halt::NoRoom { message }),
+            Event::NoRoom { .. } => Vec::new(),
         }
     }
 
@@ -337,7 +366,7 @@ impl Episode {
         self.stopping = false;
         self.pace = Pace::Hold;
         self.failures = 0;
-        if self.work.is_some() && !matches!(self.halt, Some(Halt::Failure { .. })) {
+        if self.work.is_some() && !self.halt.as_ref().is_some_and(Halt::is_failure) {
             self.halt = Some(Halt::Asked);
         }
         Vec::new()
@@ -411,7 +440,7 @@ impl Episode {
     fn halt(&mut self, why: Halt) -> Vec<Effect> {
         self.running = false;
         if self.stopping {
-            let keep = matches!(why, Halt::Failure { .. }).then_some(why);
+            let keep = why.is_failure().then_some(why);
             let effects = self.exit();
             self.halt = keep.or_else(|| self.halt.take());
             return effects;
@@ -459,8 +488,8 @@ impl Episode {
 
     fn record(&mut self, done: Work, fact: Fact, elapsed_ms: u64) {
         let index = done.iteration as usize;
-        if self.iterations.len() <= index {
-            self.iterations.resize_with(index + 1, Iteration::default);
+        while self.iterations.len() <= index {
+            self.iterations.push(Iteration::default());
         }
         let row = &mut self.iterations[index];
         row.elapsed_ms += elapsed_ms;
@@ -473,7 +502,8 @@ impl Episode {
             }
             Fact::Planned { plan, forest, .. } => {
                 row.plans.push(plan);
-                self.before_plan = Some(std::mem::replace(&mut self.forest, forest));
+                self.before_plan = Some(self.forest.clone());
+                self.forest.change(&forest);
                 self.acting = None;
             }
             Fact::Generated { count, .. } => {
@@ -486,7 +516,7 @@ impl Episode {
                 for (check, count) in failed {
                     *row.failed.entry(check).or_default() += count;
                 }
-                self.forest = forest;
+                self.forest.change(&forest);
             }
             Fact::Trained { outcome } => row.training = Some(outcome),
         }
@@ -545,7 +575,7 @@ fn evaluation(iteration: u32, split: Split) -> Work {
 }
 
 /// The first of the iterations with the highest validation accuracy.
-fn best(iterations: &[Iteration]) -> u32 {
+fn best(iterations: &Shared<Iteration>) -> u32 {
     let mut best = (0, f64::NEG_INFINITY);
     for (n, iteration) in iterations.iter().enumerate() {
         let mean = iteration.validation.as_ref().map_or(f64::NEG_INFINITY, |r| r.overall.mean);

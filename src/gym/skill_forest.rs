@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Action, Allocation};
+use super::shared::Shared;
+
+mod change;
+
+pub use change::{ForestChange, TreeChange};
 
 /// One subskill with what was asked for and what was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +52,15 @@ pub struct SkillTree {
     /// Subskills in the order in which they were explored.
     pub subskills: Vec<Subskill>,
     /// Everything that was done to it.
-    pub history: Vec<SkillExperience>,
+    pub history: Shared<SkillExperience>,
 }
 
 impl SkillTree {
+    /// A tree without subskills.
+    fn new(skill: &str) -> Self {
+        Self { skill: skill.to_owned(), subskills: Vec::new(), history: Shared::default() }
+    }
+
     /// Data allocated over all subskills.
     pub fn allocated(&self) -> u32 {
         self.subskills.iter().map(|s| s.allocation).sum()
@@ -117,9 +127,7 @@ pub struct SkillForest {
 impl SkillForest {
     /// An empty tree for every skill, in the order given.
     pub fn new<'a>(skills: impl IntoIterator<Item = &'a str>) -> Self {
-        let tree =
-            |skill: &str| SkillTree { skill: skill.to_owned(), subskills: Vec::new(), history: Vec::new() };
-        Self { trees: skills.into_iter().map(tree).collect() }
+        Self { trees: skills.into_iter().map(SkillTree::new).collect() }
     }
 
     /// The tree of a skill.
@@ -178,13 +186,17 @@ impl SkillForest {
     /// Adds accepted data to the counts, by `(skill, subskill)`; names the forest lacks are ignored.
     pub fn record_produced(&mut self, counts: &BTreeMap<(String, String), u32>) {
         for tree in &mut self.trees {
+            let mut all = 0;
             for subskill in &mut tree.subskills {
                 let key = (tree.skill.clone(), subskill.name.clone());
                 let made = counts.get(&key).copied().unwrap_or(0);
                 subskill.produced += made;
-                if let Some(experience) = tree.history.last_mut() {
-                    experience.produced += made;
-                }
+                all += made;
+            }
+            if all > 0
+                && let Some(experience) = tree.history.last_mut()
+            {
+                experience.produced += all;
             }
         }
     }
@@ -195,7 +207,8 @@ impl SkillForest {
         if let Some(subskill) = tree.subskills.iter_mut().find(|s| s.name == subskill) {
             subskill.produced = shifted(subskill.produced, accepted);
         }
-        if let Some(experience) = tree.history.iter_mut().rfind(|e| e.iteration == iteration) {
+        let place = tree.history.iter().rposition(|e| e.iteration == iteration);
+        if let Some(experience) = place.and_then(|n| tree.history.get_mut(n)) {
             experience.produced = shifted(experience.produced, accepted);
         }
     }
@@ -228,8 +241,8 @@ impl SkillForest {
     pub fn record_accuracy(&mut self, accuracy: impl Fn(&str) -> Option<f64>) {
         for tree in &mut self.trees {
             let after = accuracy(&tree.skill);
-            for experience in tree.history.iter_mut().filter(|e| e.accuracy_after.is_none()) {
-                experience.accuracy_after = after;
+            if after.is_some() {
+                tree.history.change(|e| e.accuracy_after.is_none(), |e| e.accuracy_after = after);
             }
         }
     }

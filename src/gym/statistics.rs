@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::decimal::decimal;
+
 pub use bootstrap::{PairedBootstrap, REPLICATES, bootstrap_accuracy, bootstrap_gain};
 pub use holm::holm;
 pub use mcnemar::{Discordance, McNemar, mcnemar};
@@ -34,6 +36,13 @@ pub struct Estimate {
     pub high: f64,
     /// Number of instances.
     pub n: u32,
+}
+
+impl Estimate {
+    /// Of decimals, so that a report reads from its file as it was written ([`decimal`]).
+    fn new(mean: f64, (low, high): (f64, f64), n: f64) -> Self {
+        Self { mean: decimal(mean), low: decimal(low), high: decimal(high), n: n as u32 }
+    }
 }
 
 /// Sum and size of the outcomes that share a key. Sorted by key, so that every result is the same in
@@ -81,8 +90,7 @@ pub fn accuracy<'a>(outcomes: impl IntoIterator<Item = (&'a str, bool)>) -> Opti
     } else {
         clusters.len() as f64
     };
-    let (low, high) = wilson(mean, effective);
-    Some(Estimate { mean, low, high, n: n as u32 })
+    Some(Estimate::new(mean, wilson(mean, effective), n))
 }
 
 /// Mean difference `after - before` over pairs `(key, before, after)` on the same instances. The interval
@@ -101,7 +109,7 @@ pub fn paired_gain<'a>(pairs: impl IntoIterator<Item = (&'a str, bool, bool)>) -
     let missing = 0.25 * [0.0, 0.0, 1.0, -1.0].iter().map(|v: &f64| (v - centre).powi(2)).sum::<f64>();
     let variance = cluster_variance(&clusters, centre, padded) + missing / (padded * padded);
     let half = normal::TWO_SIDED_95 * variance.sqrt();
-    Some(Estimate { mean, low: (centre - half).max(-1.0), high: (centre + half).min(1.0), n: n as u32 })
+    Some(Estimate::new(mean, ((centre - half).max(-1.0), (centre + half).min(1.0)), n))
 }
 
 /// Variance of the ratio estimate `sum / n` over clusters, with the small-sample factor.

@@ -23,13 +23,14 @@ pub use student::ScriptedStudent;
 pub use teacher::{ScriptedTeacher, TeacherScript};
 pub use trainer::ScriptedTrainer;
 
-use crate::faults;
+use crate::faults::{self, Span};
 use crate::gym::hex::hex;
 use crate::gym::ports::{Checkpoint, PortError};
 use crate::gym::rng::CounterRng;
 
 /// The file of a scripted checkpoint.
 const FILE: &str = "scripted.json";
+const RENAME: Span = Span::new("checkpoint.rename.before", "checkpoint.rename.after");
 
 /// The script. Every field has a default, so `{}` is one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,14 +134,13 @@ fn write(folder: &Path, learned: Learned) -> io::Result<()> {
     let unfinished = folder.with_extension("unfinished");
     fs::create_dir_all(&unfinished)?;
     fs::write(unfinished.join(FILE), serde_json::to_vec(&learned)?)?;
-    faults::point("checkpoint.rename.before");
     // A kill between this rename and the journal leaves a folder behind: the repeated training replaces it.
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
-    fs::rename(unfinished, folder)?;
-    faults::point("checkpoint.rename.after");
-    Ok(())
+    RENAME.around(|| {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        fs::rename(unfinished, folder)
+    })
 }
 
 fn fault(file: &Path, error: &io::Error) -> PortError {

@@ -15,8 +15,9 @@ use rustix::fs::Mode;
 
 use crate::protocol::control::{ClientFrame, PROTOCOL, RunnerFrame};
 use crate::protocol::frame::{self, CONTROL_LIMIT, FrameError};
-use crate::runner::driver::{Mail, Request};
+use crate::runner::driver::Mail;
 use crate::runner::live::LiveBoard;
+use crate::store::Request;
 
 /// A client that does not read for so long is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -18,7 +18,7 @@ use crate::protocol::control::WorkerStatus;
 use crate::runner::custody::Custody;
 use crate::runner::disk;
 use crate::runner::live::LiveBoard;
-use crate::store::{Requests, Store, StoreError};
+use crate::store::{Request, Store, StoreError};
 
 /// How long the work in hand may take to commit what it has when the process is to end.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -47,15 +47,6 @@ pub enum Mail {
         /// Its fact, or why there is none.
         result: Result<Fact, PortError>,
     },
-}
-
-/// A command as one client asked for it, once however often it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Unique among all requests of the run.
-    pub id: String,
-    /// Who asked, in words.
-    pub origin: String,
 }
 
 /// The models of a run and how to end what they are doing.
@@ -175,7 +166,6 @@ pub fn drive(
 ) -> Result<Episode, StoreError> {
     let Charge { store, scene, hands, custody } = charge;
     let mut episode = store.replay()?;
-    let mut requests = Requests::open(store.folder())?;
     let store = SharedStore(Arc::new(Mutex::new(store)));
     let Hands { cancel, workers, .. } = &hands;
     let (cancel, workers) = (Arc::clone(cancel), Arc::clone(workers));
@@ -187,7 +177,7 @@ pub fn drive(
             Some(event) => event,
             None => match receive(&mail, episode.finished()) {
                 Ok(Mail::Command { command, request, journalled }) => {
-                    let known = request.as_ref().map(|r| requests.is_journalled(&r.id)).transpose()?;
+                    let known = request.as_ref().map(|r| store.lock().is_journalled(&r.id)).transpose()?;
                     if known == Some(true) {
                         tracing::info!(?request, ?command, "a repeated request");
                         answer(journalled, Ok(()));
@@ -223,19 +213,14 @@ pub fn drive(
         let event = without_room_it_pauses(event);
         let origin = asked.as_ref().and_then(|(request, _)| Some(request.as_ref()?.origin.as_str()));
         tracing::info!(event = event.word(), work = ?episode.work, origin, "journal");
-        if let Event::Failed { message, .. } = &event {
+        if let Event::Failed { message, .. } | Event::NoRoom { message } = &event {
             tracing::warn!(message, "a phase failed");
         }
         let effects = episode.handle(event.clone());
         let request = asked.as_ref().and_then(|(request, _)| request.as_ref());
-        let mut journal = || -> Result<(), StoreError> {
-            if let Some(Request { id, origin }) = request {
-                requests.note(id, origin)?;
-            }
-            match &event {
-                Event::Reviewed { .. } => store.lock().append_review(&event, &episode, &changed),
-                _ => store.lock().append(&event, &episode),
-            }
+        let journal = || match &event {
+            Event::Reviewed { .. } => store.lock().append_review(&event, &episode, &changed, request),
+            _ => store.lock().append_asked(&event, &episode, request),
         };
         match journal() {
             Err(error) if error.is_disk_full() => {
@@ -320,7 +305,7 @@ fn ended(store: &SharedStore, work: Work, elapsed: Duration, result: Result<Fact
 fn without_room_it_pauses(event: Event) -> Event {
     match event {
         Event::Failed { message, .. } if disk::speaks_of_full_disk(&message) => {
-            Event::Failed { message: disk::explained(&message), transient: false }
+            Event::NoRoom { message: disk::explained(&message) }
         }
         other => other,
     }

@@ -5,11 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use crate::faults;
+use crate::faults::Span;
 use crate::gym::instance::ImageRef;
 
 /// Name of the folder in a run folder.
 const FOLDER: &str = "artifacts";
+const RENAME: Span = Span::new("artifact.rename.before", "artifact.rename.after");
 
 /// Where an image lies. Only the hash makes the name, never a text from outside.
 pub fn artifact_path(run: &Path, image: &ImageRef) -> PathBuf {
@@ -52,9 +53,7 @@ pub fn put_artifact(
         let mut file = File::create(&unfinished)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        faults::point("artifact.rename.before");
-        fs::rename(&unfinished, &path)?;
-        faults::point("artifact.rename.after");
+        RENAME.around(|| fs::rename(&unfinished, &path))?;
         File::open(run.join(FOLDER))?.sync_all()
     };
     write().map_err(|source| StoreError::Io { path: path.clone(), source })?;

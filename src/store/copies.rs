@@ -12,7 +12,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::StoreError;
 use super::access::Context;
-use crate::faults;
+use crate::faults::Span;
+
+const STAMP: Span = Span::new("copies.stamp.before", "copies.stamp.after");
+const RENAME: Span = Span::new("copies.rename.before", "copies.rename.after");
 
 /// What a copy says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,7 +82,7 @@ pub fn copy(path: &Path, stamp: &Stamp, target: &Path) -> Result<(), StoreError>
     context.sql(connection.execute(sql, []))?;
     let row = params![stamp.sequence, stamp.writer, stamp.host, stamp.closed, stamp.at_ms];
     let sql = "INSERT OR REPLACE INTO copy VALUES (1, ?1, ?2, ?3, ?4, ?5)";
-    context.sql(connection.execute(sql, row))?;
+    STAMP.around(|| context.sql(connection.execute(sql, row)))?;
     let unfinished = target.with_extension("db.copying");
     let target_context = Context { path: unfinished.clone() };
     let io = |source| StoreError::Io { path: unfinished.clone(), source };
@@ -132,9 +135,7 @@ fn remove_companions(path: &Path) -> io::Result<()> {
 
 fn place(unfinished: &Path, target: &Path) -> io::Result<()> {
     File::open(unfinished)?.sync_all()?;
-    faults::point("copies.rename.before");
-    std::fs::rename(unfinished, target)?;
-    faults::point("copies.rename.after");
+    RENAME.around(|| std::fs::rename(unfinished, target))?;
     File::open(target.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 

@@ -1,7 +1,7 @@
 //! The journal and what follows from it: the run's record, the episode, times, training curves.
 //!
-//! The episode after the last event is kept whole, so that a resume reads it and does not fold the journal.
-//! Its iterations are rows of their own: an event rewrites the one or two it changed.
+//! The episode after the last event is kept, so that a resume reads it and does not fold the journal
+//! ([`super::snapshot`]).
 
 use std::ops::ControlFlow;
 
@@ -9,8 +9,8 @@ use rusqlite::Row;
 
 use super::access::{Access, Context, Seal, seal};
 use super::index::{self, Kind, Shelf};
-use super::{JournalEntry, PhaseTiming, RunRecord, StoreError};
-use crate::gym::episode::{Episode, Event, Iteration};
+use super::{JournalEntry, PhaseTiming, Request, RunRecord, StoreError};
+use crate::gym::episode::Event;
 use crate::gym::ports::TrainingProgress;
 
 /// Stores what is fixed when a run is created.
@@ -30,88 +30,37 @@ pub(super) fn record(access: Access<'_>) -> Result<RunRecord, StoreError> {
     access.context.json("run", &text)
 }
 
-/// Appends an event.
-pub(super) fn put_event(access: Access<'_>, seq: i64, at_ms: i64, event: &Event) -> Result<(), StoreError> {
-    let text = access.context.text("journal", event)?;
-    let hash = seal("journal", &[seq, at_ms], &[&text]);
-    access.run("INSERT INTO journal VALUES (?1, ?2, ?3, ?4)", (seq, at_ms, hash, text)).map(drop)
-}
-
-/// Stores the episode after event `seq`. `before` is what was stored last: equal iterations are not written
-/// again.
-pub(super) fn put_episode(
+/// Appends an event, with the request it was asked for by.
+pub(super) fn put_event(
     access: Access<'_>,
     seq: i64,
-    before: Option<&Episode>,
-    episode: &Episode,
+    at_ms: i64,
+    event: &Event,
+    request: Option<&Request>,
 ) -> Result<(), StoreError> {
-    let stored = before.map_or(&[][..], |episode| &episode.iterations);
-    for (number, iteration) in episode.iterations.iter().enumerate() {
-        if stored.get(number) == Some(iteration) {
-            continue;
-        }
-        let text = access.context.text("iteration", iteration)?;
-        let hash = seal("iteration", &[number as i64], &[&text]);
-        let sql = "INSERT OR REPLACE INTO iteration VALUES (?1, ?2, ?3)";
-        access.run(sql, (number as i64, hash, text))?;
-    }
-    let mut rest = episode.clone();
-    rest.iterations.clear();
-    let text = access.context.text("snapshot", &rest)?;
-    let count = episode.iterations.len() as i64;
-    let hash = seal("snapshot", &[seq, count], &[&text]);
-    let sql = "INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2, ?3, ?4)";
-    access.run(sql, (seq, count, hash, text)).map(drop)
+    let text = access.context.text("journal", event)?;
+    let hash = event_seal(seq, at_ms, request, &text);
+    let row = (seq, at_ms, request.map(|r| &r.id), request.map(|r| &r.origin), hash, text);
+    access.run("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row).map(drop)
 }
 
-/// Iterations read before, with the hashes of their rows.
-pub(super) type Cache = Vec<(Seal, Iteration)>;
-
-/// The number of the last event and the episode after it. What is in the cache is not parsed again.
-pub(super) fn episode(access: Access<'_>, cache: &mut Cache) -> Result<(i64, Episode), StoreError> {
-    let context = access.context;
-    let found = access.first("SELECT seq, iterations, hash, record FROM snapshot", [], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Seal>(2)?, row.get::<_, String>(3)?))
-    })?;
-    let (seq, count, hash, text) = found.ok_or_else(|| context.damaged("snapshot", "its row is missing"))?;
-    access.verify("snapshot", hash, &[seq, count], &[&text])?;
-    let mut episode: Episode = context.json("snapshot", &text)?;
-    let mut statement = context.sql(access.connection.prepare_cached(SELECT_ITERATIONS))?;
-    let mut rows = context.sql(statement.query([]))?;
-    while let Some(row) = context.sql(rows.next())? {
-        let number = episode.iterations.len();
-        let (found, hash): (i64, Seal) = (context.sql(row.get(0))?, context.sql(row.get(1))?);
-        if found != number as i64 {
-            break;
-        }
-        let known =
-            cache.get(number).filter(|(known, _)| *known == hash).map(|(_, iteration)| iteration.clone());
-        let iteration = if let Some(iteration) = known {
-            iteration
-        } else {
-            let text: String = context.sql(row.get(2))?;
-            access.verify("iteration", hash, &[found], &[&text])?;
-            let iteration: Iteration = context.json("iteration", &text)?;
-            cache.truncate(number);
-            cache.push((hash, iteration.clone()));
-            iteration
-        };
-        episode.iterations.push(iteration);
+fn event_seal(seq: i64, at_ms: i64, request: Option<&Request>, text: &str) -> Seal {
+    match request {
+        Some(Request { id, origin }) => seal("journal", &[seq, at_ms], &[id, origin, text]),
+        None => seal("journal", &[seq, at_ms], &[text]),
     }
-    if episode.iterations.len() as i64 != count {
-        return Err(context.damaged("iteration", format!("row {} is missing", episode.iterations.len())));
-    }
-    let last: i64 = access.first(SELECT_LAST_EVENT, [], |row| row.get(0))?.unwrap_or(0);
-    if last != seq {
-        return Err(context.damaged("journal", format!("it ends at {last}, the episode is that after {seq}")));
-    }
-    Ok((seq, episode))
 }
 
-const SELECT_ITERATIONS: &str = "SELECT number, hash, record FROM iteration ORDER BY number";
+pub(super) const SELECT_REQUEST: &str = "SELECT 1 FROM journal WHERE request = ?1";
+
+/// Whether the command of this request is in the journal.
+pub(super) fn is_journalled(access: Access<'_>, request: &str) -> Result<bool, StoreError> {
+    Ok(access.first(SELECT_REQUEST, [request], |row| row.get::<_, i64>(0))?.is_some())
+}
+
 pub(super) const SELECT_LAST_EVENT: &str = "SELECT coalesce(max(seq), 0) FROM journal";
 pub(super) const SELECT_EVENTS: &str =
-    "SELECT seq, at_ms, hash, event FROM journal WHERE seq >= ?1 ORDER BY seq";
+    "SELECT seq, at_ms, request, origin, hash, event FROM journal WHERE seq >= ?1 ORDER BY seq";
 
 /// Every event from number `first` on, in order and without a gap.
 pub(super) fn events(
@@ -120,15 +69,20 @@ pub(super) fn events(
     mut visit: impl FnMut(JournalEntry),
 ) -> Result<(), StoreError> {
     let mut next = first;
-    let read =
-        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, Seal>(2)?, row.get::<_, String>(3)?));
-    access.each(SELECT_EVENTS, [first], read, |(seq, at_ms, hash, text)| {
+    let read = |row: &Row<'_>| {
+        let request: (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
+        let request = request.0.zip(request.1).map(|(id, origin)| Request { id, origin });
+        Ok((row.get(0)?, row.get(1)?, request, row.get::<_, Seal>(4)?, row.get::<_, String>(5)?))
+    };
+    access.each(SELECT_EVENTS, [first], read, |(seq, at_ms, request, hash, text)| {
         if seq != next {
             return Err(access.context.damaged("journal", format!("entry {next} is missing")));
         }
         next += 1;
-        access.verify("journal", hash, &[seq, at_ms], &[&text])?;
-        visit(JournalEntry { seq, at_ms, event: access.context.json("journal", &text)? });
+        if hash != event_seal(seq, at_ms, request.as_ref(), &text) {
+            return Err(access.context.damaged("journal", format!("the hash of entry {seq} is wrong")));
+        }
+        visit(JournalEntry { seq, at_ms, request, event: access.context.json("journal", &text)? });
         Ok(ControlFlow::Continue(()))
     })
 }

@@ -12,7 +12,8 @@ use super::index::Shelf;
 use super::listing::{self, At, Count, Patience, Slice};
 use super::place::Place;
 use super::{
-    JournalEntry, Kind, PhaseTiming, RunRecord, ScoredPrediction, StoreError, journal, schema, shelves, wal,
+    JournalEntry, Kind, PhaseTiming, RunRecord, ScoredPrediction, StoreError, journal, schema, shelves,
+    snapshot, wal,
 };
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::Episode;
@@ -29,8 +30,8 @@ pub struct Reader {
     connection: Connection,
     context: Context,
     version: i64,
-    /// Iterations of the episode that were read before.
-    iterations: RefCell<journal::Cache>,
+    /// Parts of the episode that were read before.
+    known: RefCell<snapshot::Cache>,
 }
 
 impl Reader {
@@ -50,7 +51,7 @@ impl Reader {
             schema::upgrade(&context)?;
             return Self::open(folder);
         }
-        Ok(Self { connection, context, version: -1, iterations: RefCell::default() })
+        Ok(Self { connection, context, version: -1, known: RefCell::default() })
     }
 
     /// Whether anything was committed since the last call; the first call says yes. Costs microseconds.
@@ -67,7 +68,7 @@ impl Reader {
 
     /// The episode as of the last committed event.
     pub fn episode(&self) -> Result<Episode, StoreError> {
-        self.look(|access| Ok(journal::episode(access, &mut self.iterations.borrow_mut())?.1))
+        self.look(|access| Ok(snapshot::episode(access, &mut self.known.borrow_mut())?.1))
     }
 
     /// Number of training data that match.

@@ -1,6 +1,8 @@
 //! The tables, and how an older database becomes a newer one.
 
 mod first;
+mod refold;
+mod second;
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,18 +16,26 @@ use super::{StoreError, wal};
 /// `DEGy` in the file's header: what `file` and SQLite call the application id.
 const APPLICATION: i64 = 0x4445_4779;
 /// The schema this program writes.
-pub(super) const CURRENT: i64 = 2;
+pub(super) const CURRENT: i64 = 3;
+
+/// The journal, the episode after its last event, and which command was whose ([`super::snapshot`]).
+const JOURNAL: &str = "
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, request TEXT UNIQUE, origin TEXT,
+        hash BLOB NOT NULL, event TEXT NOT NULL) STRICT;
+    CREATE TABLE snapshot (
+        one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL,
+        record TEXT NOT NULL) STRICT;
+    CREATE TABLE iteration (number INTEGER PRIMARY KEY, hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
+    CREATE TABLE history (
+        tree INTEGER NOT NULL, block INTEGER NOT NULL, hash BLOB NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (tree, block)) STRICT, WITHOUT ROWID;
+";
 
 /// Every record has a hash over its keys and its text ([`access::seal`]). `term` and `posting` are the index
 /// of the lists: which places a filter's value has, in blocks of 4,096 ([`super::index`]).
-const TABLES: &str = "
+const RECORDS: &str = "
     CREATE TABLE run (one INTEGER PRIMARY KEY CHECK (one = 1), hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
-    CREATE TABLE snapshot (
-        one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, iterations INTEGER NOT NULL,
-        hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
-    CREATE TABLE iteration (number INTEGER PRIMARY KEY, hash BLOB NOT NULL, record TEXT NOT NULL) STRICT;
-    CREATE TABLE journal (
-        seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, hash BLOB NOT NULL, event TEXT NOT NULL) STRICT;
     CREATE TABLE timing (
         seq INTEGER PRIMARY KEY, iteration INTEGER NOT NULL, round INTEGER NOT NULL, phase TEXT NOT NULL,
         split TEXT NOT NULL, began_ms INTEGER NOT NULL, ended_ms INTEGER, hash BLOB NOT NULL,
@@ -56,7 +66,8 @@ const TABLES: &str = "
 /// Makes the tables of a new database.
 pub(super) fn create(connection: &mut Connection, context: &Context) -> Result<(), StoreError> {
     let transaction = context.sql(connection.transaction())?;
-    context.sql(transaction.execute_batch(TABLES))?;
+    context.sql(transaction.execute_batch(JOURNAL))?;
+    context.sql(transaction.execute_batch(RECORDS))?;
     mark(&transaction, context)?;
     context.sql(transaction.commit())
 }
@@ -106,16 +117,26 @@ pub(super) fn upgrade(context: &Context) -> Result<(), StoreError> {
     let transaction =
         context.sql(connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive))?;
     let access = Access::new(&transaction, context);
-    for table in first::TABLES {
-        context.sql(transaction.execute_batch(&format!("ALTER TABLE {table} RENAME TO old_{table}")))?;
-    }
-    context.sql(transaction.execute_batch(TABLES))?;
-    first::copy(access)?;
-    for table in first::TABLES {
-        context.sql(transaction.execute_batch(&format!("DROP TABLE old_{table}")))?;
+    match found {
+        1 => replace(access, &first::TABLES, &[JOURNAL, RECORDS], first::copy)?,
+        _ => replace(access, &second::TABLES, &[JOURNAL], second::copy)?,
     }
     mark(&transaction, context)?;
     context.sql(transaction.commit())?;
     tracing::info!(kept = %kept.display(), from = found, to = CURRENT, "database brought to the current schema");
     Ok(())
+}
+
+/// Makes `tables` anew and lets `copy` fill them from those there were, which are called `old_...` meanwhile.
+fn replace(
+    access: Access<'_>,
+    tables: &[&str],
+    made: &[&str],
+    copy: fn(Access<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let batch = |sql: &str| access.context.sql(access.connection.execute_batch(sql));
+    tables.iter().try_for_each(|table| batch(&format!("ALTER TABLE {table} RENAME TO old_{table}")))?;
+    made.iter().try_for_each(|sql| batch(sql))?;
+    copy(access)?;
+    tables.iter().try_for_each(|table| batch(&format!("DROP TABLE old_{table}")))
 }

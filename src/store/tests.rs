@@ -12,9 +12,11 @@ use crate::gym::budget::Budget;
 use crate::gym::datum::{JudgedDatum, Provenance, TrainingDatum, Verdict};
 use crate::gym::episode::{Command, Effect, Episode, Event, Phase};
 use crate::gym::instance::{Content, Split, TaskInstance};
+use crate::gym::plan::{Action, Plan};
 use crate::gym::ports::{ChatRequest, EnvironmentKind, Fact, Ledger, Sampling, TrainingProgress};
 use crate::gym::prediction::{FinishReason, Prediction};
 use crate::gym::report::Report;
+use crate::gym::skill_forest::{ForestChange, SkillExperience, SkillForest};
 use crate::gym::teacher_call::{CallContext, CallOutcome, TeacherCall};
 
 fn run_record() -> RunRecord {
@@ -140,6 +142,109 @@ fn the_journal_rebuilds_the_snapshot_after_a_reopen() {
     let timings = reader.timings().unwrap();
     assert_eq!((timings.len(), timings[0].phase.as_str()), (1, "evaluate"));
     assert!(timings[0].ended_ms >= Some(timings[0].began_ms));
+}
+
+#[test]
+fn a_request_is_journalled_with_its_event_or_not_at_all() {
+    let (folder, mut store) = fresh();
+    let mut episode = store.replay().unwrap();
+    let request = Request { id: "a/1".into(), origin: "user 1 process 2".into() };
+    let event = Event::Commanded { command: Command::Pause };
+    assert!(!store.is_journalled("a/1").unwrap());
+    episode.handle(event.clone());
+    store.append_asked(&event, &episode, Some(&request)).unwrap();
+    // Asked twice is journalled once, also by another process later.
+    assert!(store.append_asked(&event, &episode, Some(&request)).is_err());
+    drop(store);
+    let mut store = Store::open(folder.path()).unwrap();
+    assert!(store.is_journalled("a/1").unwrap() && !store.is_journalled("a/2").unwrap());
+    store.append(&event, &episode).unwrap();
+    let journal = Reader::open(folder.path()).unwrap().journal(9).unwrap();
+    assert_eq!(journal.iter().map(|e| e.request.clone()).collect::<Vec<_>>(), [Some(request), None]);
+}
+
+/// One iteration after another with a forest, and what every event adds to the file.
+#[test]
+fn a_long_run_is_replayed_exactly_and_its_events_stay_small() {
+    let (folder, mut store) = fresh();
+    let mut episode = store.replay().unwrap();
+    let mut lengths = Vec::new();
+    let mut take = |store: &mut Store, episode: &mut Episode, event: Event| {
+        episode.handle(event.clone());
+        store.append(&event, episode).unwrap();
+        lengths.push(serde_json::to_string(&event).unwrap().len());
+    };
+    let rules = Budget { iterations: 60, ..Budget::default() };
+    take(&mut store, &mut episode, Event::Commanded { command: Command::Extend { budget: rules } });
+    take(&mut store, &mut episode, Event::Commanded { command: Command::Run });
+    while let Some(work) = episode.work {
+        let fact = match work.phase {
+            Phase::Evaluate => {
+                let (i, p): (Vec<_>, Vec<_>) =
+                    (0..6).map(|n| (instance(n), prediction(n, (work.iteration + n) % 3 == 0))).unzip();
+                let scored: Vec<_> = i.iter().zip(&p).collect();
+                let report = Report::new(work.iteration, work.split.unwrap(), &scored).unwrap();
+                Fact::Evaluated { report, teacher_tokens: 0 }
+            }
+            Phase::Plan => {
+                let mut after = episode.forest.clone();
+                if after.trees.is_empty() {
+                    after = SkillForest::new(["even", "odd"]);
+                }
+                for tree in &mut after.trees {
+                    tree.history.push(SkillExperience {
+                        iteration: work.iteration,
+                        action: Action::Explore { new_subskills: 1, data_per_subskill: 1 },
+                        accuracy_before: crate::gym::decimal::decimal(1.0 / f64::from(work.iteration + 2)),
+                        accuracy_after: None,
+                        produced: 0,
+                    });
+                }
+                let (actions, allocations, policy) = (Vec::new(), Vec::new(), "test".into());
+                let (iteration, round) = (work.iteration, 0);
+                let plan = Plan { iteration, round, policy, actions, allocations, edited: false };
+                Fact::Planned { plan, forest: episode.forest.change_to(&after), teacher_tokens: 0 }
+            }
+            Phase::Generate => Fact::Generated { count: 1, teacher_tokens: 0 },
+            Phase::Check => Fact::Checked {
+                accepted: 1,
+                rejected: 0,
+                forest: ForestChange::default(),
+                failed: std::collections::BTreeMap::new(),
+                teacher_tokens: 0,
+            },
+            Phase::Train => Fact::Trained { outcome: None },
+        };
+        take(&mut store, &mut episode, Event::completed(fact));
+    }
+    assert_eq!((episode.iterations.len(), episode.forest.trees[1].history.len()), (61, 60));
+    let (early, late) = lengths.split_at(lengths.len() / 2);
+    assert!(late.iter().max() <= early.iter().max().map(|n| n + 8).as_ref(), "{lengths:?}");
+    let reader = Reader::open(folder.path()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(reader.episode().unwrap(), episode);
+    }
+    // A person's changes to what is long past, and one that shortens the history.
+    let counts = vec![crate::gym::review::ReviewCount {
+        iteration: 3,
+        round: 0,
+        skill: "odd".into(),
+        subskill: String::new(),
+        accepted: -1,
+        rejected: 1,
+    }];
+    let selection = crate::gym::review::DataSelection::default();
+    let edit = crate::gym::review::DatumEdit::Reject;
+    let event = Event::Reviewed { selection, edit, data: 1, counts };
+    episode.handle(event.clone());
+    store.append_review(&event, &episode, &[], None).unwrap();
+    assert_eq!(reader.episode().unwrap(), episode);
+    assert_eq!((store.replay().unwrap(), store.refold().unwrap()), (episode.clone(), episode.clone()));
+    let mut short = episode.clone();
+    short.forest.trees.truncate(1);
+    short.forest.trees[0].history.truncate(18);
+    store.append(&Event::Opened, &short).unwrap();
+    assert_eq!((reader.episode().unwrap(), store.replay().unwrap()), (short.clone(), short));
 }
 
 #[test]

@@ -9,8 +9,10 @@ use super::access::{self, Access, Context};
 use super::check::{self, Beside};
 use super::filters::DataFilter;
 use super::listing;
-use super::{DATABASE, PhaseTiming, RunRecord, StoreError, artifacts, journal, schema, shelves, wal};
-use crate::faults;
+use super::{
+    DATABASE, PhaseTiming, Request, RunRecord, StoreError, artifacts, journal, schema, shelves, snapshot, wal,
+};
+use crate::faults::{self, Span};
 use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::episode::{Episode, Event, Work};
 use crate::gym::instance::{ImageRef, Split, TaskInstance};
@@ -18,6 +20,16 @@ use crate::gym::ports::{Ledger, PortError, TrainingProgress};
 use crate::gym::prediction::Prediction;
 use crate::gym::review::DataSelection;
 use crate::gym::teacher_call::TeacherCall;
+
+const CREATE: Span = Span::new("store.create.before", "store.create.after");
+const APPEND: Span = Span::new("store.append.before", "store.append.after");
+const REVIEW: Span = Span::new("store.review.before", "store.review.after");
+const BEGIN: Span = Span::new("store.begin.before", "store.begin.after");
+const END: Span = Span::new("store.end.before", "store.end.after");
+const PREDICTIONS: Span = Span::new("store.predictions.before", "store.predictions.after");
+const DATA: Span = Span::new("store.data.before", "store.data.after");
+const CALLS: Span = Span::new("store.calls.before", "store.calls.after");
+const PROGRESS: Span = Span::new("store.progress.before", "store.progress.after");
 
 /// The one writer of a run's database. Whoever holds it holds the run's lock.
 #[derive(Debug)]
@@ -52,18 +64,17 @@ impl Store {
         access::log_ahead(&connection, &context)?;
         schema::create(&mut connection, &context)?;
         let mut store = Self { beside: None, connection, context, folder: folder.to_owned(), last: None };
-        store.change(|access| {
+        // Nothing of this is there before the file has its name.
+        store.change(None, |access| {
             journal::put_record(access, record)?;
-            journal::put_episode(access, 0, None, &Episode::new(record.rules.clone()))?;
+            snapshot::put(access, 0, None, &Episode::new(record.rules.clone()))?;
             shelves::put_instances(access, instances)
         })?;
         // Closing moves everything from the write-ahead log into the file.
         let Self { connection, .. } = store;
         let closed = connection.close();
         closed.map_err(|(_, source)| StoreError::Database { path: unfinished.clone(), source })?;
-        faults::point("store.create.before");
-        std::fs::rename(&unfinished, &path).map_err(io)?;
-        faults::point("store.create.after");
+        CREATE.around(|| std::fs::rename(&unfinished, &path)).map_err(io)?;
         Self::open(folder)
     }
 
@@ -107,7 +118,7 @@ impl Store {
 
     /// The episode as of the last event.
     pub fn replay(&self) -> Result<Episode, StoreError> {
-        Ok(journal::episode(self.access(), &mut Vec::new())?.1)
+        Ok(snapshot::episode(self.access(), &mut snapshot::Cache::default())?.1)
     }
 
     /// The episode folded from the whole journal: the same as [`Store::replay`], found the long way.
@@ -117,41 +128,56 @@ impl Store {
         Ok(episode)
     }
 
-    /// Commits an event and the state after it, together.
-    pub fn append(&mut self, event: &Event, after: &Episode) -> Result<(), StoreError> {
-        faults::point("store.append.before");
-        self.commit_event(event, after, &[])?;
-        faults::point("store.append.after");
-        Ok(())
+    /// Whether the command of this request is in the journal.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn is_journalled(&self, request: &str) -> Result<bool, StoreError> {
+        journal::is_journalled(self.access(), request)
     }
 
-    /// Commits a review: the event, the state after it and the changed data, together.
+    /// Commits an event and the state after it, together.
+    pub fn append(&mut self, event: &Event, after: &Episode) -> Result<(), StoreError> {
+        self.append_asked(event, after, None)
+    }
+
+    /// Commits an event, who asked for it and the state after it, together.
+    pub fn append_asked(
+        &mut self,
+        event: &Event,
+        after: &Episode,
+        request: Option<&Request>,
+    ) -> Result<(), StoreError> {
+        self.commit_event(APPEND, event, after, &[], request)
+    }
+
+    /// Commits a review: the event, who asked for it, the state after it and the changed data, together.
     pub fn append_review(
         &mut self,
         event: &Event,
         after: &Episode,
         data: &[JudgedDatum],
+        request: Option<&Request>,
     ) -> Result<(), StoreError> {
-        faults::point("store.review.before");
-        self.commit_event(event, after, data)?;
-        faults::point("store.review.after");
-        Ok(())
+        self.commit_event(REVIEW, event, after, data, request)
     }
 
     fn commit_event(
         &mut self,
+        span: Span,
         event: &Event,
         after: &Episode,
         data: &[JudgedDatum],
+        request: Option<&Request>,
     ) -> Result<(), StoreError> {
         let (last, before) = match self.last.take() {
             Some(last) => last,
-            None => journal::episode(self.access(), &mut Vec::new())?,
+            None => snapshot::episode(self.access(), &mut snapshot::Cache::default())?,
         };
-        self.change(|access| {
+        self.change(Some(span), |access| {
             shelves::change_data(access, data)?;
-            journal::put_event(access, last + 1, now_ms(), event)?;
-            journal::put_episode(access, last + 1, Some(&before), after)
+            journal::put_event(access, last + 1, now_ms(), event, request)?;
+            snapshot::put(access, last + 1, Some(&before), after)
         })?;
         self.last = Some((last + 1, after.clone()));
         Ok(())
@@ -159,18 +185,12 @@ impl Store {
 
     /// Notes the start of a phase; a repeated start overwrites the first.
     pub fn begin(&mut self, work: Work) -> Result<(), StoreError> {
-        faults::point("store.begin.before");
-        self.change(|access| journal::put_timing(access, &timing(work, None)))?;
-        faults::point("store.begin.after");
-        Ok(())
+        self.change(Some(BEGIN), |access| journal::put_timing(access, &timing(work, None)))
     }
 
     /// Notes the end of a phase.
     pub fn end(&mut self, work: Work) -> Result<(), StoreError> {
-        faults::point("store.end.before");
-        self.change(|access| journal::end_timing(access, &timing(work, Some(now_ms()))))?;
-        faults::point("store.end.after");
-        Ok(())
+        self.change(Some(END), |access| journal::end_timing(access, &timing(work, Some(now_ms()))))
     }
 
     /// Waits for the check that goes on after an unclean end.
@@ -187,15 +207,26 @@ impl Store {
         Access::new(&self.connection, &self.context)
     }
 
-    /// Carries out changes together or not at all.
-    fn change(&mut self, act: impl FnOnce(Access<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    /// Carries out changes together or not at all. Every change of a run that is there lies within a span, so
+    /// that a test can end the process on either side of it.
+    fn change(
+        &mut self,
+        span: Option<Span>,
+        act: impl FnOnce(Access<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         if let Some(beside) = &self.beside {
             beside.passed(&self.context)?;
         }
-        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let transaction = self.context.sql(begun)?;
-        act(Access::new(&transaction, &self.context))?;
-        self.context.sql(transaction.commit())
+        let commit = || {
+            let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+            let transaction = self.context.sql(begun)?;
+            act(Access::new(&transaction, &self.context))?;
+            self.context.sql(transaction.commit())
+        };
+        match span {
+            Some(span) => span.around(commit),
+            None => commit(),
+        }
     }
 
     fn every(&self, filter: &DataFilter) -> Result<Vec<JudgedDatum>, StoreError> {
@@ -220,10 +251,7 @@ impl Ledger for Store {
     }
 
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {
-        faults::point("store.predictions.before");
-        self.change(|access| shelves::put_predictions(access, iteration, split, new))?;
-        faults::point("store.predictions.after");
-        Ok(())
+        Ok(self.change(Some(PREDICTIONS), |access| shelves::put_predictions(access, iteration, split, new))?)
     }
 
     fn data(&self) -> Result<Vec<JudgedDatum>, PortError> {
@@ -240,10 +268,7 @@ impl Ledger for Store {
     }
 
     fn put_data(&mut self, iteration: u32, round: u32, data: &[JudgedDatum]) -> Result<(), PortError> {
-        faults::point("store.data.before");
-        self.change(|access| shelves::put_data(access, iteration, round, data))?;
-        faults::point("store.data.after");
-        Ok(())
+        Ok(self.change(Some(DATA), |access| shelves::put_data(access, iteration, round, data))?)
     }
 
     fn round(&self, iteration: u32, round: u32) -> Result<Vec<JudgedDatum>, PortError> {
@@ -256,10 +281,7 @@ impl Ledger for Store {
     }
 
     fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError> {
-        faults::point("store.calls.before");
-        self.change(|access| shelves::put_teacher_calls(access, calls))?;
-        faults::point("store.calls.after");
-        Ok(())
+        Ok(self.change(Some(CALLS), |access| shelves::put_teacher_calls(access, calls))?)
     }
 
     fn selected(&self, selection: &DataSelection) -> Result<Vec<JudgedDatum>, PortError> {
@@ -271,10 +293,7 @@ impl Ledger for Store {
     }
 
     fn put_training_progress(&mut self, iteration: u32, progress: TrainingProgress) -> Result<(), PortError> {
-        faults::point("store.progress.before");
-        self.change(|access| journal::put_progress(access, iteration, progress))?;
-        faults::point("store.progress.after");
-        Ok(())
+        Ok(self.change(Some(PROGRESS), |access| journal::put_progress(access, iteration, progress))?)
     }
 }
 

@@ -4,6 +4,7 @@ use super::config::{DecoderConfig, RopeScaling, read_json};
 use super::error::TrainingError;
 use super::lora::Adapter;
 use super::weights::{self, Weights};
+use crate::faults::Span;
 use candle_core::Tensor;
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
@@ -11,6 +12,9 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+const RENAME: Span = Span::new("checkpoint.rename.before", "checkpoint.rename.after");
+const STATE: Span = Span::new("training.state.before", "training.state.after");
 
 /// Number format of exported tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +95,7 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), TrainingError>
     File::create(&partial)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .map_err(|e| TrainingError::write(&partial, e))?;
-    fs::rename(&partial, path).map_err(|e| TrainingError::write(path, e))?;
+    STATE.around(|| fs::rename(&partial, path)).map_err(|e| TrainingError::write(path, e))?;
     sync_folder(parent)
 }
 
@@ -135,11 +139,12 @@ fn fill(partial: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), TrainingError> 
 
 fn put_in_place(partial: &Path, folder: &Path) -> Result<(), TrainingError> {
     if !folder.exists() {
-        return fs::rename(partial, folder).map_err(|e| TrainingError::write(folder, e));
+        return RENAME.around(|| fs::rename(partial, folder)).map_err(|e| TrainingError::write(folder, e));
     }
     let old = sibling(folder, "old");
-    fs::rename(folder, &old).map_err(|e| TrainingError::write(folder, e))?;
-    fs::rename(partial, folder).map_err(|e| TrainingError::write(folder, e))?;
+    RENAME
+        .around(|| fs::rename(folder, &old).and_then(|()| fs::rename(partial, folder)))
+        .map_err(|e| TrainingError::write(folder, e))?;
     fs::remove_dir_all(&old).map_err(|e| TrainingError::write(&old, e))
 }
 

@@ -73,14 +73,14 @@ pub(crate) fn chart(app: &App, number: usize, skill: usize, recent: bool) -> Cha
 }
 
 fn accuracy(app: &App, title: String, of: impl Fn(&Report) -> Option<Estimate>) -> Chart {
-    let rows = app.facts.as_ref().map_or(&[][..], |facts| &facts.episode.iterations);
+    let rows = app.facts.as_ref().map(|facts| &facts.episode.iterations).into_iter().flatten();
     let points = |report: fn(&Iteration) -> Option<&Report>| {
         let point = |(n, row): (usize, &Iteration)| {
             let e = of(report(row)?)?;
             let range = Some((e.low * 100.0, e.high * 100.0));
             Some(Point { x: n as f64, y: e.mean * 100.0, range })
         };
-        rows.iter().enumerate().filter_map(point).collect()
+        rows.clone().enumerate().filter_map(point).collect()
     };
     let series = vec![
         Series { name: "validation", points: points(|row| row.validation.as_ref()) },

@@ -46,14 +46,14 @@ struct Sources<'a> {
 /// The rows as of an iteration: accuracy from the newest validation report up to it, allocation from the newest
 /// plan up to it.
 pub(crate) fn rows(episode: &Episode, iteration: u32, open: &BTreeSet<String>) -> Vec<SkillRow> {
-    let upto = &episode.iterations[..(iteration as usize + 1).min(episode.iterations.len())];
-    let mut reports = upto.iter().rev().filter_map(|i| i.validation.as_ref());
+    let upto = || episode.iterations.iter().take(iteration as usize + 1);
+    let mut reports = upto().rev().filter_map(|i| i.validation.as_ref());
     let now = reports.next();
-    let first = upto
-        .first()
+    let first = upto()
+        .next()
         .and_then(|i| i.validation.as_ref())
         .filter(|f| now.is_some_and(|n| n.iteration > f.iteration));
-    let plan = upto.iter().rev().find_map(|i| i.plans.last());
+    let plan = upto().rev().find_map(|i| i.plans.last());
     let sources = Sources { episode, now, first, last: reports.next(), plan };
     let skills = names(episode, now);
     if skills.is_empty() {

@@ -25,6 +25,11 @@ pub(crate) enum State {
         work: Work,
         message: String,
     },
+    /// A disk is full.
+    NoRoom {
+        work: Work,
+        message: String,
+    },
     Stopped(Work),
     Finished,
 }
@@ -39,6 +44,7 @@ impl State {
         }
         match &episode.halt {
             Some(Halt::Failure { message }) => Self::Failed { work, message: message.clone() },
+            Some(Halt::NoRoom { message }) => Self::NoRoom { work, message: message.clone() },
             // A plan that was taken back leaves the gate behind.
             Some(Halt::Gate { phase }) if *phase == work.phase => Self::Gate(*phase),
             Some(Halt::Gate { .. }) => Self::Paused(work),
@@ -62,6 +68,7 @@ impl State {
             Self::Paused(_) => (Scope::Hint, "paused".into()),
             Self::Gate(_) => (Scope::Hint, "at a gate".into()),
             Self::Failed { .. } => (Scope::Bad, "FAILED".into()),
+            Self::NoRoom { .. } => (Scope::Bad, "DISK FULL".into()),
             Self::Stopped(_) => (Scope::Hint, "stopped".into()),
             Self::Finished => (Scope::Good, "finished".into()),
         }
@@ -100,6 +107,11 @@ impl State {
                 (Scope::Bad, format!("Failed: {}.", describe(*work))),
                 (Scope::Text, message.clone()),
                 (Scope::Hint, format!("Press {run} to try again from here. What was committed is kept.")),
+            ],
+            Self::NoRoom { work, message } => vec![
+                (Scope::Bad, format!("A disk is full: {} waits for room.", describe(*work))),
+                (Scope::Text, message.clone()),
+                (Scope::Hint, format!("Make room, then press {run}. What was committed is kept.")),
             ],
             Self::Stopped(work) => vec![
                 (Scope::Strong, format!("Stopped before {}.", describe(*work))),

@@ -88,8 +88,10 @@ fn a_disk_that_runs_full_pauses_the_run_and_loses_nothing() {
     wait_for("an evaluation", || current_phase(&folder));
     let filler = disk.fill();
     let paused = wait_for("the pause", || episode(&folder).filter(|e| !e.running && e.halt.is_some()));
-    let Some(Halt::Failure { message }) = &paused.halt else { panic!("{:?}", paused.halt) };
-    assert!(message.starts_with("disk full: ") && message.contains("resume"), "{message}");
+    let Some(Halt::NoRoom { message }) = &paused.halt else { panic!("{:?}", paused.halt) };
+    assert!(message.contains("free some space") && message.contains("resume"), "{message}");
+    let looked = text(&run(&["attach", "--text", "full"]).stdout);
+    assert!(looked.contains("disk full") && looked.contains("free some space"), "{looked}");
     assert!(!folder.join("ballast").exists());
     // The process is there and waits.
     assert!(RunLock::is_held(&folder));

@@ -48,6 +48,7 @@ const ROOMS: &[(&str, Imports)] = &[
         "runner",
         Imports::Only(&[
             "gym",
+            "faults",
             "prompts",
             "protocol",
             "store",

@@ -66,8 +66,8 @@ pub(super) fn report(iteration: u32, split: Split, asked: &[TaskInstance], said:
     }
 }
 
-pub(super) fn plan(iteration: u32, forest: &SkillForest) -> Fact {
-    let mut forest = forest.clone();
+pub(super) fn plan(iteration: u32, before: &SkillForest) -> Fact {
+    let mut forest = before.clone();
     if forest.trees.is_empty() {
         let names: Vec<String> = (0..SKILLS).map(skill).collect();
         forest = SkillForest::new(names.iter().map(String::as_str));
@@ -98,7 +98,7 @@ pub(super) fn plan(iteration: u32, forest: &SkillForest) -> Fact {
         allocations: pairs.map(allocation).collect(),
         edited: false,
     };
-    Fact::Planned { plan, forest, teacher_tokens: 0 }
+    Fact::Planned { plan, forest: before.change_to(&forest), teacher_tokens: 0 }
 }
 
 /// The data of one round, about 1,200 bytes each.

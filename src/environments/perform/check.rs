@@ -48,6 +48,7 @@ impl Stage<'_, '_, '_> {
         }
         let mut forest = self.episode.forest.clone();
         forest.record_produced(&counts);
+        let forest = self.episode.forest.change_to(&forest);
         let accepted = counts.values().sum();
         let rejected = judged.len() as u32 - accepted;
         Ok(Fact::Checked { accepted, rejected, forest, failed, teacher_tokens })

@@ -16,6 +16,7 @@ use crate::gym::ports::{
 };
 use crate::gym::report::UNSORTED;
 use crate::gym::rng::CounterRng;
+use crate::gym::skill_forest::ForestChange;
 use crate::gym::teacher_call::TeacherCall;
 
 impl Stage<'_, '_, '_> {
@@ -30,6 +31,7 @@ impl Stage<'_, '_, '_> {
         if kind == EnvironmentKind::SkillTree {
             let mut aids = Aids { asking: Asking::new(self, 0), episode };
             let (plan, forest) = skill_tree::plan(scene, episode, report, context, &mut aids)?;
+            let forest = episode.forest.change_to(&forest);
             return Ok(Fact::Planned { plan, forest, teacher_tokens: aids.asking.tokens() });
         }
         let predictions = if scene.hidden {
@@ -40,7 +42,7 @@ impl Stage<'_, '_, '_> {
         let mut aids = Aids { asking: Asking::new(self, 0), episode };
         let plan = lists::plan(scene, episode, &predictions, report, context, &mut aids)?;
         let teacher_tokens = aids.asking.tokens();
-        Ok(Fact::Planned { plan, forest: episode.forest.clone(), teacher_tokens })
+        Ok(Fact::Planned { plan, forest: ForestChange::default(), teacher_tokens })
     }
 }
 

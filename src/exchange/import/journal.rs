@@ -102,7 +102,7 @@ impl History<'_> {
         let place = (work.iteration, work.round);
         let empty = Round::default();
         let round = self.rounds.get(&place).unwrap_or(&empty);
-        let forest = || self.forests.get(&place).unwrap_or(forest).clone();
+        let forest = || self.forests.get(&place).map(|after| forest.change_to(after)).unwrap_or_default();
         Some(match work.phase {
             Phase::Evaluate => {
                 Fact::Evaluated { report: self.report(work.iteration, work.split?)?, teacher_tokens: 0 }

@@ -10,7 +10,9 @@ use serde::Deserialize;
 use crate::exchange::error::{ExchangeError, Spot};
 use crate::exchange::import::{Item, Visit};
 use crate::exchange::record::Record;
+use crate::gym::decimal::decimal;
 use crate::gym::plan::{Action, Allocation, Plan, SkillAction};
+use crate::gym::shared::Shared;
 use crate::gym::skill_forest::{SkillExperience, SkillForest, SkillTree, Subskill};
 
 /// Largest file of experiences; it is read whole.
@@ -150,7 +152,7 @@ impl Experiences {
                 let next = self.generations.get(n + 1).and_then(|next| next.get(skill));
                 let next = next.map(|next| next.state.past_performance);
                 if forest.tree(skill).is_none() {
-                    let (skill, subskills, history) = (skill.clone(), Vec::new(), Vec::new());
+                    let (skill, subskills, history) = (skill.clone(), Vec::new(), Shared::default());
                     forest.trees.push(SkillTree { skill, subskills, history });
                 }
                 for tree in forest.trees.iter_mut().filter(|tree| tree.skill == *skill) {
@@ -185,8 +187,8 @@ fn grow(tree: &mut SkillTree, experience: &Experience, iteration: u32, next: Opt
     tree.history.push(SkillExperience {
         iteration,
         action: experience.action.ours(),
-        accuracy_before: state.past_performance,
-        accuracy_after: after,
+        accuracy_before: decimal(state.past_performance),
+        accuracy_after: after.map(decimal),
         produced: state.skill_tree.subskills.iter().map(made).sum(),
     });
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::support::{data, everything, imported, refused};
 use crate::exchange::Record;
+use crate::gym::decimal::decimal;
 use crate::gym::episode::{Episode, Halt};
 use crate::gym::instance::{Content, Split, TaskInstance};
 use crate::gym::plan::Action;
@@ -76,7 +77,7 @@ fn an_episode_becomes_a_run() {
     assert!(data.iter().all(|d| d.provenance.engine == "import" && d.provenance.iteration == 1));
 
     let episode = episode(&run);
-    assert_eq!(accuracies(&episode), [(Some(0.5), None), (Some(5.0 / 6.0), None)]);
+    assert_eq!(accuracies(&episode), [(Some(0.5), None), (Some(decimal(5.0 / 6.0)), None)]);
     assert_eq!((episode.selected, episode.halt), (Some(1), Some(Halt::Stopped)));
     assert_eq!((episode.iterations[1].accepted, episode.iterations[1].plans[0].total()), (5, 2));
     let explored = Action::Explore { new_subskills: 2, data_per_subskill: 1 };
@@ -114,7 +115,7 @@ fn a_second_run_in_the_same_folder_is_reported_and_not_merged() {
     let summary = imported(&mixed, &run);
     let note = "2 runs wrote into one file (lines 1-6, 7-12); only the last is imported";
     assert!(summary.notes.iter().any(|found| found.contains(note)), "{:#?}", summary.notes);
-    assert_eq!(accuracies(&episode(&run))[1].0, Some(5.0 / 6.0));
+    assert_eq!(accuracies(&episode(&run))[1].0, Some(decimal(5.0 / 6.0)));
 }
 
 #[test]

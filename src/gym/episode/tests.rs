@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::gym::budget::Plateau;
-use crate::gym::skill_forest::ActionError;
+use crate::gym::skill_forest::{ActionError, ForestChange};
 use crate::gym::statistics::Estimate;
 
 fn rules(iterations: u32) -> EpisodeRules {
@@ -20,7 +20,7 @@ fn rules(iterations: u32) -> EpisodeRules {
 
 /// The fact that completes `work`; validation accuracy comes from the table, 10 data are accepted a round.
 fn fact(work: Work, accuracies: &BTreeMap<u32, f64>) -> Fact {
-    let forest = SkillForest::default();
+    let forest = ForestChange::default();
     match work.phase {
         Phase::Evaluate => {
             let mean = accuracies.get(&work.iteration).copied().unwrap_or(0.5);
@@ -320,10 +320,11 @@ fn planned() -> Episode {
                 report.skills.push(crate::gym::report::SkillReport { skill, accuracy, subskills });
             }
             Fact::Planned { plan, forest, .. } => {
-                *forest = SkillForest::new(["s"]);
+                let mut after = SkillForest::new(["s"]);
                 let explore = crate::gym::plan::Action::Explore { new_subskills: 2, data_per_subskill: 5 };
-                forest.apply("s", &explore, &["a".into(), "b".into()]).unwrap();
-                plan.allocations = forest.allocations();
+                after.apply("s", &explore, &["a".into(), "b".into()]).unwrap();
+                plan.allocations = after.allocations();
+                *forest = episode.forest.change_to(&after);
             }
             _ => {}
         }
@@ -401,4 +402,24 @@ fn a_review_corrects_the_counts_of_checked_rounds_only() {
     assert_eq!(episode.allows(&asked), Ok(()));
     command(&mut episode, Command::Run);
     assert_eq!(episode.allows(&asked), Err(Refusal::Running("train")));
+}
+
+#[test]
+fn a_full_disk_holds_the_run_until_a_person_says_go() {
+    let mut episode = Episode::new(rules(1));
+    let message = "/x has 1 MiB left".to_owned();
+    assert_eq!(episode.handle(Event::NoRoom { message: message.clone() }), []);
+    assert_eq!(episode.halt, Some(Halt::Asked));
+    let effects = command(&mut episode, Command::Run);
+    assert_eq!(effects.len(), 1);
+    assert_eq!(episode.handle(Event::NoRoom { message: message.clone() }), []);
+    assert_eq!(
+        (episode.running, episode.halt.as_ref().and_then(Halt::message)),
+        (false, Some("/x has 1 MiB left"))
+    );
+    // It is still the reason when another process takes the run.
+    episode.handle(Event::Opened);
+    assert_eq!(episode.halt, Some(Halt::NoRoom { message }));
+    assert_eq!(command(&mut episode, Command::Run), effects);
+    assert_eq!(episode.halt, None);
 }

@@ -11,7 +11,7 @@ use crate::gym::plan::Plan;
 use crate::gym::prediction::Prediction;
 use crate::gym::report::Report;
 use crate::gym::review::DataSelection;
-use crate::gym::skill_forest::SkillForest;
+use crate::gym::skill_forest::ForestChange;
 use crate::gym::teacher_call::TeacherCall;
 
 /// The durable memory of a run. The runner's is a database; the library's lies in memory.
@@ -72,8 +72,8 @@ pub enum Fact {
     Planned {
         /// What is asked for.
         plan: Plan,
-        /// The forest after the actions.
-        forest: SkillForest,
+        /// What the actions change in the forest.
+        forest: ForestChange,
         /// Tokens of the models asked for the plan: the teacher's, and the student's sampled answers.
         #[serde(default)]
         teacher_tokens: u64,
@@ -92,8 +92,8 @@ pub enum Fact {
         accepted: u32,
         /// Data that will not.
         rejected: u32,
-        /// The forest with the new counts.
-        forest: SkillForest,
+        /// What the new counts change in the forest.
+        forest: ForestChange,
         /// Data that failed a check, by the check's name, whether it rejects or not.
         #[serde(default)]
         failed: BTreeMap<String, u32>,

@@ -66,7 +66,7 @@ fn resampled(clusters: &[Cluster], seed: u64) -> Option<(Estimate, Vec<f64>)> {
     let cut = (REPLICATES / 40) as usize - 1;
     let (low, high) = (means[cut], means[means.len() - 1 - cut]);
     // A percentile interval may miss its mean when a handful of keys is very uneven.
-    let estimate = Estimate { mean, low: low.min(mean), high: high.max(mean), n: n as u32 };
+    let estimate = Estimate::new(mean, (low.min(mean), high.max(mean)), n);
     Some((estimate, means))
 }
 

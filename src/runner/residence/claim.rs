@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ResidenceError;
+use crate::faults::Span;
 use crate::runner::machine;
 
 /// Name of the claim in a run's folder.
 pub const CLAIM: &str = "claim.json";
+const RENAME: Span = Span::new("claim.rename.before", "claim.rename.after");
 
 /// Who works on a run, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +88,7 @@ impl Claim {
     pub(super) fn renew(&self, run: &Path) -> Result<(), ResidenceError> {
         let written = self.write_beside(run)?;
         let path = run.join(CLAIM);
-        fs::rename(&written, &path).map_err(|source| ResidenceError::Io { path, source })
+        RENAME.around(|| fs::rename(&written, &path)).map_err(|source| ResidenceError::Io { path, source })
     }
 
     /// Takes the claim away.

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use rusqlite::Row;
 
+use super::refold::refold;
 use crate::gym::datum::JudgedDatum;
-use crate::gym::episode::{Episode, Event};
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::TrainingProgress;
 use crate::gym::prediction::Prediction;
@@ -28,25 +28,7 @@ pub(super) fn copy(access: Access<'_>) -> Result<(), StoreError> {
     let record: RunRecord = context.json("run", &one("run", "SELECT record FROM old_run")?)?;
     journal::put_record(access, &record)?;
     // Its snapshot did not tell an iteration without a training from one that had nothing to train on.
-    let mut episode = Episode::new(record.rules);
-    let mut last = 0;
-    let entry = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?));
-    access.each(
-        "SELECT seq, at_ms, event FROM old_journal ORDER BY seq",
-        [],
-        entry,
-        |(seq, at_ms, event)| {
-            let event: Event = context.json("journal", &event)?;
-            last += 1;
-            if seq != last {
-                return Err(context.damaged("journal", format!("entry {last} is missing")));
-            }
-            journal::put_event(access, seq, at_ms, &event)?;
-            episode.handle(event);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    journal::put_episode(access, last, None, &episode)?;
+    refold(access, record.rules, &BTreeMap::new(), |_, _, _| Ok(()))?;
     timings(access)?;
     let point = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?));
     access.each(

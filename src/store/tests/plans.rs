@@ -6,7 +6,7 @@ use super::super::reader::SELECT_INSTANCES;
 use super::super::shelves::{
     SELECT_CALL_PLACE, SELECT_DATUM_PLACE, SELECT_IDS, SELECT_INSTANCE, SELECT_LAST_CALL, select_one,
 };
-use super::super::{DATABASE, journal};
+use super::super::{DATABASE, journal, snapshot};
 use super::fresh;
 
 #[test]
@@ -32,6 +32,9 @@ fn no_query_scans_or_sorts() {
         journal::SELECT_CURVE,
         journal::SELECT_BEGAN,
         journal::SELECT_POINT,
+        journal::SELECT_REQUEST,
+        snapshot::DELETE_BLOCKS,
+        snapshot::DELETE_TREES,
     ];
     let mut queries = fixed.map(str::to_owned).to_vec();
     for shelf in [Shelf::Datum, Shelf::Prediction, Shelf::TeacherCall] {

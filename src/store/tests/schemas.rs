@@ -52,6 +52,66 @@ fn every_released_schema_opens_for_reading_and_writing() {
 }
 
 #[test]
+fn a_run_of_schema_2_goes_on_as_it_was() {
+    let folder = released(2);
+    let old = rusqlite::Connection::open(folder.path().join(DATABASE)).unwrap();
+    let texts = |sql: &str| -> Vec<String> {
+        let mut statement = old.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let snapshot = texts("SELECT record FROM snapshot").remove(0);
+    let iterations = texts("SELECT record FROM iteration ORDER BY number");
+    let kinds = texts("SELECT json_extract(event, '$.event') FROM journal ORDER BY seq");
+    let mut whole: serde_json::Value = serde_json::from_str(&snapshot).unwrap();
+    whole["iterations"] = serde_json::from_str(&format!("[{}]", iterations.join(","))).unwrap();
+    crate::gym::decimal::decimals(&mut whole);
+    drop(old);
+
+    let store = Store::open(folder.path()).unwrap();
+    let episode = store.replay().unwrap();
+    // Nothing of the old state is lost: the skill forest with its history, every report, every plan.
+    assert_eq!(serde_json::to_value(&episode).unwrap(), whole);
+    assert_eq!((store.refold().unwrap(), episode.halt.clone()), (episode.clone(), Some(Halt::Finished)));
+    assert!(episode.forest.trees.iter().all(|tree| tree.history.len() == 4));
+    let reader = Reader::open(folder.path()).unwrap();
+    let journal = reader.journal(1000).unwrap();
+    assert_eq!(journal.iter().map(|e| e.event.word()).collect::<Vec<_>>(), kinds);
+    let asked: Vec<_> =
+        journal.iter().filter_map(|e| Some((e.seq, e.request.as_ref()?.origin.as_str()))).collect();
+    assert_eq!(asked, [(2, "the start"), (11, "user 0 process 10332"), (14, "the start")]);
+    let ids = journal.iter().filter_map(|e| Some(&e.request.as_ref()?.id));
+    assert!(ids.clone().all(|id| store.is_journalled(id).unwrap()) && ids.count() == 3);
+    assert!(!store.is_journalled("somebody/1").unwrap());
+    assert_eq!(store.data().unwrap().len(), 8);
+    assert!(folder.path().join("run.db.schema-2").exists());
+    // The old file beside it is what it was.
+    let kept = tempfile::tempdir().unwrap();
+    fs::copy(folder.path().join("run.db.schema-2"), kept.path().join(DATABASE)).unwrap();
+    assert_eq!(Store::open(kept.path()).unwrap().replay().unwrap(), episode);
+}
+
+#[test]
+fn a_damaged_journal_of_schema_2_is_not_taken_over() {
+    for sql in [
+        "UPDATE journal SET event = replace(event, '\"count\":4', '\"count\":5') WHERE seq = 5",
+        "DELETE FROM journal WHERE seq = 7",
+        "DELETE FROM journal WHERE seq = 24",
+    ] {
+        let folder = released(2);
+        let path = folder.path().join(DATABASE);
+        assert_eq!(rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap(), 1, "{sql}");
+        let said = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(said.contains("run.db") && said.contains("`journal` is damaged"), "{sql}: {said}");
+        let version: i64 = rusqlite::Connection::open(&path)
+            .unwrap()
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, 2, "{sql}");
+    }
+}
+
+#[test]
 fn an_older_database_in_use_is_left_alone() {
     let folder = released(1);
     let other = rusqlite::Connection::open(folder.path().join(DATABASE)).unwrap();

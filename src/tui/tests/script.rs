@@ -190,6 +190,7 @@ impl Player {
                 }
                 let mut forest = self.episode.forest.clone();
                 forest.record_produced(&counts);
+                let forest = self.episode.forest.change_to(&forest);
                 Fact::Checked {
                     accepted,
                     rejected: data.len() as u32 - accepted,
@@ -249,6 +250,7 @@ impl Player {
             actions.push(SkillAction { skill: (*skill).into(), action });
         }
         let allocations = forest.allocations();
+        let forest = self.episode.forest.change_to(&forest);
         Fact::Planned {
             plan: Plan {
                 iteration,

@@ -58,6 +58,7 @@ fn said(entry: &JournalEntry) -> (Scope, String) {
             Scope::Bad,
             format!("{}: {message}", if *transient { "failed, to be tried again" } else { "FAILED" }),
         ),
+        Event::NoRoom { message } => (Scope::Bad, format!("DISK FULL: {message}")),
     }
 }
 
