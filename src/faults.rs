@@ -163,7 +163,10 @@ mod tests {
             let name = path.to_string_lossy().rsplit_once("/src/").unwrap().1.to_owned();
             if path.is_dir() && !name.ends_with("tests") {
                 sources(&path, found);
-            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") && name != "faults.rs" {
+            } else if path.extension().is_some_and(|e| e == "rs")
+                && !name.ends_with("tests.rs")
+                && name != "faults.rs"
+            {
                 let text = std::fs::read_to_string(path).unwrap();
                 found.push((name, text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned()));
             }

@@ -125,9 +125,12 @@ impl<T: Clone> std::ops::IndexMut<usize> for Shared<T> {
     }
 }
 
+/// Turns a shared item into what it is.
+type Unshare<'a, T> = fn(&'a Arc<T>) -> &'a T;
+
 impl<'a, T> IntoIterator for &'a Shared<T> {
     type Item = &'a T;
-    type IntoIter = std::iter::Map<std::slice::Iter<'a, Arc<T>>, fn(&'a Arc<T>) -> &'a T>;
+    type IntoIter = std::iter::Map<std::slice::Iter<'a, Arc<T>>, Unshare<'a, T>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter().map(AsRef::as_ref)

@@ -95,11 +95,14 @@ fn put_rest(access: Access<'_>, seq: i64, after: &Episode) -> Result<(), StoreEr
     access.run("INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2, ?3)", row).map(drop)
 }
 
+/// A row of a history, with its hash.
+type Block = (Seal, Vec<Arc<SkillExperience>>);
+
 /// Rows read before, with their hashes: they are neither verified nor parsed again.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     iterations: Vec<(Seal, Arc<Iteration>)>,
-    histories: BTreeMap<(i64, i64), (Seal, Vec<Arc<SkillExperience>>)>,
+    histories: BTreeMap<(i64, i64), Block>,
 }
 
 /// The number of the last event and the episode after it.
