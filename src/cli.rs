@@ -26,6 +26,7 @@ mod report;
 mod runs;
 mod scene;
 mod screen;
+mod sealed;
 mod serve;
 mod table;
 mod text;

@@ -11,7 +11,7 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 
 use super::config::LayerArgs;
 use super::outcome::Standing;
-use super::{RunArgs, format, logs, placement, runs, scene, serve};
+use super::{RunArgs, format, logs, placement, runs, scene, sealed, serve};
 use crate::config::{self, Config, Paths};
 use crate::faults::{self, Span};
 use crate::gym::episode;
@@ -94,7 +94,7 @@ pub(super) fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
         .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
     copy_prompts(&paths.prompts, &folder.join(scene::PROMPTS))?;
     let temporary = folder.join(format!("{CONFIG}.new"));
-    std::fs::write(&temporary, toml::to_string(config)?)
+    std::fs::write(&temporary, sealed::seal(&toml::to_string(config)?))
         .and_then(|()| RENAME.around(|| std::fs::rename(&temporary, folder.join(CONFIG))))
         .wrap_err_with(|| format!("cannot write the configuration into {}", folder.display()))?;
     std::fs::write(folder.join(LEAKAGE), serde_json::to_string(&scene.task.contamination())?)
@@ -156,7 +156,12 @@ fn instances(task: &dyn Task) -> Vec<TaskInstance> {
 
 /// The configuration of an existing run.
 pub(super) fn config_of(folder: &Path) -> Result<Config> {
-    Ok(config::read(&folder.join(CONFIG))?)
+    let path = folder.join(CONFIG);
+    // What is no text is named by the reading of it.
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        sealed::verify(&text).wrap_err_with(|| path.display().to_string())?;
+    }
+    Ok(config::read(&path)?)
 }
 
 /// `dataenvgym run` without `--headless`.

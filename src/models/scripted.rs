@@ -119,15 +119,19 @@ fn folder(checkpoint: &Checkpoint) -> &Path {
     }
 }
 
-/// A folder without the file is a base.
+/// A folder without the file is a base, unless it is among the checkpoints of a run.
 fn learned(folder: &Path) -> Result<Learned, PortError> {
     let file = folder.join(FILE);
-    if !file.exists() {
+    let trained = folder.parent().is_some_and(|parent| parent.ends_with("checkpoints"));
+    if !file.exists() && !trained {
         return Ok(Learned { examples: 0 });
     }
-    fs::read_to_string(&file)
-        .and_then(|text| serde_json::from_str(&text).map_err(io::Error::other))
-        .map_err(|error| fault(&file, &error))
+    let text =
+        fs::read_to_string(&file).and_then(|text| serde_json::from_str(&text).map_err(io::Error::other));
+    text.map_err(|error| {
+        let file = file.display();
+        PortError::fatal(format!("{file}: {error}. Restore the checkpoint's folder from a copy"))
+    })
 }
 
 fn write(folder: &Path, learned: Learned) -> io::Result<()> {

@@ -121,6 +121,56 @@ fn a_clock_that_was_set_back_makes_no_wrong_number() {
     assert!(home.stdout(&["run", "--headless", "--name", "early"]).contains("selected by validation"));
 }
 
+/// Every small file of a run, with a bit changed, cut, emptied or gone: the run comes to the same end, or says
+/// which file it is.
+#[test]
+fn a_damaged_file_of_a_run_is_named_or_changes_nothing() {
+    let home = Home::new();
+    let config = home.scripted(0, 2);
+    let expected = unharmed(&home, &config);
+    let text_of = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text_of}gates = [\"generate\"]\n")).unwrap();
+    let go = ["run", "--headless", "--name", "scripted"];
+    assert_eq!(home.output(&["run", "--config", &config, "--headless"]).status.code(), Some(75));
+    // It has a checkpoint, and waits before the second iteration's data.
+    assert_eq!(home.output(&go).status.code(), Some(75));
+    let (folder, kept) = (home.run_folder("scripted"), home.path("kept"));
+    let copy = |from: &Path, to: &Path| {
+        let _ = std::fs::remove_dir_all(to);
+        assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    copy(&folder, &kept);
+    let sealed = std::fs::read_to_string(folder.join("config.toml")).unwrap();
+    let changes: [(&str, Option<String>); 9] = [
+        ("config.toml", Some(sealed.replace("data = 120", "data = 121"))),
+        ("config.toml", Some(sealed.replace("seed = 1", "seed = 3"))),
+        ("config.toml", Some(sealed[..sealed.len() / 2].to_owned())),
+        ("config.toml", Some(String::new())),
+        ("config.toml", None),
+        ("run.lock", Some("{".to_owned())),
+        ("checkpoints/iteration-001/scripted.json", Some("{\"examples\":".to_owned())),
+        ("checkpoints/iteration-001/scripted.json", Some(String::new())),
+        ("checkpoints/iteration-001/scripted.json", None),
+    ];
+    for (name, content) in changes {
+        copy(&kept, &folder);
+        match &content {
+            Some(content) => std::fs::write(folder.join(name), content).unwrap(),
+            None => std::fs::remove_file(folder.join(name)).unwrap(),
+        }
+        let output = home.output(&go);
+        let said = text(&output.stderr);
+        assert!(!said.contains("panicked"), "{name}: {said}");
+        if output.status.success() {
+            assert_eq!(outcome(&folder), expected, "{name}: {content:?}");
+        } else {
+            let file = name.rsplit('/').next().unwrap();
+            assert!(said.contains(file), "{name}, {content:?}: {said}");
+        }
+        assert_eq!(output.status.success(), name == "run.lock", "{name}, {content:?}: {said}");
+    }
+}
+
 #[test]
 fn a_damaged_database_is_listed_and_named() {
     let home = Home::new();

@@ -6,6 +6,7 @@ use dataenvgym::gym::instance::Domain;
 use dataenvgym::gym::ports::Ledger;
 use dataenvgym::store::{Store, read_artifact};
 
+use crate::exchange::files;
 use crate::home::{Home, episode, outcome, wait_for};
 
 /// A configuration of a taught run on a scripted world.
@@ -79,6 +80,24 @@ fn lists_of_errors_with_and_without_the_state() {
             assert!(data.iter().all(|d| !d.datum.skill.is_empty() && !d.datum.subskill.is_empty()));
             assert!(data.iter().all(|d| !d.datum.provenance.source_errors.is_empty()));
         }
+    }
+}
+
+#[test]
+fn in_each_environment_one_seed_gives_the_same_bytes_and_another_others() {
+    let home = Home::new();
+    for (n, (environment, policy)) in [TREE, LIST, OPEN].into_iter().enumerate() {
+        let rest = "[episode]\niterations = 2\nrounds = 2\n";
+        let config = configuration(&home, Domain::Mathematics, environment, policy, rest);
+        let [a, b, c] = [("a", "1"), ("b", "1"), ("c", "2")].map(|(name, seed)| {
+            let name = format!("{name}-{n}");
+            home.stdout(&["run", "--config", &config, "--headless", "--name", &name, "--seed", seed]);
+            let out = home.path(&format!("out-{name}"));
+            home.stdout(&["export", &name, "--format", "records", "--out", out.to_str().unwrap()]);
+            files(&out)
+        });
+        assert!(!a.is_empty() && a == b, "{environment}: two runs of one seed differ");
+        assert!(a != c, "{environment}: two seeds give the same");
     }
 }
 

@@ -9,7 +9,7 @@ use dataenvgym::store::{Reader, read_artifact};
 
 use crate::home::{Home, episode, outcome, text};
 
-fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(below) = folders.pop() {
         for entry in fs::read_dir(&below).unwrap() {
