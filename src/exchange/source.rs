@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::ExchangeError;
 use super::record::{Answered, CurvePoint, Kind, Record, anonymous, timeless};
 use crate::gym::datum::{JudgedDatum, Verdict};
-use crate::gym::episode::Episode;
+use crate::gym::episode::{Episode, Event};
 use crate::gym::instance::{ImageRef, Split};
 use crate::gym::ulid::Ulid;
 use crate::store::{At, CallFilter, DataFilter, Reader, read_artifact};
@@ -166,6 +166,16 @@ impl Source {
             progress.tokens_per_second = 0.0;
             visit(ulid, Record::Training(CurvePoint { iteration, progress }))
         })
+    }
+
+    /// Every event of the journal with the episode after it.
+    pub(super) fn replay(&self, mut visit: impl FnMut(&Event, &Episode)) -> Result<(), ExchangeError> {
+        let mut episode = Episode::new(self.reader.record()?.rules);
+        for entry in self.reader.journal(i64::MAX as usize)? {
+            episode.handle(entry.event.clone());
+            visit(&entry.event, &episode);
+        }
+        Ok(())
     }
 
     fn journal(&self, visit: Visit<'_, Record>) -> Result<(), ExchangeError> {

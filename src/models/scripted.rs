@@ -23,7 +23,7 @@ pub use student::ScriptedStudent;
 pub use teacher::{ScriptedTeacher, TeacherScript};
 pub use trainer::ScriptedTrainer;
 
-use crate::faults::{self, Span};
+use crate::faults::Span;
 use crate::gym::hex::hex;
 use crate::gym::ports::{Checkpoint, PortError};
 use crate::gym::rng::CounterRng;

@@ -29,6 +29,7 @@ const END: Span = Span::new("store.end.before", "store.end.after");
 const PREDICTIONS: Span = Span::new("store.predictions.before", "store.predictions.after");
 const DATA: Span = Span::new("store.data.before", "store.data.after");
 const CALLS: Span = Span::new("store.calls.before", "store.calls.after");
+const SKILLS: Span = Span::new("store.skills.before", "store.skills.after");
 const PROGRESS: Span = Span::new("store.progress.before", "store.progress.after");
 
 /// The one writer of a run's database. Whoever holds it holds the run's lock.
@@ -244,10 +245,7 @@ impl Ledger for Store {
     }
 
     fn put_skills(&mut self, instances: &[TaskInstance]) -> Result<(), PortError> {
-        faults::point("store.skills.before");
-        self.change(|access| shelves::put_skills(access, instances))?;
-        faults::point("store.skills.after");
-        Ok(())
+        Ok(self.change(Some(SKILLS), |access| shelves::put_skills(access, instances))?)
     }
 
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {

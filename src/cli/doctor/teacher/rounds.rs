@@ -78,13 +78,14 @@ fn forest(answers: u32) -> SkillForest {
     let tree = |(skill, subskill): &(&str, &str)| SkillTree {
         skill: (*skill).to_owned(),
         subskills: vec![Subskill { name: (*subskill).to_owned(), allocation: 20, produced: 18 }],
-        history: vec![SkillExperience {
+        history: std::iter::once(SkillExperience {
             iteration: 1,
             action: Action::Explore { new_subskills: 1, data_per_subskill: 20 },
             accuracy_before: 0.25,
             accuracy_after: Some(0.3),
             produced: 18,
-        }],
+        })
+        .collect(),
     };
     SkillForest { trees: SKILLS.iter().take(answers as usize).map(tree).collect() }
 }

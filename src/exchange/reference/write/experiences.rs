@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{Writer, place, whole};
 use crate::exchange::error::ExchangeError;
 use crate::exchange::json;
-use crate::exchange::record::{Kind, Record};
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::Event;
 use crate::gym::plan::{Action, Plan};
@@ -118,21 +117,18 @@ impl Writer<'_> {
     fn forests(&self) -> Result<BTreeMap<(u32, u32), SkillForest>, ExchangeError> {
         let mut forests = BTreeMap::new();
         let mut planned = None;
-        self.source.each_record(Kind::Journal, &mut |_, record| {
-            match record {
-                Record::Event(Event::Completed { fact: Fact::Planned { plan, forest, .. }, .. }) => {
-                    planned = Some(place(&plan));
-                    forests.insert(place(&plan), forest);
-                }
-                // After a person changed the plan the checked forest has the subskills that were used.
-                Record::Event(Event::Completed { fact: Fact::Checked { forest, .. }, .. }) => {
-                    if let Some(planned) = planned {
-                        forests.insert(planned, forest);
-                    }
-                }
-                _ => {}
+        self.source.replay(|event, episode| match event {
+            Event::Completed { fact: Fact::Planned { plan, .. }, .. } => {
+                planned = Some(place(plan));
+                forests.insert(place(plan), episode.forest.clone());
             }
-            Ok(())
+            // After a person changed the plan the checked forest has the subskills that were used.
+            Event::Completed { fact: Fact::Checked { .. }, .. } => {
+                if let Some(planned) = planned {
+                    forests.insert(planned, episode.forest.clone());
+                }
+            }
+            _ => {}
         })?;
         Ok(forests)
     }
