@@ -71,6 +71,6 @@ pub(super) fn kills(
 /// What a run came to, iteration by iteration, without its times.
 fn iterations(stage: &Stage, run: &str) -> Result<Vec<Iteration>, BenchError> {
     let episode = Reader::open(&stage.folder(run))?.episode()?;
-    let timeless = |iteration: Iteration| Iteration { elapsed_ms: 0, training: None, ..iteration };
-    Ok(episode.iterations.into_iter().map(timeless).collect())
+    let timeless = |iteration: &Iteration| Iteration { elapsed_ms: 0, training: None, ..iteration.clone() };
+    Ok(episode.iterations.iter().map(timeless).collect())
 }
