@@ -198,6 +198,7 @@ mod tests {
     /// Places that make something durable without a fail point, and why that is right.
     const WITHOUT: &[(&str, &str)] = &[
         ("cli/delete.rs", "the run goes away"),
+        ("cli/report.rs", "a copy for a person, written again on request"),
         ("exchange/folder.rs", "a copy for other programs"),
         ("exchange/parquet/write.rs", "a copy for other programs"),
         ("models/embedded.rs", "unpacked again when it is not whole"),
@@ -208,6 +209,7 @@ mod tests {
         ("store/schema.rs", "the old database stays beside the new one; one transaction"),
         ("store/schema/second.rs", "within the transaction of the upgrade"),
         ("tui/errands.rs", "a copy for a person"),
+        ("tui/memory.rs", "how a person left the screen, no record of a run"),
     ];
 
     /// Functions that make something durable and pass no point.
