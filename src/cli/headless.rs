@@ -30,8 +30,12 @@ pub(super) fn run(paths: &Paths, folder: &Path) -> Result<ExitCode> {
     let result =
         serve::own(paths, folder, Some(fresh_name()), Leave::WhenIdle, &board, &mut |event, episode| {
             match event {
-                Event::Failed { message, .. } => eprintln!("\r\x1b[K{}", format::escaped(message)),
-                Event::NoRoom { message } => eprintln!("\r\x1b[Kdisk full: {}", format::escaped(message)),
+                Event::Failed { message, .. } => {
+                    eprintln!("{}{}", table::line_anew(), format::escaped(message));
+                }
+                Event::NoRoom { message } => {
+                    eprintln!("{}disk full: {}", table::line_anew(), format::escaped(message));
+                }
                 _ => {}
             }
             if matches!(event, Event::Opened | Event::Completed { fact: Fact::Evaluated { .. }, .. })

@@ -41,6 +41,11 @@ fn contamination(folder: &Path) -> Option<Contamination> {
     serde_json::from_str(&std::fs::read_to_string(folder.join(LEAKAGE)).ok()?).ok()?
 }
 
+/// What begins the line of progress on standard error anew; nothing where there is no such line.
+pub(super) fn line_anew() -> &'static str {
+    if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" }
+}
+
 /// Prints the rows of evaluated iterations from `from` on; returns the next one to print.
 pub(super) fn print_rows(reader: &Reader, episode: &Episode, from: usize) -> usize {
     let timings = reader.timings().unwrap_or_default();
@@ -50,7 +55,7 @@ pub(super) fn print_rows(reader: &Reader, episode: &Episode, from: usize) -> usi
         let (accepted, rejected) = (iteration.accepted, iteration.rejected);
         let time = format::duration(spent(&timings, next as u32));
         let score = format::accuracy(&report.overall);
-        eprint!("{}", if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" });
+        eprint!("{}", line_anew());
         println!("{next:>9}  {score:<22}  {accepted:>8}  {rejected:>8}  {time:>12}");
         next += 1;
     }
