@@ -1,7 +1,7 @@
 //! The whole circle on real models: the embedded student behind mistral.rs, our trainer.
 
 use dataenvgym::gym::episode::Halt;
-use dataenvgym::gym::ports::{ChatModel, ChatRequest, Checkpoint, Device, Sampling, Student};
+use dataenvgym::gym::ports::{ChatModel, ChatRequest, Checkpoint, Device, Sampling, Serving, Student};
 use dataenvgym::models::mistral::MistralStudent;
 use dataenvgym::models::random::{self, Shape};
 
@@ -98,7 +98,7 @@ fn a_teacher_without_sense_obeys_the_schema_and_its_seed() {
             300,
         )
     };
-    let mut teacher = MistralStudent::new(Device::Cpu, 1).unwrap();
+    let mut teacher = MistralStudent::new(Device::Cpu, Serving::default()).unwrap();
     teacher.refresh(&Checkpoint::Full { folder: folder.path().to_owned() }).unwrap();
     let mut answers = |order: Vec<u64>| {
         let requests: Vec<ChatRequest> = order.iter().map(|&n| request(n)).collect();

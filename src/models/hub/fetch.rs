@@ -29,7 +29,7 @@ impl HubName {
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<(String, PathBuf), HubError> {
         let fault = |error: &ApiError| self.explained(access, error);
-        let api = self.api(access).map_err(|error| fault(&error))?;
+        let api = api(access).map_err(|error| fault(&error))?;
         let at = |revision: &str| {
             let revision = revision.to_owned();
             api.repo(Repo::with_revision(self.repository.clone(), RepoType::Model, revision))
@@ -61,19 +61,6 @@ impl HubName {
         Ok((info.sha, folder))
     }
 
-    fn api(&self, access: &Access) -> Result<Api, ApiError> {
-        let builder = ApiBuilder::new()
-            .with_cache_dir(access.cache.clone())
-            .with_progress(false)
-            .with_retries(TRIES)
-            .with_token(access.token.as_ref().map(|token| token.0.clone()));
-        let builder = match &access.endpoint {
-            Some(endpoint) => builder.with_endpoint(endpoint.trim_end_matches('/').to_owned()),
-            None => builder,
-        };
-        builder.build()
-    }
-
     fn explained(&self, access: &Access, error: &ApiError) -> HubError {
         // The library wraps its HTTP client's errors; their words carry the status, and no header.
         let said = error.to_string();
@@ -86,6 +73,20 @@ impl HubName {
         }
         self.unreachable(access, said)
     }
+}
+
+/// The library's client, as the access says.
+fn api(access: &Access) -> Result<Api, ApiError> {
+    let builder = ApiBuilder::new()
+        .with_cache_dir(access.cache.clone())
+        .with_progress(false)
+        .with_retries(TRIES)
+        .with_token(access.token.as_ref().map(|token| token.0.clone()));
+    let builder = match &access.endpoint {
+        Some(endpoint) => builder.with_endpoint(endpoint.trim_end_matches('/').to_owned()),
+        None => builder,
+    };
+    builder.build()
 }
 
 struct Bar<'a> {

@@ -169,11 +169,10 @@ fn available(device: Device) -> Result<(), PortError> {
 /// Single precision on the host; on an accelerator what the weights are stored in.
 fn dtype(precision: Precision, device: Device, stored: Option<&str>) -> ModelDType {
     match (precision, stored) {
-        (Precision::F32, _) => ModelDType::F32,
         (Precision::Bf16, _) => ModelDType::BF16,
         (Precision::F16, _) => ModelDType::F16,
         (Precision::Auto, Some("bfloat16" | "float16")) if device != Device::Cpu => ModelDType::BF16,
-        (Precision::Auto, _) => ModelDType::F32,
+        (Precision::F32 | Precision::Auto, _) => ModelDType::F32,
     }
 }
 
