@@ -11,6 +11,7 @@ mod bench;
 mod config;
 mod delete;
 mod doctor;
+mod endpoints;
 mod experiment;
 mod export;
 mod format;
@@ -81,6 +82,9 @@ enum Verb {
     /// Show and check what a run would be configured with.
     #[command(subcommand)]
     Config(config::Verb),
+    /// Try out the endpoints of a configuration, list presets, estimate what a run would ask of them.
+    #[command(subcommand)]
+    Endpoints(endpoints::Verb),
     /// List the policies and engines: where they act, their parameters and defaults.
     Agents,
     /// Ask a run to stop after the running phase. It can be resumed.
@@ -189,6 +193,9 @@ enum Verb {
         /// Host a scripted model instead of a real one.
         #[arg(long)]
         scripted: Option<String>,
+        /// Ask endpoints instead of a model of this machine.
+        #[arg(long)]
+        endpoint: Option<String>,
     },
 }
 
@@ -246,7 +253,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     let runs = cli.runs_dir.or_else(|| std::env::var_os("DATAENVGYM_RUNS_DIR").map(PathBuf::from));
     let paths = Paths::find(runs.as_deref())?;
     match cli.command {
-        Some(Verb::Worker { role, scripted }) => work::worker(role, scripted.as_deref()),
+        Some(Verb::Worker { role, scripted, endpoint }) => {
+            work::worker(role, scripted.as_deref(), endpoint.as_deref())
+        }
         Some(Verb::Runner { folder, go }) => serve::detached(&paths, &folder, go),
         Some(Verb::Train(args)) => train::train(&paths, &args),
         Some(Verb::Eval(args)) => alone::eval(&paths, &args),
@@ -254,6 +263,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Bench(args)) => bench::run(args),
         Some(Verb::Pretrain { out }) => train::pretrain(&out),
         Some(Verb::Config(verb)) => config::run(&paths, &verb),
+        Some(Verb::Endpoints(verb)) => endpoints::run(&paths, &verb),
         Some(Verb::Export(args)) => export::run(&paths, args),
         Some(Verb::Import(args)) => import::run(&paths, &args),
         Some(Verb::Report(args)) => report::report(&paths, &args),

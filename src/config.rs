@@ -5,6 +5,7 @@
 mod benchmark;
 mod check;
 mod document;
+mod endpoints;
 mod environment;
 mod files;
 mod flags;
@@ -13,6 +14,7 @@ mod layers;
 mod mistake;
 mod origin;
 mod paths;
+mod presets;
 mod ready;
 mod schema;
 mod shape;
@@ -35,16 +37,18 @@ use crate::gym::budget::{Budget, Plateau};
 use crate::gym::episode::{EpisodeRules, Phase};
 use crate::gym::instance::Domain;
 use crate::gym::ports::{
-    EnvironmentKind, Precision, Quantisation, Serving, TrainingMethod, TrainingSettings,
+    Endpoint, EnvironmentKind, Precision, Quantisation, Serving, TrainingMethod, TrainingSettings,
 };
 use crate::skills::{SkillsChoice, SubskillsChoice};
 
 pub use benchmark::{BenchmarkConfig, BenchmarkSource, PromptStyle, ScoringConfig};
+pub use endpoints::{ENDPOINT, Member, endpoint_names};
 pub use files::{PROJECT_FILE, project_file};
 pub use layers::{Resolved, check, read, resolve};
 pub use mistake::{ConfigError, Mistake, Mistakes};
 pub use origin::Origin;
 pub use paths::{Paths, PathsError, run_key};
+pub use presets::PRESETS;
 pub use ready::{READY, about, ready};
 use schema::{DEVICE, DEVICE_RULE, NAME, NAME_RULE};
 pub use schema::{choices, text as schema};
@@ -85,6 +89,9 @@ pub struct Config {
     /// Whom the engine asks.
     #[serde(default)]
     pub teacher: TeacherConfig,
+    /// Models behind an OpenAI-compatible interface, by name: `model = "endpoint:NAME"` asks one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub endpoints: BTreeMap<String, Endpoint>,
     /// How data are checked, and which checks reject.
     #[serde(default)]
     pub checks: CheckSettings,
@@ -201,9 +208,12 @@ impl Default for Shares {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudentConfig {
-    /// `embedded`, `scripted`, a Hugging Face model folder, or a model of the hub as `hub:organisation/name` (with
-    /// `@revision`, otherwise the run keeps the commit it begins with). A GGUF file can be asked, but not trained.
+    /// `embedded`, `scripted`, a Hugging Face model folder, a model of the hub as `hub:organisation/name` (with
+    /// `@revision`, otherwise the run keeps the commit it begins with), or `endpoint:NAME`; `endpoint:A*3,B` asks
+    /// several by weight. A GGUF file can be asked, but not trained.
     pub model: String,
+    /// The same weights as a model of this machine, for the trainer, where `model` is an endpoint.
+    pub weights: String,
     /// `cpu`, `cuda:0`, `cuda:0,cuda:1`, `metal`: several GPUs share the questions.
     #[schemars(regex(pattern = DEVICE), extend("patternErrorMessage" = DEVICE_RULE))]
     pub device: String,
@@ -250,6 +260,7 @@ impl Default for StudentConfig {
     fn default() -> Self {
         Self {
             model: "embedded".into(),
+            weights: "embedded".into(),
             device: "cpu".into(),
             workers: 0,
             in_flight: 1,
@@ -442,8 +453,8 @@ pub enum StateConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeacherConfig {
-    /// `none`, `scripted`, a Hugging Face model folder, a GGUF file, or a model of the hub as
-    /// `hub:organisation/name`.
+    /// `none`, `scripted`, a Hugging Face model folder, a GGUF file, a model of the hub as
+    /// `hub:organisation/name`, or `endpoint:NAME`; `endpoint:A*3,B` asks several by weight.
     pub model: String,
     /// `cpu`, `cuda:0`, `cuda:0,cuda:1`, `metal`: several GPUs share the questions.
     #[schemars(regex(pattern = DEVICE), extend("patternErrorMessage" = DEVICE_RULE))]
@@ -514,6 +525,10 @@ pub struct EpisodeConfig {
     /// Tokens of all models after which the run ends: teacher questions and answers, student answers, tokens
     /// trained on; 0 means no limit.
     pub tokens: u64,
+    /// Money that endpoints may be paid, in the currency of their prices; 0 means no limit. Nothing is sent that
+    /// could go beyond it.
+    #[schemars(range(min = 0))]
+    pub money: f64,
     /// Minutes of finished phases after which the run ends; 0 means no limit.
     #[schemars(range(min = 0))]
     pub minutes: f64,
@@ -537,6 +552,7 @@ impl Default for EpisodeConfig {
             iterations: 4,
             training_data: 0,
             tokens: 0,
+            money: 0.0,
             minutes: 0.0,
             plateau: None,
             rounds: 1,
@@ -557,6 +573,7 @@ impl Config {
                 iterations: episode.iterations,
                 training_data: (episode.training_data > 0).then_some(episode.training_data),
                 tokens: (episode.tokens > 0).then_some(episode.tokens),
+                money: (episode.money > 0.0).then_some(episode.money),
                 time_ms: (episode.minutes > 0.0).then_some((episode.minutes * 60_000.0) as u64),
                 plateau: episode.plateau,
             },

@@ -14,4 +14,5 @@ pub mod lock;
 pub mod log_file;
 pub mod machine;
 pub mod pool;
+pub mod purse;
 pub mod residence;

@@ -18,6 +18,7 @@ mod reader;
 mod schema;
 mod shelves;
 mod snapshot;
+pub mod spending;
 mod wal;
 mod words;
 mod writer;

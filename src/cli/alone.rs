@@ -34,7 +34,7 @@ pub(super) struct StudentArgs {
 impl StudentArgs {
     /// The weights meant.
     pub(super) fn checkpoint(&self, paths: &Paths, config: &Config) -> Result<Checkpoint> {
-        let base = scene::weights(paths, &config.student.model)?;
+        let base = scene::base(paths, config)?;
         let Some(adapter) = &self.adapter else { return Ok(Checkpoint::Full { folder: base }) };
         if !adapter.join("adapter_config.json").is_file() {
             bail!("{} is no adapter: it has no adapter_config.json", adapter.display());

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
-use crate::bench::{Figure, resume, screen, store, train};
+use crate::bench::{Figure, endpoint, resume, screen, store, train};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Name {
+    /// Requests per second, processor time and memory of the client of endpoints against a server of ours.
+    Endpoint,
     /// Kills a scripted run at every fail point and at random instants, and compares what it comes to.
     Resume,
     /// The client in a terminal: from key to frame, bytes, processor time, memory, attaching to a large run.
@@ -25,6 +27,8 @@ pub(super) enum Name {
 /// A process of a bench beside the one that was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Part {
+    /// Serves answers until its input ends.
+    Serve,
     /// Reads a store until its input ends.
     Read,
     /// Holds a store until it is killed.
@@ -44,6 +48,9 @@ pub(super) struct BenchArgs {
     /// One JSON object per line: figure, value, unit, peer, ratio, conditions.
     #[arg(long)]
     json: bool,
+    /// `endpoint`: requests.
+    #[arg(long, default_value_t = 20_000)]
+    requests: usize,
     /// `store`, `screen`: training data in the store.
     #[arg(long, default_value_t = 1_000_000)]
     rows: usize,
@@ -71,7 +78,7 @@ pub(super) struct BenchArgs {
     /// `train`: settings of the peer, of which the best one counts.
     #[arg(long, value_delimiter = ',', default_value = "sdpa,eager")]
     settings: Vec<String>,
-    #[arg(long, hide = true, requires = "folder")]
+    #[arg(long, hide = true)]
     part: Option<Part>,
     #[arg(long, hide = true)]
     folder: Option<PathBuf>,
@@ -84,12 +91,17 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
         say(&serde_json::to_string(&train::rehearsed(&serde_json::from_str(cell)?)?)?);
         return Ok(ExitCode::SUCCESS);
     }
+    if args.part == Some(Part::Serve) {
+        endpoint::serve(say)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let (Some(part), Some(folder)) = (args.part, &args.folder) {
         match part {
             Part::Read => println!("{}", serde_json::to_string(&store::read(folder)?)?),
             Part::Hold => store::hold(folder, || say("held"))?,
             Part::Resume => store::resume(folder, || say("running"))?,
             Part::Review => resume::review(folder)?,
+            Part::Serve => {}
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -106,6 +118,7 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
         }
     };
     match args.name {
+        Name::Endpoint => endpoint::run(args.requests, &program, &mut sink)?,
         Name::Resume => same = resume::run(&program, args.random, &mut sink)?,
         Name::Screen => {
             let BenchArgs { rows, repeats, seconds, kills, .. } = args;

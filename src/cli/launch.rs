@@ -11,7 +11,7 @@ use color_eyre::eyre::{Result, WrapErr, bail};
 
 use super::config::LayerArgs;
 use super::outcome::Standing;
-use super::{RunArgs, format, logs, placement, runs, scene, sealed, serve};
+use super::{RunArgs, endpoints, format, logs, placement, runs, scene, sealed, serve};
 use crate::config::{self, Config, Paths};
 use crate::faults::{self, Span};
 use crate::gym::episode;
@@ -167,6 +167,7 @@ pub(super) fn config_of(folder: &Path) -> Result<Config> {
 /// `dataenvgym run` without `--headless`.
 pub(super) fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
     let folder = prepare(paths, args)?;
+    endpoints::announce(paths, &folder);
     let reader = Reader::open(&live_of(&folder))?;
     let name = reader.record()?.name;
     let held = RunLock::is_held(&live_of(&folder));

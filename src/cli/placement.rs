@@ -3,7 +3,7 @@
 use color_eyre::eyre::Result;
 
 use super::{scene, work};
-use crate::config::{Config, Paths};
+use crate::config::{Config, ENDPOINT, Paths};
 use crate::gym::ports::Device;
 use crate::models::source::{self, Source};
 use crate::probes;
@@ -43,23 +43,28 @@ pub(super) fn rooms() -> Vec<Room> {
     rooms
 }
 
-/// The plan of a configuration. Scripted models need nothing worth planning.
+/// The plan of a configuration. Scripted models need nothing worth planning; of a student behind an endpoint only the
+/// trainer is here.
 ///
 /// # Errors
 /// When a model cannot be had, a device is not there, or something does not fit.
 pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
     let mut charges = Vec::new();
     let (student, teacher) = (&config.student, &config.teacher);
-    if student.model != "scripted" {
-        let model = source::check(&scene::weights(paths, &student.model)?)?;
-        charges.push(Charge {
-            role: "student",
-            size: model.size(),
-            quantised: matches!(model, Source::Gguf(_)),
-            devices: work::seats("student.device", &student.device, student.workers)?,
-            work: Work::Serve(student.serving()),
-            stays: student.keep_while_training,
-        });
+    let served = student.model.starts_with(ENDPOINT);
+    let own = if served { &student.weights } else { &student.model };
+    if own != "scripted" {
+        let model = source::check(&scene::weights(paths, own)?)?;
+        if !served {
+            charges.push(Charge {
+                role: "student",
+                size: model.size(),
+                quantised: matches!(model, Source::Gguf(_)),
+                devices: work::seats("student.device", &student.device, student.workers)?,
+                work: Work::Serve(student.serving()),
+                stays: student.keep_while_training,
+            });
+        }
         charges.push(Charge {
             role: "trainer",
             size: model.size(),
@@ -69,7 +74,9 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
             stays: true,
         });
     }
-    if config.asks() && !["none", "scripted"].contains(&teacher.model.as_str()) {
+    let elsewhere =
+        ["none", "scripted"].contains(&teacher.model.as_str()) || teacher.model.starts_with(ENDPOINT);
+    if config.asks() && !elsewhere {
         let model = source::check(&scene::weights(paths, &teacher.model)?)?;
         charges.push(Charge {
             role: "teacher",

@@ -13,7 +13,7 @@ use crate::gym::episode::{Command, Episode, Halt};
 use crate::runner::client::{self, ClientError};
 use crate::runner::lock::{self, RunLock};
 use crate::runner::residence::{CLAIM, Claim, live_of};
-use crate::store::{DATABASE, Reader, RunRecord};
+use crate::store::{DATABASE, Reader, RunRecord, spending};
 use crate::tui::RunRow;
 
 /// One run as found on disk.
@@ -96,7 +96,9 @@ pub(super) fn list(paths: &Paths) -> ExitCode {
         let score = run.episode.latest_report().map(|r| format::accuracy(&r.overall)).unwrap_or_default();
         let iteration = run.episode.iterations.len() - 1;
         let (name, state) = (format::on_one_line(&run.record.name), state(run));
-        println!("{name:<24} {state:<10} {iteration:>9}  {score:<22}");
+        let paid = spending::read(&run.folder).unwrap_or_default().words();
+        let paid = paid.map_or(String::new(), |paid| format!("  spent {paid}"));
+        println!("{name:<24} {state:<10} {iteration:>9}  {score:<22}{paid}");
         if let Some(message) = run.episode.halt.as_ref().and_then(Halt::message) {
             let first = message.lines().next().unwrap_or_default();
             println!("  {}", format::on_one_line(first));

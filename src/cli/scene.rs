@@ -4,14 +4,14 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use color_eyre::eyre::{Result, bail};
+use color_eyre::eyre::{Result, bail, eyre};
 
 use super::format;
 use super::launch::CONFIG;
 use crate::agents::engines::EngineChoice;
 use crate::config::{
-    AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, Paths, PromptStyle, ScoringConfig, StateConfig,
-    TaskConfig, Update,
+    AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, Method, Paths, PromptStyle, ScoringConfig,
+    StateConfig, TaskConfig, Update,
 };
 use crate::environments::{Scene, Stays, TeacherSource};
 use crate::gym::instance::{Domain, Split};
@@ -222,8 +222,17 @@ fn teacher(paths: &Paths, config: &Config) -> Result<Option<TeacherSource>> {
              `checks.votes`): set `teacher.model`"
         )
     }
-    let checkpoint = Checkpoint::Full { folder: weights(paths, model)? };
+    let checkpoint = Checkpoint::Full { folder: teacher_weights(paths, config)? };
     Ok(Some(TeacherSource { name: model.clone(), checkpoint }))
+}
+
+/// Folder of the teacher's weights; those behind an endpoint are its own.
+pub(super) fn teacher_weights(paths: &Paths, config: &Config) -> Result<PathBuf> {
+    let model = &config.teacher.model;
+    match config.endpoints_of(model).map_err(|message| eyre!("`teacher.model`: {message}"))? {
+        Some(_) => Ok(PathBuf::new()),
+        None => weights(paths, model),
+    }
 }
 
 /// The subskills that the source of a task names.
@@ -239,13 +248,25 @@ fn listed(config: &Config, task: &dyn Task) -> ListProposal {
     }
 }
 
-/// Folder of the untrained student.
-fn base(paths: &Paths, config: &Config) -> Result<PathBuf> {
-    let path = weights(paths, &config.student.model)?;
+/// Folder of the untrained student; where an endpoint serves it, of the same weights here.
+pub(super) fn base(paths: &Paths, config: &Config) -> Result<PathBuf> {
+    let served =
+        config.endpoints_of(&config.student.model).map_err(|message| eyre!("`student.model`: {message}"))?;
+    let (key, model) = match served {
+        None => ("student.model", &config.student.model),
+        Some(_) if config.trainer.method == Method::Full => {
+            bail!(
+                "an endpoint is given adapters only: with `student.model = \"endpoint:...\"` set \
+                 `trainer.method = \"lora\"`"
+            )
+        }
+        Some(_) => ("student.weights", &config.student.weights),
+    };
+    let path = weights(paths, model)?;
     if path.is_file() {
         bail!(
-            "{}: a GGUF file can be asked (`eval`, `chat`, `teacher.model`), but not trained: set `student.model` to the \
-             model's Hugging Face folder",
+            "{}: a GGUF file can be asked (`eval`, `chat`, `teacher.model`), but not trained: set `{key}` to the model's \
+             Hugging Face folder",
             path.display()
         );
     }
@@ -273,7 +294,7 @@ pub(super) fn weights(paths: &Paths, model: &str) -> Result<PathBuf> {
 
 /// Models of the hub by their commits, so that a run goes on with the weights it began with.
 pub(super) fn pin(config: &mut Config) -> Result<()> {
-    for model in [&mut config.student.model, &mut config.teacher.model] {
+    for model in [&mut config.student.model, &mut config.student.weights, &mut config.teacher.model] {
         if model.starts_with(hub::PREFIX) {
             *model = settled(model)?.0;
         }

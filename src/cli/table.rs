@@ -13,7 +13,7 @@ use crate::gym::instance::Split;
 use crate::gym::leakage::Contamination;
 use crate::gym::statistics::paired_gain;
 use crate::protocol::control::Live;
-use crate::store::{PhaseTiming, Reader, RunRecord};
+use crate::store::{PhaseTiming, Reader, RunRecord, spending};
 
 pub(super) fn print_header(record: &RunRecord, folder: &Path) {
     let place = folder.display().to_string();
@@ -74,6 +74,9 @@ fn spent(timings: &[PhaseTiming], iteration: u32) -> u64 {
 /// Why the run does not go on, and how to make it.
 pub(super) fn print_end(reader: &Reader, record: &RunRecord, episode: &Episode, folder: &Path) -> Result<()> {
     println!();
+    if let Some(paid) = spending::read(folder).unwrap_or_default().words() {
+        println!("spent {paid}");
+    }
     let resume = || println!("resume with: dataenvgym run --name {}", record.name);
     match &episode.halt {
         Some(Halt::Finished) => {
@@ -148,9 +151,10 @@ pub(super) fn progress_line(live: &Live) -> String {
     } else {
         String::new()
     };
+    let paid = live.spending.words().map_or(String::new(), |paid| format!(", spent {paid}"));
     let loss = live.training.map_or(String::new(), |t| format!(", loss {:.3}", t.loss));
     format!(
-        "iteration {}: {}{split} {} of {}{rate}{loss}, {}",
+        "iteration {}: {}{split} {} of {}{rate}{loss}{paid}, {}",
         work.iteration,
         work.phase.as_str(),
         live.done,

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use color_eyre::eyre::{Result, WrapErr, bail};
+use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 
 use super::{format, placement, scene};
-use crate::config::{Config, Paths, ScriptConfig};
+use crate::config::{Config, ENDPOINT, Paths, ScriptConfig};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Device, PortError, Student, Trainer};
+use crate::models::openai::{EndpointModel, Endpoints};
 use crate::models::scripted::{
     Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
 };
@@ -21,6 +22,7 @@ use crate::protocol::worker::Role;
 use crate::runner::driver::Hands;
 use crate::runner::log_file;
 use crate::runner::pool::{Roster, TrainerProcess, WorkerCommand, WorkerPool};
+use crate::runner::purse::Purse;
 use crate::worker::{Hosts, StudentHost, runner_stream, serve};
 
 /// File in a run folder that tells a scripted student the right answers.
@@ -30,10 +32,11 @@ const ANSWERS: &str = "answers.json";
 const ATTEMPTS: &str = "attempts";
 
 /// `dataenvgym worker`: serves the runner behind standard input.
-pub(super) fn worker(role: Role, scripted: Option<&str>) -> Result<ExitCode> {
+pub(super) fn worker(role: Role, scripted: Option<&str>, endpoint: Option<&str>) -> Result<ExitCode> {
     // Standard error is the worker's log file.
     std::panic::set_hook(Box::new(|info| eprintln!("panic: {}", format::escaped(&info.to_string()))));
     let hosts = match scripted {
+        _ if endpoint.is_some() => endpoint_hosts(endpoint.unwrap_or_default())?,
         Some(text) if role == Role::Teacher => {
             scripted_teacher(serde_json::from_str(text).wrap_err("--scripted")?)
         }
@@ -51,6 +54,19 @@ fn scripted_hosts(script: &Script) -> Hosts {
         student: Box::new(move |_, _| Ok(Box::new(ScriptedStudent::new(student.clone())?))),
         trainer: Box::new(move || Ok(Box::new(ScriptedTrainer::new(trainer.clone())))),
     }
+}
+
+/// The client of endpoints. Its log is its own words alone: those of libraries may quote headers.
+fn endpoint_hosts(text: &str) -> Result<Hosts> {
+    let endpoints: Endpoints = serde_json::from_str(text).wrap_err("--endpoint")?;
+    let filter = tracing_subscriber::EnvFilter::new("off,dataenvgym=info");
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr);
+    // Only a second installation in one process fails.
+    let _ = log.try_init();
+    Ok(Hosts {
+        student: Box::new(move |_, _| Ok(Box::new(EndpointModel::new(&endpoints)?))),
+        trainer: Box::new(|| Err(PortError::fatal("an endpoint does not train"))),
+    })
 }
 
 /// A teacher is served like a student whose weights never change.
@@ -82,9 +98,12 @@ fn real_student() -> StudentHost {
 pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Hands> {
     let cores = cores();
     let roster = Roster::new();
+    let purse = Purse::open(folder).map_err(|message| eyre!(message))?;
     let identities = Arc::new(placement::identities());
-    let command = |arguments: Vec<OsString>| -> Result<WorkerCommand> {
+    let command = |arguments: Vec<OsString>, asked: &[String]| -> Result<WorkerCommand> {
+        let keys = config.endpoints.values().filter_map(|endpoint| endpoint.key_variable.clone());
         Ok(WorkerCommand {
+            without: keys.filter(|key| !asked.contains(key)).collect(),
             program: std::env::current_exe().wrap_err("cannot find this program's own file")?,
             arguments,
             log_folder: log_file::folder(folder),
@@ -96,13 +115,33 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
     let pool = |role, command, devices: &[Device], serving| {
         WorkerPool::new(command, role, devices, (serving, 1), roster.clone())
     };
-    let student_command = command(match config.student.model.as_str() {
-        "scripted" => vec![OsString::from("--scripted"), script(config, folder)?.into()],
-        _ => Vec::new(),
-    })?;
+    let endpoint = |role: Role, model: &str, base| -> Result<Option<WorkerPool>> {
+        let key = format!("{}.model", role.as_str());
+        let members = config.endpoints_of(model).map_err(|message| eyre!("`{key}`: {message}"))?;
+        let Some(members) = members else { return Ok(None) };
+        let keys: Vec<String> = members.iter().filter_map(|(_, e, _)| e.key_variable.clone()).collect();
+        let arguments = serde_json::to_string(&Endpoints { members, base })?;
+        let command = command(vec![OsString::from("--endpoint"), arguments.into()], &keys)?;
+        let name = model.strip_prefix(ENDPOINT).unwrap_or(model);
+        Ok(Some(WorkerPool::of_endpoint(command, role, name, purse.clone(), roster.clone())))
+    };
+    let served = config.student.model.starts_with(ENDPOINT);
+    let own = if served { &config.student.weights } else { &config.student.model };
+    let student_command = command(
+        match own.as_str() {
+            "scripted" => vec![OsString::from("--scripted"), script(config, folder)?.into()],
+            _ => Vec::new(),
+        },
+        &[],
+    )?;
     let placed = &config.student;
-    let devices = seats("student.device", &placed.device, placed.workers)?;
-    let student = pool(Role::Student, student_command.clone(), &devices, placed.serving());
+    let base = if served { Some(scene::base(paths, config)?) } else { None };
+    let student = if let Some(student) = endpoint(Role::Student, &placed.model, base)? {
+        student
+    } else {
+        let devices = seats("student.device", &placed.device, placed.workers)?;
+        pool(Role::Student, student_command.clone(), &devices, placed.serving())
+    };
     let trainer = TrainerProcess::new(student_command, Device::Cpu, cores, roster.clone());
     let teacher: Option<Box<dyn Student>> = match config.teacher.model.as_str() {
         _ if !config.asks() => None,
@@ -113,8 +152,12 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
                 _ => Vec::new(),
             };
             let placed = &config.teacher;
-            let devices = seats("teacher.device", &placed.device, placed.workers)?;
-            Some(Box::new(pool(Role::Teacher, command(arguments)?, &devices, placed.serving())))
+            Some(Box::new(if let Some(teacher) = endpoint(Role::Teacher, model, None)? {
+                teacher
+            } else {
+                let devices = seats("teacher.device", &placed.device, placed.workers)?;
+                pool(Role::Teacher, command(arguments, &[])?, &devices, placed.serving())
+            }))
         }
     };
     let shown = roster.clone();
@@ -125,6 +168,7 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
         painter: Some(Box::new(ScriptedPainter)),
         cancel: Arc::new(move || roster.cancel()),
         workers: Arc::new(move || shown.statuses()),
+        purse,
     })
 }
 
@@ -179,7 +223,20 @@ fn script(config: &Config, folder: &Path) -> Result<String> {
     let ScriptConfig { skill, ceiling, examples, latency_ms, malformed, failing } = config.student.script;
     let (seed, answers) = (config.seed, Some(path));
     let attempts = Some(folder.join(ATTEMPTS).join("student"));
-    let script = Script { seed, skill, ceiling, examples, latency_ms, malformed, failing, attempts, answers };
+    // What an endpoint serves is trained as an adapter.
+    let adapters = config.student.model.starts_with(ENDPOINT);
+    let script = Script {
+        seed,
+        skill,
+        ceiling,
+        examples,
+        latency_ms,
+        malformed,
+        failing,
+        attempts,
+        answers,
+        adapters,
+    };
     Ok(serde_json::to_string(&script)?)
 }
 

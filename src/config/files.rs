@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use super::document::{self, Node};
+use super::endpoints::ENDPOINT;
 use super::mistake::ConfigError;
 use super::{READY, suggest};
 
@@ -24,6 +25,7 @@ const PATHS: &[(&[&str], &[&str])] = &[
     (&["skills", "file"], &[]),
     (&["skills", "labels"], &[]),
     (&["student", "model"], &["embedded", "scripted"]),
+    (&["student", "weights"], &["embedded", "scripted"]),
     (&["teacher", "model"], &["none", "embedded", "scripted"]),
 ];
 
@@ -80,8 +82,18 @@ pub(super) fn anchor(node: &mut Node, base: &Path) {
         if let Some(Node::Leaf { value: Value::String(path), .. }) = at_mut(node, keys)
             && !words.contains(&path.as_str())
             && !path.starts_with(HUB)
+            && !path.starts_with(ENDPOINT)
         {
             absolute(path, base);
+        }
+    }
+    if let Some(Node::Table { entries, .. }) = at_mut(node, &["endpoints"]) {
+        for endpoint in entries.values_mut() {
+            for key in ["key_file", "ca_file", "adapters_here"] {
+                if let Some(Node::Leaf { value: Value::String(path), .. }) = at_mut(endpoint, &[key]) {
+                    absolute(path, base);
+                }
+            }
         }
     }
     // The one list of tables that name files.

@@ -15,7 +15,7 @@ use super::mistake::{ConfigError, Mistake, Mistakes};
 use super::origin::Origin;
 use super::schema::shape;
 use super::sources::{QUICK_START, Sources, names_task};
-use super::{Config, check as checking, environment, files, flags, kinds, ready};
+use super::{Config, check as checking, environment, files, flags, kinds, presets, ready};
 
 /// The task and name that a configuration has before anything is said; the types know the other defaults.
 const BASE: &str = "name = \"run\"\ntask = { kind = \"arithmetic\" }\n";
@@ -153,6 +153,7 @@ impl Stack {
 
     /// Puts a layer above the others.
     fn put(&mut self, layer: Node) {
+        let layer = presets::put_below(layer, &mut self.mistakes);
         let found = checking::layer(&layer, shape(), &self.filed);
         if found.is_empty() {
             let layer = kinds::file(layer, shape(), Some(&self.filed));

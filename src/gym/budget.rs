@@ -1,5 +1,7 @@
 //! Budgets: what a run may spend, and the splitting of a number of data over weights.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,12 +29,51 @@ pub struct Budget {
     /// Tokens of all models: teacher questions and answers, student answers, tokens trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
+    /// What endpoints may be paid, in the currency of their prices. Nothing is sent that could go beyond it:
+    /// the run pauses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money: Option<f64>,
     /// Milliseconds of finished phases, pauses and repeated work excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_ms: Option<u64>,
     /// Iterations without a gain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plateau: Option<Plateau>,
+}
+
+/// What endpoints were paid.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spending {
+    /// Answers that were used.
+    pub answers: u64,
+    /// Tokens of questions and answers, failed tries included as far as they were told.
+    pub tokens: u64,
+    /// Their cost, in the currency of the prices.
+    pub cost: f64,
+    /// The same by the endpoint's name: answers, tokens, cost.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub endpoints: BTreeMap<String, (u64, u64, f64)>,
+}
+
+impl Spending {
+    /// One more answer.
+    pub fn add(&mut self, endpoint: &str, tokens: u64, cost: f64) {
+        self.answers += 1;
+        self.tokens += tokens;
+        self.cost += cost;
+        let own = self.endpoints.entry(endpoint.to_owned()).or_default();
+        *own = (own.0 + 1, own.1 + tokens, own.2 + cost);
+    }
+
+    /// In words: `1.2345 for 100000 tokens of endpoints`; nothing where nothing was asked.
+    pub fn words(&self) -> Option<String> {
+        match (self.answers, self.cost > 0.0) {
+            (0, _) => None,
+            (_, true) => Some(format!("{:.4} for {} tokens of endpoints", self.cost, self.tokens)),
+            (_, false) => Some(format!("{} tokens of endpoints", self.tokens)),
+        }
+    }
 }
 
 /// Which limit ended a run.

@@ -4,6 +4,7 @@
 //! person: the implementor knows what happened and where.
 
 mod agent;
+mod endpoint;
 mod ledger;
 mod model;
 mod training;
@@ -15,6 +16,7 @@ use super::instance::{Domain, ImageRef, ProgramTest, Split, TaskInstance};
 use super::leakage::Contamination;
 
 pub use agent::*;
+pub use endpoint::*;
 pub use ledger::*;
 pub use model::*;
 pub use training::*;

@@ -54,6 +54,8 @@ pub struct Script {
     pub attempts: Option<PathBuf>,
     /// A JSON object from prompt to right answer; without it every answer is an echo of the prompt.
     pub answers: Option<PathBuf>,
+    /// Whether a training leaves an adapter, as an endpoint wants it, instead of a whole checkpoint.
+    pub adapters: bool,
 }
 
 impl Default for Script {
@@ -68,6 +70,7 @@ impl Default for Script {
             failing: 0.0,
             attempts: None,
             answers: None,
+            adapters: false,
         }
     }
 }
@@ -134,10 +137,15 @@ fn learned(folder: &Path) -> Result<Learned, PortError> {
     })
 }
 
-fn write(folder: &Path, learned: Learned) -> io::Result<()> {
+fn write(folder: &Path, learned: Learned, adapter: bool) -> io::Result<()> {
     let unfinished = folder.with_extension("unfinished");
     fs::create_dir_all(&unfinished)?;
     fs::write(unfinished.join(FILE), serde_json::to_vec(&learned)?)?;
+    if adapter {
+        // No weights: enough for servers that do not look.
+        fs::write(unfinished.join("adapter_config.json"), "{}")?;
+        fs::write(unfinished.join("adapter_model.safetensors"), serde_json::to_vec(&learned)?)?;
+    }
     // A kill between this rename and the journal leaves a folder behind: the repeated training replaces it.
     RENAME.around(|| {
         if folder.exists() {

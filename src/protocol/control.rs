@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::gym::budget::Spending;
 use crate::gym::episode::{Command, Work};
 use crate::gym::ports::TrainingProgress;
 
@@ -102,6 +103,9 @@ pub struct Live {
     pub training: Option<TrainingProgress>,
     /// The worker processes.
     pub workers: Vec<WorkerStatus>,
+    /// What endpoints were paid in the whole run.
+    #[serde(default)]
+    pub spending: Spending,
 }
 
 /// One worker process as the runner sees it.
@@ -113,4 +117,7 @@ pub struct WorkerStatus {
     pub pid: u32,
     /// One or two words: `loading`, `answering`, `training`, `idle`.
     pub state: String,
+    /// What a person should know about how it answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }

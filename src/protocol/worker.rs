@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::gym::ports::{BatchTest, Device, Serving};
 use crate::gym::ports::{
-    ChatReply, ChatRequest, Checkpoint, PortError, TrainingOrder, TrainingOutcome, TrainingProgress,
+    Allowance, ChatReply, ChatRequest, Checkpoint, PortError, TrainingOrder, TrainingOutcome,
+    TrainingProgress,
 };
+pub use crate::gym::ports::{BatchTest, Device, Serving};
 
 /// What a worker process hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,6 +48,9 @@ pub enum Request {
     Answer {
         /// The prompts, each with the index it is to be answered under.
         requests: Vec<(usize, ChatRequest)>,
+        /// What the answers may cost.
+        #[serde(default)]
+        allowance: Allowance,
     },
     /// Train; answered by [`Reply::Progress`] per step, then [`Reply::Trained`].
     Train {
@@ -72,6 +76,9 @@ pub enum Reply {
         in_flight: u32,
         /// The self-test, where one was made.
         batch_test: Option<BatchTest>,
+        /// What a person should know about how it answers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// One prompt's answer.
     Answered {

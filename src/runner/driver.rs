@@ -18,6 +18,7 @@ use crate::protocol::control::WorkerStatus;
 use crate::runner::custody::Custody;
 use crate::runner::disk;
 use crate::runner::live::LiveBoard;
+use crate::runner::purse::Purse;
 use crate::store::{Request, Store, StoreError};
 
 /// How long the work in hand may take to commit what it has when the process is to end.
@@ -63,6 +64,8 @@ pub struct Hands {
     pub cancel: Arc<dyn Fn() + Send + Sync>,
     /// The worker processes now.
     pub workers: Arc<dyn Fn() -> Vec<WorkerStatus> + Send + Sync>,
+    /// What endpoints are paid from.
+    pub purse: Purse,
 }
 
 /// When the driver leaves by itself.
@@ -168,7 +171,8 @@ pub fn drive(
     let mut episode = store.replay()?;
     let store = SharedStore(Arc::new(Mutex::new(store)));
     let Hands { cancel, workers, .. } = &hands;
-    let (cancel, workers) = (Arc::clone(cancel), Arc::clone(workers));
+    let (cancel, workers, purse) = (Arc::clone(cancel), Arc::clone(workers), hands.purse.clone());
+    board.paid(purse.spending());
     let mut performer = Performer::start(&store, scene, hands, sender, board);
     let mut next = Some(Event::Opened);
     loop {
@@ -198,6 +202,7 @@ pub fn drive(
                 }
                 Ok(Mail::Ended { work, elapsed, result }) => {
                     performer.ended();
+                    purse.save();
                     // Work that was abandoned has no say any more.
                     if !episode.running || episode.work != Some(work) {
                         continue;
@@ -239,7 +244,10 @@ pub fn drive(
         for effect in effects {
             match effect {
                 Effect::Perform { work, delay_ms } => match custody.before() {
-                    Ok(()) => performer.perform(work, &episode, Duration::from_millis(delay_ms)),
+                    Ok(()) => {
+                        limit(&purse, &episode);
+                        performer.perform(work, &episode, Duration::from_millis(delay_ms));
+                    }
                     Err(PortError { message, transient, .. }) => {
                         next = Some(Event::Failed { message, transient });
                     }
@@ -262,6 +270,13 @@ pub fn drive(
             }
         }
     }
+}
+
+/// Sets what endpoints may be paid in the next phase.
+fn limit(purse: &Purse, episode: &Episode) {
+    let budget = &episode.rules.budget;
+    let spent: u64 = episode.iterations.iter().map(|iteration| iteration.tokens).sum();
+    purse.limit(budget.money, budget.tokens.map(|tokens| tokens.saturating_sub(spent)));
 }
 
 /// The next letter. On a finished run only a person's command can come, and not for long.
@@ -331,7 +346,7 @@ impl Performer {
     ) -> Self {
         let (jobs, inbox) = channel::<Job>();
         let (mut store, scene, board) = (store.clone(), scene.clone(), board.clone());
-        let Hands { mut student, mut trainer, mut teacher, mut painter, workers, .. } = hands;
+        let Hands { mut student, mut trainer, mut teacher, mut painter, workers, purse, .. } = hands;
         let leaving = Arc::new(AtomicBool::new(false));
         let left = Arc::clone(&leaving);
         std::thread::spawn(move || {
@@ -347,7 +362,10 @@ impl Performer {
                         teacher: teacher.as_mut().map(|teacher| &mut **teacher as &mut dyn Student),
                         painter: painter.as_mut().map(|painter| &mut **painter as &mut dyn TextToImage),
                     };
-                    let mut watch = |_: Work, moment: Moment| board.note(moment, workers());
+                    let mut watch = |_: Work, moment: Moment| {
+                        board.note(moment, workers());
+                        board.paid(purse.spending());
+                    };
                     match begun {
                         Ok(()) => perform(work, &episode, &scene, &mut models, &mut store, &mut watch),
                         Err(error) => Err(error.into()),

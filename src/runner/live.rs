@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::environments::Moment;
+use crate::gym::budget::Spending;
 use crate::gym::episode::Work;
 use crate::protocol::control::{Live, WorkerStatus};
 
@@ -29,6 +30,7 @@ impl LiveBoard {
             board.live = Live {
                 work: Some(work),
                 workers: std::mem::take(&mut board.live.workers),
+                spending: std::mem::take(&mut board.live.spending),
                 ..Live::default()
             };
             board.began = Some(Instant::now());
@@ -53,10 +55,16 @@ impl LiveBoard {
         });
     }
 
+    /// Endpoints were paid.
+    pub fn paid(&self, spending: Spending) {
+        self.change(|board| board.live.spending = spending);
+    }
+
     /// Nothing runs any more.
     pub fn rest(&self, workers: Vec<WorkerStatus>) {
         self.change(|board| {
-            board.live = Live { workers, ..Live::default() };
+            let spending = std::mem::take(&mut board.live.spending);
+            board.live = Live { workers, spending, ..Live::default() };
             board.began = None;
         });
     }

@@ -21,6 +21,7 @@ pub use launch::WorkerCommand;
 pub use roster::Roster;
 pub use trainer::TrainerProcess;
 
+use super::purse::Purse;
 use crate::gym::ports::{
     BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Serving, Student,
 };
@@ -56,6 +57,8 @@ pub struct WorkerPool {
     checkpoint: Option<Checkpoint>,
     /// Number of the last refresh.
     edition: u64,
+    /// What endpoints are paid from.
+    purse: Purse,
     /// Number of the last call.
     call: u64,
     sender: Sender<(u64, Event)>,
@@ -78,7 +81,20 @@ impl WorkerPool {
             .enumerate()
             .map(|(index, device)| Seat::new((role, index), *device, serving, threads))
             .collect();
-        Self { command, roster, seats, checkpoint: None, edition: 0, call: 0, sender, events }
+        let purse = Purse::default();
+        Self { command, roster, seats, checkpoint: None, edition: 0, purse, call: 0, sender, events }
+    }
+
+    /// The client of endpoints in a worker of its own, which is paid from `purse`. Starts nothing yet.
+    pub fn of_endpoint(
+        command: WorkerCommand,
+        role: Role,
+        endpoint: &str,
+        purse: Purse,
+        roster: Roster,
+    ) -> Self {
+        let seats = vec![Seat::of_endpoint(role, endpoint)];
+        Self { seats, purse, ..Self::new(command, role, &[], (Serving::default(), 1), roster) }
     }
 
     /// Starts every worker and loads the checkpoint now instead of with the first answer.
@@ -137,7 +153,7 @@ impl WorkerPool {
                 if next < requests.len() && seat.is_idle(self.edition) {
                     let chunk = seat.chunk(requests.len() - next, workers);
                     let share = (next..next + chunk).map(|index| (index, requests[index].clone())).collect();
-                    seat.ask(share, self.call)?;
+                    seat.ask(share, self.purse.left(), self.call)?;
                     next += chunk;
                 }
             }
@@ -159,6 +175,9 @@ impl WorkerPool {
             let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) else { continue };
             if let Told::Answered(index, reply) = seat.told(event, (self.call, self.edition), &self.roster)? {
                 left -= 1;
+                if let Some(served) = &reply.served {
+                    self.purse.pay(served);
+                }
                 if sink(index, reply).is_break() {
                     return Ok(());
                 }

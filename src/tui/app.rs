@@ -201,7 +201,8 @@ impl App {
     /// Rows of the machine pane: GPUs, processor, memory, workers or a word about them.
     fn machine_rows(&self) -> usize {
         let gpus = self.machine.as_ref().map_or(0, |machine| machine.gpus.len());
-        gpus + 2 + self.live.as_ref().map_or(0, |live| live.workers.len()).max(1)
+        let lines = |live: &Live| live.workers.iter().map(|worker| 1 + worker.notes.len()).sum();
+        gpus + 2 + self.live.as_ref().map_or(0, lines).max(1)
     }
 
     /// Takes over what was remembered. A theme that a file of the person's names counts more.

@@ -90,7 +90,7 @@ impl Limits {
         let large = i64::from(u32::MAX);
         let number = |n: Option<u64>| n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         let minutes = budget.time_ms.map(|ms| ms.div_ceil(MINUTE));
-        let fields = vec![
+        let mut fields = vec![
             Field::new("iterations", Some(budget.iterations.into()), 0, 100_000),
             Field::new("accepted training data", number(budget.training_data.map(u64::from)), 1, large)
                 .optional(),
@@ -99,6 +99,10 @@ impl Limits {
             Field::new("iterations without a gain", budget.plateau.map(|p| p.patience.into()), 1, 100_000)
                 .optional(),
         ];
+        // Most runs ask no endpoint.
+        if let Some(money) = budget.money {
+            fields.push(Field::new("money for endpoints", Some(money.ceil() as i64), 1, large).optional());
+        }
         Self { fields, selected: 0, before: budget.clone() }
     }
 
@@ -112,7 +116,11 @@ impl Limits {
             iterations: small(0).unwrap_or(0),
             training_data: small(1),
             tokens: value(2).and_then(|v| u64::try_from(v).ok()),
-            // Minutes are coarser than what was configured.
+            // Whole units and minutes are coarser than what was configured.
+            money: match self.fields.get(5) {
+                Some(field) if field.changed() => field.value.map(|m| m as f64),
+                _ => self.before.money,
+            },
             time_ms: if self.fields[3].changed() { value(3).and_then(time) } else { self.before.time_ms },
             plateau: small(4).map(|patience| Plateau { patience, gain }),
         }
@@ -154,6 +162,11 @@ mod tests {
         };
         let mut limits = Limits::new(&budget);
         assert_eq!(limits.budget(), budget);
+        let paid = Budget { money: Some(2.5), ..budget.clone() };
+        let mut more = Limits::new(&paid);
+        assert_eq!(more.budget(), paid);
+        more.fields[5].change(4);
+        assert_eq!(more.budget().money, Some(7.0));
         limits.fields[0].change(3);
         limits.fields[1].change(10);
         limits.fields[4].clear();

@@ -329,6 +329,9 @@ pub(crate) fn progress(app: &App, work: Work) -> Option<Progress> {
     if live.tokens_per_second > 0.0 {
         speed.push(format!("{} tokens/s", rate(live.tokens_per_second)));
     }
+    if let Some(paid) = live.spending.words() {
+        speed.push(format!("spent {paid}"));
+    }
     let quality = match (work.phase, &live.training) {
         (Phase::Evaluate, _) if done > 0 => {
             format!("{} right so far ({})", live.correct, percent(live.correct as f64 / done as f64))

@@ -25,6 +25,7 @@ use super::source::{Source, Wanted};
 use super::theme::Themes;
 use super::update::{Effect, LinkEvent, Message, update};
 use super::view::view;
+use crate::gym::budget::Spending;
 use crate::gym::episode::{Command, Event, Phase, Work};
 use crate::gym::instance::Split;
 use crate::probes::{Gpu, GpuReading, History, Memory, Snapshot};
@@ -198,7 +199,12 @@ fn work(iteration: u32, phase: Phase, split: Option<Split>) -> Work {
 
 fn live(work: Work, done: u64, total: u64) -> Live {
     let training = (work.phase == Phase::Train).then(|| script::progress(done as u32));
-    let worker = |name: &str, pid, state: &str| WorkerStatus { name: name.into(), pid, state: state.into() };
+    let worker = |name: &str, pid, state: &str| WorkerStatus {
+        name: name.into(),
+        pid,
+        state: state.into(),
+        notes: vec![],
+    };
     let (student, trainer) =
         if work.phase == Phase::Train { ("idle", "training") } else { ("answering", "idle") };
     Live {
@@ -210,6 +216,7 @@ fn live(work: Work, done: u64, total: u64) -> Live {
         correct: done / 2,
         training,
         workers: vec![worker("student@cuda:0#0", 4001, student), worker("trainer@cuda:1#0", 4002, trainer)],
+        spending: Spending::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::gym::ports::{ChatRequest, Device, PortError, Serving, Trainer, TrainingOrder};
+use crate::gym::ports::{Allowance, ChatRequest, Device, PortError, Serving, Trainer, TrainingOrder};
 use crate::models::LocalStudent;
 use crate::protocol::frame::FrameError;
 use crate::protocol::worker::{Reply, Request};
@@ -51,9 +51,13 @@ impl Hosted {
                 Request::Load { checkpoint, device, serving } => {
                     let student = self.student(device, serving)?;
                     student.refresh(&checkpoint)?;
-                    Ok(Reply::Loaded { in_flight: student.in_flight(), batch_test: student.batch_test() })
+                    Ok(Reply::Loaded {
+                        in_flight: student.in_flight(),
+                        batch_test: student.batch_test(),
+                        notes: student.notes(),
+                    })
                 }
-                Request::Answer { requests } => self.answer(requests, &mut say),
+                Request::Answer { requests, allowance } => self.answer(requests, allowance, &mut say),
                 Request::Train { order } => self.train(&order, &mut say),
             }
         }));
@@ -89,9 +93,11 @@ impl Hosted {
     fn answer(
         &mut self,
         requests: Vec<(usize, ChatRequest)>,
+        allowance: Allowance,
         say: &mut dyn FnMut(&Reply) -> ControlFlow<()>,
     ) -> Result<Reply, PortError> {
         let (_, _, student) = self.student.as_mut().ok_or_else(unloaded)?;
+        student.allow(allowance);
         let (indices, requests): (Vec<usize>, Vec<ChatRequest>) = requests.into_iter().unzip();
         student
             .answer(&requests, &mut |index, reply| say(&Reply::Answered { index: indices[index], reply }))?;
@@ -162,6 +168,10 @@ mod tests {
         (index, ChatRequest::text(format!("p{index}"), Sampling::Greedy, 9))
     }
 
+    fn answer(requests: Vec<(usize, ChatRequest)>) -> Request {
+        Request::Answer { requests, allowance: Allowance::default() }
+    }
+
     #[test]
     fn answers_come_under_the_indices_asked_for() {
         let mut hosted = hosted();
@@ -169,8 +179,8 @@ mod tests {
         let checkpoint = Checkpoint::Full { folder: folder.path().to_owned() };
         let loaded =
             ask(&mut hosted, Request::Load { checkpoint, device: Device::Cpu, serving: Serving::default() });
-        assert_eq!(loaded, [Reply::Loaded { in_flight: 1, batch_test: None }]);
-        let replies = ask(&mut hosted, Request::Answer { requests: vec![question(7), question(3)] });
+        assert_eq!(loaded, [Reply::Loaded { in_flight: 1, batch_test: None, notes: vec![] }]);
+        let replies = ask(&mut hosted, answer(vec![question(7), question(3)]));
         let indices: Vec<_> = replies
             .iter()
             .map(|reply| match reply {
@@ -186,7 +196,7 @@ mod tests {
     fn a_question_before_a_load_and_a_panic_are_failures_and_not_the_end() {
         let mut hosted = hosted();
         let failed = |replies: &[Reply], text: &str| matches!(replies, [Reply::Failed { error }] if error.transient && error.message.contains(text));
-        assert!(failed(&ask(&mut hosted, Request::Answer { requests: vec![question(0)] }), "before"));
+        assert!(failed(&ask(&mut hosted, answer(vec![question(0)])), "before"));
         let order = serde_json::from_value(serde_json::json!({
             "start": {"form": "full", "folder": "x"}, "examples": [], "seed": 1, "output": "y",
             "settings": {"method": "full", "learning_rate": 0.1, "epochs": 1, "batch_size": 1,

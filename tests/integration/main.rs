@@ -15,6 +15,7 @@ mod control;
 mod disk;
 mod disorder;
 mod domains;
+mod endpoint;
 mod example;
 mod exchange;
 mod experiment;

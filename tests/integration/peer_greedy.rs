@@ -107,6 +107,7 @@ pub fn pool(folder: &Path, workers: usize, in_flight: u32) -> (WorkerPool, Roste
         cache_folder: folder.join("cache"),
         gpus: Arc::default(),
         nice: None,
+        without: vec![],
     };
     let roster = Roster::new();
     (

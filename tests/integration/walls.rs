@@ -70,7 +70,9 @@ const ROOMS: &[(&str, Imports)] = &[
 /// Outside crates (or modules of them) that have a place, and the modules that are that place. A crate
 /// that is not named here may be used anywhere.
 const CRATES: &[(&str, &[&str])] = &[
-    ("tokio", &["runner", "worker", "models", "cli", "tui", "bench"]),
+    ("tokio", &["models::mistral", "models::openai"]),
+    ("reqwest", &["models::openai"]),
+    ("rustls_native_certs", &["models::openai"]),
     ("mistralrs", &["models::mistral"]),
     ("mistralrs_quant", &["models::mistral"]),
     ("hf_hub", &["models::hub"]),

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dataenvgym::gym::ports::{
-    ChatModel, ChatReply, ChatRequest, Checkpoint, Device, PortError, Sampling, Serving, Student, Trainer,
-    TrainingMethod, TrainingOrder, TrainingSettings,
+    Allowance, ChatModel, ChatReply, ChatRequest, Checkpoint, Device, PortError, Sampling, Serving, Student,
+    Trainer, TrainingMethod, TrainingOrder, TrainingSettings,
 };
 use dataenvgym::models::scripted::{Script, ScriptedStudent};
 use dataenvgym::protocol::frame;
@@ -36,6 +36,7 @@ fn command(folder: &Path, latency_ms: u64) -> WorkerCommand {
         cache_folder: folder.join("cache"),
         gpus: Arc::default(),
         nice: Some(1),
+        without: vec![],
     }
 }
 
@@ -353,8 +354,8 @@ fn a_worker_ends_with_its_runner_also_in_the_middle_of_an_answer() {
     frame::write(&mut ours, &Request::Load { checkpoint, device: Device::Cpu, serving: Serving::default() })
         .unwrap();
     assert!(matches!(hear(&mut ours), Reply::Loaded { .. }));
-    frame::write(&mut ours, &Request::Answer { requests: requests(1).into_iter().enumerate().collect() })
-        .unwrap();
+    let requests = requests(1).into_iter().enumerate().collect();
+    frame::write(&mut ours, &Request::Answer { requests, allowance: Allowance::default() }).unwrap();
     thread::sleep(Duration::from_millis(100));
     assert!(child.try_wait().unwrap().is_none());
     drop(ours);

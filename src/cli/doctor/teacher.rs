@@ -68,7 +68,7 @@ pub(crate) fn doctor(paths: &Paths, model: &str, answers: u32, json: bool) -> Re
     let Some(teacher) = hands.teacher.as_mut() else {
         bail!("`{model}` is no teacher: give `scripted` or a model folder")
     };
-    teacher.refresh(&Checkpoint::Full { folder: scene::weights(paths, &config.teacher.model)? })?;
+    teacher.refresh(&Checkpoint::Full { folder: scene::teacher_weights(paths, &config)? })?;
     let mut clerk = Clerk::new(teacher.as_mut(), Prompts::with(&paths.prompts)?);
     rounds::all(&mut clerk, answers.max(1), config.seed)
         .map_err(|error| eyre!("{error}\n  the teacher's logs are in {}", folder.display()))?;

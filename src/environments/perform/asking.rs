@@ -147,7 +147,11 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
             let Some((place, id, question)) = missing.get(index) else { return ControlFlow::Continue(()) };
             let call = TeacherCall {
                 id: id.clone(),
-                model: name.to_owned(),
+                // With several endpoints behind one name: the one that answered.
+                model: reply.served.map_or_else(
+                    || name.to_owned(),
+                    |served| format!("{name} ({}, {})", served.endpoint, served.model),
+                ),
                 request: question.request.clone(),
                 context: CallContext {
                     iteration: work.iteration,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::PortError;
+use super::{PortError, Served};
 use crate::gym::instance::ImageRef;
 use crate::gym::prediction::FinishReason;
 
@@ -93,15 +93,18 @@ pub struct ChatReply {
     /// Why it ended.
     pub finish: FinishReason,
     /// Natural logarithm of the probability that the model itself, at temperature 1 and before any grammar,
-    /// gave each generated token; empty unless asked for.
+    /// gave each generated token; empty unless asked for, and from endpoints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_probabilities: Vec<f32>,
+    /// Who gave it, where that was an endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Box<Served>>,
 }
 
 impl ChatReply {
-    /// A reply without probabilities.
+    /// A reply of this machine, without probabilities.
     pub fn new(text: impl Into<String>, prompt_tokens: u32, tokens: u32, finish: FinishReason) -> Self {
-        Self { text: text.into(), prompt_tokens, tokens, finish, log_probabilities: Vec::new() }
+        Self { text: text.into(), prompt_tokens, tokens, finish, log_probabilities: Vec::new(), served: None }
     }
 
     /// The reply to a prompt that could not be put to the model.

@@ -51,11 +51,19 @@ impl Trainer for ScriptedTrainer {
             }
         }
         let after = Learned { examples: before.examples + order.examples.len() as u64 };
-        write(&order.output, after).map_err(|error| fault(&order.output, &error))?;
+        write(&order.output, after, self.script.adapters).map_err(|error| fault(&order.output, &error))?;
         let tokens: usize =
             order.examples.iter().map(|(question, answer)| question.len() + answer.len()).sum();
+        let base = match &order.start {
+            Checkpoint::Full { folder } | Checkpoint::Adapter { base: folder, .. } => folder.clone(),
+        };
+        let checkpoint = if self.script.adapters {
+            Checkpoint::Adapter { base, adapter: order.output.clone() }
+        } else {
+            Checkpoint::Full { folder: order.output.clone() }
+        };
         Ok(TrainingOutcome {
-            checkpoint: Checkpoint::Full { folder: order.output.clone() },
+            checkpoint,
             steps,
             final_loss: loss,
             tokens: tokens as u64 * u64::from(settings.epochs),

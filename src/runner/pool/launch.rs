@@ -32,6 +32,8 @@ pub struct WorkerCommand {
     pub gpus: Arc<Vec<String>>,
     /// Niceness of the workers, from -20 to 19; `None` leaves it alone.
     pub nice: Option<i32>,
+    /// Environment variables that the worker is not to see: the keys of endpoints that it does not ask.
+    pub without: Vec<String>,
 }
 
 impl WorkerCommand {
@@ -61,6 +63,9 @@ impl WorkerCommand {
             .env("TOKENIZERS_PARALLELISM", "false")
             .env("HF_HUB_OFFLINE", "1")
             .env("HF_HUB_CACHE", &self.cache_folder);
+        for name in &self.without {
+            command.env_remove(name);
+        }
         match device {
             Device::Cuda(index) => {
                 let visible = env::var_os("CUDA_VISIBLE_DEVICES");

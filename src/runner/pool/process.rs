@@ -102,6 +102,14 @@ impl WorkerProcess {
         self.roster.note(self.id, state);
     }
 
+    /// Notes what it said about how it answers.
+    pub(super) fn remark(&self, notes: &[String]) {
+        self.roster.remark(self.id, notes);
+        for note in notes {
+            tracing::warn!(worker = self.name, note);
+        }
+    }
+
     /// An error of another program version at the other end.
     pub(super) fn check_version(&self, version: &str) -> Result<(), PortError> {
         let ours = env!("CARGO_PKG_VERSION");

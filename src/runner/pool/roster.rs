@@ -105,7 +105,12 @@ impl Roster {
         }
         let id = inner.next;
         inner.next += 1;
-        let status = WorkerStatus { name: name.to_owned(), pid: child.id(), state: "starting".to_owned() };
+        let status = WorkerStatus {
+            name: name.to_owned(),
+            pid: child.id(),
+            state: "starting".to_owned(),
+            notes: vec![],
+        };
         inner.entries.insert(id, Entry { child, status });
         Ok(id)
     }
@@ -114,6 +119,13 @@ impl Roster {
     pub(super) fn note(&self, id: u64, state: &str) {
         if let Some(entry) = self.lock().entries.get_mut(&id) {
             state.clone_into(&mut entry.status.state);
+        }
+    }
+
+    /// Notes what a person should know about a worker.
+    pub(super) fn remark(&self, id: u64, notes: &[String]) {
+        if let Some(entry) = self.lock().entries.get_mut(&id) {
+            entry.status.notes = notes.to_vec();
         }
     }
 

@@ -7,7 +7,9 @@ use super::SeatReport;
 use super::launch::{WorkerCommand, inside};
 use super::process::{Event, WorkerProcess};
 use super::roster::Roster;
-use crate::gym::ports::{BatchTest, ChatReply, ChatRequest, Checkpoint, Device, PortError, Serving};
+use crate::gym::ports::{
+    Allowance, BatchTest, ChatReply, ChatRequest, Checkpoint, Device, PortError, Serving,
+};
 use crate::protocol::worker::{Reply, Request, Role};
 
 /// Most requests per worker and request in flight that are handed over at once.
@@ -42,6 +44,8 @@ pub(super) struct Seat {
     device: Device,
     serving: Serving,
     threads: u32,
+    /// Whether it is handed everything at once: an endpoint's client keeps its own order.
+    whole: bool,
     process: Option<WorkerProcess>,
     state: State,
     /// Edition of the checkpoint that is loaded, with the worker's report.
@@ -51,7 +55,23 @@ pub(super) struct Seat {
 impl Seat {
     pub(super) fn new((role, index): (Role, usize), device: Device, serving: Serving, threads: u32) -> Self {
         let name = format!("{}@{device}#{index}", role.as_str());
-        Self { name, role, device, serving, threads, process: None, state: State::Vacant, loaded: None }
+        Self {
+            name,
+            role,
+            device,
+            serving,
+            threads,
+            whole: false,
+            process: None,
+            state: State::Vacant,
+            loaded: None,
+        }
+    }
+
+    /// The seat of an endpoint's client.
+    pub(super) fn of_endpoint(role: Role, endpoint: &str) -> Self {
+        let name = format!("{}@{endpoint}", role.as_str());
+        Self { name, whole: true, ..Self::new((role, 0), Device::Cpu, Serving::default(), 1) }
     }
 
     /// Whether this seat's worker has that number.
@@ -116,14 +136,22 @@ impl Seat {
     /// How many of the remaining requests to hand over: enough to keep the worker busy, few enough that
     /// all workers end together.
     pub(super) fn chunk(&self, remaining: usize, workers: usize) -> usize {
+        if self.whole {
+            return remaining;
+        }
         let in_flight = self.loaded.as_ref().map_or(1, |loaded| loaded.1.max(1) as usize);
         (remaining / (2 * workers)).clamp(in_flight, CHUNK * in_flight).min(remaining)
     }
 
     /// Hands requests over.
-    pub(super) fn ask(&mut self, requests: Vec<(usize, ChatRequest)>, call: u64) -> Result<(), PortError> {
+    pub(super) fn ask(
+        &mut self,
+        requests: Vec<(usize, ChatRequest)>,
+        allowance: Allowance,
+        call: u64,
+    ) -> Result<(), PortError> {
         self.state = State::Answering(call, requests.iter().map(|(index, _)| *index).collect());
-        self.send(&Request::Answer { requests }, "answering")
+        self.send(&Request::Answer { requests, allowance }, "answering")
     }
 
     fn send(&mut self, request: &Request, state: &str) -> Result<(), PortError> {
@@ -174,7 +202,10 @@ impl Seat {
                 }
                 self.idle();
             }
-            (Reply::Loaded { in_flight, batch_test }, State::Loading(of)) => {
+            (Reply::Loaded { in_flight, batch_test, notes }, State::Loading(of)) => {
+                if let Some(process) = &self.process {
+                    process.remark(&notes);
+                }
                 self.loaded = Some((*of, in_flight, batch_test));
                 self.idle();
             }

@@ -49,6 +49,7 @@ fn spent(app: &App) -> Vec<String> {
         tokens.to_string(),
         duration(elapsed),
         String::new(),
+        app.live.as_ref().map_or_else(String::new, |live| format!("{:.2}", live.spending.cost)),
     ]
 }
 

@@ -52,9 +52,12 @@ pub(super) fn lines(app: &App, columns: usize, rows: usize) -> Vec<Line> {
         lines.push(Line::of(Scope::Muted, " no worker process: they live while a phase needs them"));
     }
     let widest = workers.iter().map(|w| w.name.chars().count()).max().unwrap_or(0).clamp(6, 30);
-    lines.extend(workers.iter().map(|worker| {
-        Line::of(Scope::Text, format!(" {}  {}", left(&worker.name, widest), left(&worker.state, 10)))
-            .with(Scope::Muted, format!("  pid {}", worker.pid))
+    lines.extend(workers.iter().flat_map(|worker| {
+        let line =
+            Line::of(Scope::Text, format!(" {}  {}", left(&worker.name, widest), left(&worker.state, 10)))
+                .with(Scope::Muted, format!("  pid {}", worker.pid));
+        let notes = worker.notes.iter().map(|note| Line::of(Scope::Warn, format!("   {note}")));
+        std::iter::once(line).chain(notes)
     }));
     lines
 }

@@ -1,0 +1,219 @@
+//! What is tried again and what is not, what closes an endpoint, what may be spent.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use dataenvgym::bench::endpoint::{Said, Stub, completion};
+use dataenvgym::gym::ports::{Allowance, Checkpoint, Endpoint, PortError, Student};
+use dataenvgym::models::LocalStudent;
+use serde_json::json;
+
+use super::{collect, hasty, model, questions};
+
+fn good(asked: &dataenvgym::bench::endpoint::Asked) -> Said {
+    Said::json(200, &completion("c", asked.body["model"].as_str().unwrap(), asked.prompt(), (10, 5)))
+}
+
+fn failure(endpoint: impl Fn(&str) -> Endpoint, said: Said, count: usize) -> (PortError, u32) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    let stub = Stub::start(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        said.clone()
+    })
+    .unwrap();
+    let error =
+        collect(&mut model(vec![("x", endpoint(&stub.url()), 1.0)]), &questions(count)).1.unwrap_err();
+    (error, asked.load(Ordering::Relaxed))
+}
+
+#[test]
+fn a_refusal_is_final_and_says_what_to_do() {
+    for (status, words) in
+        [(400, "bad"), (401, "key_variable"), (403, "key"), (404, "chat_path"), (422, "bad")]
+    {
+        let said = Said::json(status, &json!({"error": {"message": "bad"}}));
+        let (error, asked) = failure(hasty, said, 1);
+        assert!(!error.transient && error.message.contains(words), "{error}");
+        assert!(
+            error.message.contains("endpoint `x`") && error.message.contains(&status.to_string()),
+            "{error}"
+        );
+        assert_eq!(asked, 1, "{status}");
+    }
+    let spent =
+        json!({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}});
+    let (error, asked) = failure(hasty, Said::json(429, &spent), 1);
+    assert!(!error.transient && error.message.contains("account"), "{error}");
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn an_endpoint_that_is_down_closes_after_its_patience_with_the_reason() {
+    let patient = |url: &str| Endpoint { patience_s: 0.2, ..hasty(url) };
+    let (error, asked) = failure(patient, Said::json(500, &json!({"error": {"message": "boom"}})), 20);
+    assert!(
+        !error.transient && error.message.contains("no answer for") && error.message.contains("boom"),
+        "{error}"
+    );
+    assert!(error.message.contains("Resume the run"), "{error}");
+    // It did not hammer: about 8 questions with waits that double.
+    assert!(asked < 400, "{asked}");
+    // Nobody listens there.
+    let began = Instant::now();
+    let gone = Stub::start(|_| Said::raw("")).unwrap().url();
+    let error = collect(&mut model(vec![("x", patient(&gone), 1.0)]), &questions(3)).1.unwrap_err();
+    assert!(!error.transient && error.message.contains("no answer for"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn answers_that_are_paid_and_of_no_use_close_an_endpoint_soon() {
+    let said = Said::json(200, &completion("c", "another", "x", (10, 5)));
+    let (error, asked) = failure(|url| Endpoint { patience_s: 60.0, tries: 2, ..hasty(url) }, said, 50);
+    assert!(!error.transient && error.message.contains("any_model"), "{error}");
+    assert!(asked < 30, "{asked}");
+}
+
+#[test]
+fn one_question_that_always_fails_gives_up_while_others_are_answered() {
+    let stub = Stub::start(|asked| match asked.prompt() {
+        "question 3" => Said::json(500, &json!({})),
+        _ => good(asked).after(Duration::from_millis(3)),
+    })
+    .unwrap();
+    let mut model = model(vec![("x", Endpoint { in_flight: 2, ..hasty(&stub.url()) }, 1.0)]);
+    let (answers, outcome) = collect(&mut model, &questions(80));
+    let error = outcome.unwrap_err();
+    assert!(error.transient && error.message.contains("failed 6 times"), "{error}");
+    assert!(answers[3].is_none() && answers.iter().flatten().count() > 3);
+}
+
+#[test]
+fn a_wait_that_is_asked_for_is_waited() {
+    let first = Mutex::new(None::<Instant>);
+    let waited = Arc::new(Mutex::new(None));
+    let noted = Arc::clone(&waited);
+    let stub = Stub::start(move |asked| {
+        let mut first = first.lock().unwrap();
+        match *first {
+            None => {
+                *first = Some(Instant::now());
+                Said::whole(429, "application/json", &[("retry-after-ms", "300")], b"{}")
+            }
+            Some(first) => {
+                noted.lock().unwrap().get_or_insert_with(|| first.elapsed());
+                good(asked)
+            }
+        }
+    })
+    .unwrap();
+    let endpoint = Endpoint { retry_after_most_s: 10.0, patience_s: 0.0, ..hasty(&stub.url()) };
+    collect(&mut model(vec![("x", Endpoint { in_flight: 1, ..endpoint }, 1.0)]), &questions(5)).1.unwrap();
+    let waited = waited.lock().unwrap().unwrap();
+    assert!(waited >= Duration::from_millis(300) && waited < Duration::from_secs(2), "{waited:?}");
+}
+
+#[test]
+fn several_endpoints_share_by_weight_and_one_takes_over_when_another_is_down() {
+    let (many, few) = (Stub::start(good).unwrap(), Stub::start(good).unwrap());
+    let requests = questions(400);
+    let share = |answers: &[Option<dataenvgym::gym::ports::ChatReply>], name: &str| {
+        answers.iter().flatten().filter(|a| a.served.as_ref().unwrap().endpoint == name).count()
+    };
+    let quick = |url: &str| Endpoint { patience_s: 0.3, ..hasty(url) };
+    let members = |few: &str| vec![("many", quick(&many.url()), 3.0), ("few", quick(few), 1.0)];
+    let (answers, outcome) = collect(&mut model(members(&few.url())), &requests);
+    outcome.unwrap();
+    let (a, b) = (share(&answers, "many"), share(&answers, "few"));
+    assert!(a + b == 400 && (260..340).contains(&a), "{a} and {b}");
+    // The same question goes to the same endpoint again.
+    let (again, _) = collect(&mut model(members(&few.url())), &requests);
+    assert_eq!(again, answers);
+    let gone = Stub::start(good).unwrap().url();
+    let (answers, outcome) = collect(&mut model(members(&gone)), &requests);
+    outcome.unwrap();
+    assert_eq!(share(&answers, "many"), 400);
+}
+
+#[test]
+fn nothing_is_sent_that_could_not_be_paid() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let stub = Stub::start(move |asked| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        good(asked)
+    })
+    .unwrap();
+    let mut model = model(vec![("x", hasty(&stub.url()), 1.0)]);
+    // One answer costs 20 millionths; the last one is not begun when its worst case is not covered.
+    let money = 1000e-6;
+    model.allow(Allowance { cost: Some(money), tokens: None });
+    let (answers, outcome) = collect(&mut model, &questions(200));
+    let error = outcome.unwrap_err();
+    assert!(
+        !error.transient && error.message.contains("money") && error.message.contains("not sent"),
+        "{error}"
+    );
+    let paid: f64 = answers.iter().flatten().map(|a| a.served.as_ref().unwrap().cost).sum();
+    assert!(paid <= money && paid > 0.8 * money, "{paid}");
+    assert_eq!(answers.iter().flatten().count(), asked.load(Ordering::Relaxed));
+    model.allow(Allowance { cost: None, tokens: Some(600) });
+    let (answers, outcome) = collect(&mut model, &questions(200));
+    assert!(outcome.unwrap_err().message.contains("may not spend more tokens"));
+    let used: u64 = answers.iter().flatten().map(|a| a.served.as_ref().unwrap().tokens).sum();
+    assert!(used <= 600 && used > 300, "{used}");
+}
+
+#[test]
+fn what_an_endpoint_cannot_do_is_found_out_and_said() {
+    let able = Stub::start(|asked| {
+        let mut body = completion("c", "m", "same", (5, 2));
+        if asked.body["response_format"].is_object() {
+            body["choices"][0]["message"]["content"] = "{\"digit\": 1}".into();
+        }
+        if asked.body["n"] == 2 {
+            let second = json!({"index": 1, "message": {"content": "same"}, "finish_reason": "stop"});
+            body["choices"].as_array_mut().unwrap().push(second);
+            body["choices"][0]["logprobs"] = json!({"content": [{"token": "same", "logprob": -0.1}]});
+        }
+        Said::json(200, &body)
+    })
+    .unwrap();
+    let count = AtomicU32::new(0);
+    let plain = Stub::start(move |asked| {
+        if asked.body["n"] == 2 {
+            return Said::json(400, &json!({"error": {"message": "n must be 1"}}));
+        }
+        let word = format!("word {}", count.fetch_add(1, Ordering::Relaxed));
+        Said::json(200, &completion("c", "m", &word, (5, 2)))
+    })
+    .unwrap();
+    let trying = |url: &str| Endpoint { probe: true, ..hasty(url) };
+    let findings = model(vec![("able", trying(&able.url()), 1.0), ("plain", trying(&plain.url()), 1.0)]);
+    let findings = findings.probe().unwrap();
+    assert!(findings[0].missing.is_empty(), "{findings:?}");
+    let said = findings[1].missing.join("\n");
+    assert!(said.contains("schema") && said.contains("seed") && said.contains("one answer"), "{said}");
+
+    // Where the server cannot, the schema stands in the prompt.
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let stub = Stub::start(move |asked| {
+        noted.lock().unwrap().push(asked.body.clone());
+        Said::json(200, &completion("c", "m", "no json", (5, 2)))
+    })
+    .unwrap();
+    let mut model = model(vec![("x", trying(&stub.url()), 1.0)]);
+    model.refresh(&Checkpoint::Full { folder: "none".into() }).unwrap();
+    let mut request = questions(1);
+    request[0].schema = Some(json!({"type": "object", "title": "marked"}));
+    collect(&mut model, &request).1.unwrap();
+    let last = seen.lock().unwrap().last().unwrap().clone();
+    assert!(
+        last["response_format"].is_null()
+            && last["messages"][0]["content"].as_str().unwrap().contains("marked")
+    );
+    assert!(model.notes().iter().any(|note| note.contains("schema")), "{:?}", model.notes());
+}
