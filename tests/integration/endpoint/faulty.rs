@@ -1,6 +1,7 @@
 //! A server that fails in every way it can: 2,000 questions, none lost, none doubled, nothing paid twice.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -82,12 +83,12 @@ fn stream(prompt: &str, model: &str, cut: Option<usize>) -> Said {
     for piece in text_of(prompt).split_inclusive(' ') {
         let event =
             json!({"id": "s", "model": model, "choices": [{"index": 0, "delta": {"content": piece}}]});
-        body += &format!("data: {event}\n\n");
+        let _ = write!(body, "data: {event}\n\n");
     }
     let last =
         json!({"id": "s", "model": model, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
     let usage = json!({"id": "s", "model": model, "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5}});
-    body += &format!("data: {last}\n\ndata: {usage}\n\ndata: [DONE]\n\n");
+    let _ = write!(body, "data: {last}\n\ndata: {usage}\n\ndata: [DONE]\n\n");
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
     let mut bytes = [head, &body].concat().into_bytes();
     if let Some(cut) = cut {
@@ -120,7 +121,7 @@ fn faulty(fault: &str, asked: &Asked) -> Said {
         "page" => {
             Said::whole(200, "text/html; charset=utf-8", &[], b"<html><body>Please log in</body></html>")
         }
-        "huge" => Said { again: 40, ..Said::raw([head(3 << 30).as_bytes(), &[b' '; 65536]].concat()) },
+        "huge" => Said { again: 40, ..Said::raw([head(3 << 30).as_bytes(), &vec![b' '; 65536]].concat()) },
         "huge without a length" => {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
             let pieces = vec![(Duration::ZERO, head.into()), (Duration::ZERO, vec![b' '; 1 << 20])];
