@@ -206,6 +206,7 @@ mod tests {
         ("runner/log_file.rs", "no record of the run"),
         ("skills/file.rs", "written by hand, outside a run"),
         ("store/access.rs", "one statement within a transaction of the callers"),
+        ("store/spending.rs", "what was spent by half seconds; a kill may forget the last one"),
         ("store/schema.rs", "the old database stays beside the new one; one transaction"),
         ("store/schema/second.rs", "within the transaction of the upgrade"),
         ("tui/errands.rs", "a copy for a person"),

@@ -13,7 +13,7 @@ fn every_mistake_names_its_place_its_key_and_a_remedy() {
         ),
         ("[episode]\nepochs = 3\n", &["unknown key `epochs` in `episode`; did you mean `trainer.epochs`?"]),
         ("[episod]\n", &["line 1, column 2: unknown key `episod`; did you mean `episode`?"]),
-        ("colour = 1\n", &["unknown key `colour`; known here: `checks`, `engine`"]),
+        ("colour = 1\n", &["unknown key `colour`; known here: `checks`, `endpoints`, `engine`"]),
         (
             "[trainer]\nepochs = \"three\"\nwarmup = 1\n  clip = -2.5\nrank = 0\nupdate = \"retain\"\n",
             &[
