@@ -1,11 +1,11 @@
 //! What the charts show, and how they are written to files. Pure: numbers of the run in, text out.
 
 mod plot;
-mod svg;
 
 use std::fmt::Write as _;
 
 use super::app::App;
+use crate::analysis::figure;
 use crate::gym::episode::Iteration;
 use crate::gym::report::Report;
 use crate::gym::statistics::Estimate;
@@ -138,6 +138,14 @@ impl Chart {
         (wide(x), wide(y))
     }
 
+    /// The same as a figure for a file.
+    fn figure(&self) -> figure::Chart {
+        let point = |p: &Point| figure::Point { x: p.x, y: p.y, range: p.range, ..figure::Point::default() };
+        let series = |s: &Series| figure::Series::new(s.name, s.points.iter().map(point).collect());
+        let empty = figure::Chart::lines(&self.title, self.x, self.y);
+        self.series.iter().map(series).fold(empty, figure::Chart::with)
+    }
+
     /// One line per value.
     fn csv(&self) -> String {
         let mut out =
@@ -163,7 +171,7 @@ pub(crate) fn exported(app: &App) -> Vec<Exported> {
     charts.push(("speed".to_owned(), chart(app, 3, 0, false)));
     let files = |(name, chart): (String, Chart)| {
         [
-            Exported { name: format!("{name}.svg"), text: svg::drawn(&chart) },
+            Exported { name: format!("{name}.svg"), text: chart.figure().svg() },
             Exported { name: format!("{name}.csv"), text: chart.csv() },
         ]
     };
@@ -203,7 +211,7 @@ mod tests {
             chart().csv(),
             "series,iteration,percent,low,high\nvalidation,0,40,35,45\nvalidation,1,60,55,65\nvalidation,2,97,92,102\n"
         );
-        let svg = svg::drawn(&chart());
+        let svg = chart().figure().svg();
         assert!(svg.contains("A &amp; &lt;b&gt;") && !svg.contains("<b>"));
         assert_eq!((svg.matches("<circle").count(), svg.matches("<polyline").count()), (3, 1));
         assert_eq!(plain("../Über 2"), "----ber-2");

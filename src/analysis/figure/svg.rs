@@ -8,6 +8,8 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 440.0;
 /// Left, top, right and bottom of the frame.
 const FRAME: [f64; 4] = [64.0, 56.0, 560.0, 384.0];
+/// Most points of a line that are marked.
+const MARKED: usize = 60;
 /// Colours that stay apart without one kind of cone (Okabe and Ito).
 pub(super) const COLOURS: [&str; 7] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
@@ -56,8 +58,11 @@ pub(super) fn drawn(chart: &Chart) -> String {
     for (n, (series, colour)) in chart.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
         // Series with the same `x` stand side by side, so that their intervals do not cover each other.
         let shift = if chart.style == Style::Lines { 3.0 * n as f64 } else { 0.0 };
-        for point in &series.points {
-            mark(&mut out, chart.style, &plot, point, colour, shift);
+        // Many points are a line; few are marked.
+        if chart.style == Style::Scatter || series.points.len() <= MARKED {
+            for point in &series.points {
+                mark(&mut out, chart.style, &plot, point, colour, shift);
+            }
         }
         if chart.style == Style::Lines {
             let place = |p: &Point| {
