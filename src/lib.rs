@@ -7,6 +7,7 @@ pub mod agents;
 pub mod analysis;
 pub mod bench;
 pub mod checks;
+pub mod checksums;
 pub mod cli;
 pub mod config;
 pub mod environments;

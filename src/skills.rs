@@ -31,6 +31,13 @@ pub enum SkillsChoice {
     /// The skills the source names.
     #[default]
     Gold,
+    /// The skills the source names, some of them of the wrong question: what a poor discovery costs can be studied
+    /// with it.
+    Mislabelled {
+        /// Share of the questions, in `0..=1`, that get skill and subskill of a random question of another skill.
+        #[schemars(range(min = 0, max = 1))]
+        share: f64,
+    },
     /// A teacher finds them in the validation questions before the first phase.
     Discovered(Discovery),
     /// A file that a discovery wrote, here or with the reference program.

@@ -1,5 +1,5 @@
 //! `bench resume`: a scripted run is killed at every fail point and at random instants, resumed, and
-//! compared with the run that nobody harmed.
+//! compared with the run that nobody harmed. So is a training of the embedded student.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,6 +51,32 @@ rounds = 2
 retries = 0
 ";
 
+/// Added to it where the skills are discovered too.
+const DISCOVERED: &str = "
+[skills]
+kind = \"discovered\"
+categories = 2
+[environment]
+subskills = \"taught\"
+";
+
+/// A training that keeps its state after every step.
+const TRAINING: &str = "
+[trainer]
+method = \"full\"
+epochs = 1
+batch_size = 2
+save_seconds = 0
+";
+
+/// What is learned in it.
+const LESSONS: &str = r#"{"instruction": "Add 2 and 3.", "response": "2+3=5. #### 5"}
+{"instruction": "Add 4 and 3.", "response": "4+3=7. #### 7"}
+{"instruction": "Add 1 and 8.", "response": "1+8=9. #### 9"}
+{"instruction": "Add 6 and 1.", "response": "6+1=7. #### 7"}
+{"instruction": "Add 2 and 2.", "response": "2+2=4. #### 4"}
+"#;
+
 /// Point that a teacher passes with every answer.
 const ANSWERED: &str = "teacher.answered";
 
@@ -78,6 +104,23 @@ enum Way {
     Shared,
     /// When it is over, a person rejects a datum; the process that journals that is the one killed.
     Reviewed,
+    /// In its folder; the teacher finds the skills first.
+    Discovered,
+    /// Not a run: a training by `train`, with the trainer that runs have too.
+    Trained,
+}
+
+impl Way {
+    const ALL: [Self; 5] = [Self::Local, Self::Shared, Self::Reviewed, Self::Discovered, Self::Trained];
+
+    /// The configuration's file and its text.
+    fn configuration(self) -> (&'static str, String) {
+        match self {
+            Self::Local | Self::Shared | Self::Reviewed => ("resume.toml", CONFIGURATION.to_owned()),
+            Self::Discovered => ("discovered.toml", format!("{CONFIGURATION}{DISCOVERED}")),
+            Self::Trained => ("training.toml", TRAINING.to_owned()),
+        }
+    }
 }
 
 /// When a process is killed.
@@ -114,8 +157,9 @@ pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<bool, Ben
     let began = Instant::now();
     let findings = sweep_all(program, 1, random, threads)?;
     let conditions = format!(
-        "a run of 2 iterations of 2 rounds with images, also on scratch and reviewed; {} of {} fail points, \
-         each at every passing; {threads} threads; {}",
+        "a run of 2 iterations of 2 rounds with images, also on scratch, reviewed and with discovered skills, and a \
+         training; {} of {} fail points, \
+each at every passing; {threads} threads; {}",
         findings.names.len(),
         faults::POINTS.len(),
         if findings.differing.is_empty() {
@@ -152,12 +196,15 @@ fn sweep(
     random: u64,
     threads: usize,
 ) -> Result<Findings, BenchError> {
-    std::fs::write(home.join("resume.toml"), CONFIGURATION).map_err(io(home))?;
+    for (file, text) in Way::ALL.map(Way::configuration) {
+        std::fs::write(home.join(file), text).map_err(io(home))?;
+    }
+    std::fs::write(home.join("lessons.jsonl"), LESSONS).map_err(io(home))?;
     for folder in ["runs", "scratch"] {
         std::fs::create_dir_all(home.join(folder)).map_err(io(home))?;
     }
     let mut bench = Bench { program: program.to_owned(), home: home.to_owned(), expected: BTreeMap::new() };
-    for way in [Way::Local, Way::Shared, Way::Reviewed] {
+    for way in Way::ALL {
         let unharmed = bench.unharmed(way)?;
         bench.expected.insert(way, unharmed);
     }
@@ -229,10 +276,16 @@ impl Bench {
         command
     }
 
-    /// The run, headless, new or resumed.
+    /// The run, headless, new or resumed; or the training.
     fn work(&self, way: Way, name: &str) -> Command {
-        let mut command = self.program(name, &["run", "--headless", "--name", name, "--config"]);
-        command.arg(self.home.join("resume.toml"));
+        let mut command = if way == Way::Trained {
+            let mut command = self.program(name, &["train", "--data"]);
+            command.arg(self.home.join("lessons.jsonl")).arg("--out").arg(self.folder(name)).arg("--config");
+            command
+        } else {
+            self.program(name, &["run", "--headless", "--name", name, "--config"])
+        };
+        command.arg(self.home.join(way.configuration().0));
         if way == Way::Shared {
             command.env("DATAENVGYM_NETWORK_FOLDERS", self.home.join("runs"));
             command.env("DATAENVGYM_SCRATCH", self.home.join("scratch"));
@@ -270,7 +323,7 @@ impl Bench {
         let began = Instant::now();
         self.end(&mut command, &name)?;
         let time = began.elapsed();
-        Ok(Unharmed { state: end_state(&self.folder(&name))?, passed: self.passed(&name)?, time })
+        Ok(Unharmed { state: self.state(way, &name)?, passed: self.passed(&name)?, time })
     }
 
     /// How often each point was passed in a run, over all its processes.
@@ -282,6 +335,13 @@ impl Bench {
             *passed.entry(line.to_owned()).or_default() += 1;
         }
         Ok(passed)
+    }
+
+    fn state(&self, way: Way, name: &str) -> Result<String, BenchError> {
+        match way {
+            Way::Trained => folder_state(&self.folder(name)),
+            _ => end_state(&self.folder(name)),
+        }
     }
 
     /// Kills a run, resumes it, and says whether it came to the same and how many answers were given twice.
@@ -305,9 +365,11 @@ impl Bench {
                 child.wait().map_err(io(&self.program))?;
             }
         }
-        // A worker that died paused the run; one start more continues it.
-        self.end(&mut self.victim(*way, &name)?, &format!("killed at {at:?}"))?;
-        let same = end_state(&self.folder(&name))? == expected.state;
+        // A worker that died paused the run; one start more continues it. A training is over with its folder.
+        if *way != Way::Trained || !self.folder(&name).exists() {
+            self.end(&mut self.victim(*way, &name)?, &format!("killed at {at:?}"))?;
+        }
+        let same = self.state(*way, &name)? == expected.state;
         let answers = |passed: &BTreeMap<String, u64>| passed.get(ANSWERED).copied().unwrap_or(0);
         let repeated = answers(&self.passed(&name)?).saturating_sub(answers(&expected.passed));
         let (folder, log) = (self.folder(&name), self.log(&name));
@@ -369,7 +431,20 @@ pub fn end_state(folder: &Path) -> Result<String, BenchError> {
     Ok(hex(hash.finalize()))
 }
 
-/// A new folder among the temporary ones.
+/// A hash of the files of a folder.
+fn folder_state(folder: &Path) -> Result<String, BenchError> {
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut files: Vec<PathBuf> =
+        entries.map_err(io(folder))?.into_iter().map(|entry| entry.path()).collect();
+    files.sort();
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(std::fs::read(&file).map_err(io(&file))?);
+    }
+    Ok(hex(hash.finalize()))
+}
+
 fn io(path: &Path) -> impl Fn(std::io::Error) -> BenchError + '_ {
     |source| BenchError::Io { what: path.display().to_string(), source }
 }

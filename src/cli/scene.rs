@@ -145,6 +145,9 @@ fn skilled(config: &Config, plain: Arc<dyn Task>, folder: &Path) -> Result<Skill
     let (task, discovery, listed): (Arc<dyn Task>, Option<Arc<dyn SkillDiscovery>>, ListProposal) =
         match &config.skills {
             SkillsChoice::Gold => (plain, None, listed),
+            SkillsChoice::Mislabelled { share } => {
+                (Arc::new(Labelled::mislabelled(plain, *share, config.seed)), None, listed)
+            }
             SkillsChoice::Discovered(found) => {
                 let labelled = Arc::new(Labelled::discovered(plain, found.clone(), folder.join(SKILLS)));
                 (labelled.clone(), Some(labelled), ListProposal::default().or_whole())

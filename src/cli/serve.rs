@@ -70,7 +70,7 @@ pub(super) fn own(
     let socket = socket(folder, residence.live())?;
     let listener =
         control::bind(&socket).wrap_err_with(|| format!("cannot listen at {}", socket.display()))?;
-    control::serve(listener, store.record()?.name, sender.clone(), board.clone())?;
+    let answers = control::serve(listener, store.record()?.name, sender.clone(), board.clone())?;
     residence.announce(&socket)?;
     let disk = DiskGuard::new(residence.live(), folder, floor, Box::new(probe));
     let mut custody = Custody::new(residence, disk);
@@ -90,6 +90,7 @@ pub(super) fn own(
     let driven = drive(charge, (sender, mail), board, leave, observer);
     // Still under the lock: nobody else can have bound the name.
     let _ = std::fs::remove_file(&socket);
+    answers.settle();
     let left = custody.leave();
     tracing::info!("the run's process ends");
     log.flush();

@@ -114,7 +114,7 @@ impl<'a> Environment<'a> {
                 Ok(fact) => effects = self.episode.handle(Event::completed(fact)),
                 Err(error) => {
                     let (message, transient) = (error.message.clone(), false);
-                    self.episode.handle(Event::Failed { message, transient });
+                    self.episode.handle(Event::Failed { message, transient, progressed: false });
                     return Err(error);
                 }
             }

@@ -136,6 +136,9 @@ pub enum Event {
         message: String,
         /// Whether trying again may help.
         transient: bool,
+        /// Whether this try committed answers that no earlier one had: work that gets on is not given up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        progressed: bool,
     },
     /// The work in hand had no room on a disk. It is not tried again before a person made some.
     NoRoom {
@@ -354,7 +357,10 @@ impl Episode {
             Event::Commanded { command } => self.commanded(command),
             Event::Reviewed { counts, .. } => self.reviewed(&counts),
             Event::Completed { fact, elapsed_ms } => self.completed(fact, elapsed_ms),
-            Event::Failed { message, transient } => self.failed(message, transient),
+            Event::Failed { message, transient, progressed } => {
+                self.failures = if progressed { 0 } else { self.failures };
+                self.failed(message, transient)
+            }
             Event::NoRoom { message } if self.running => self.halt(Halt::NoRoom { message }),
             Event::NoRoom { .. } => Vec::new(),
         }

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::checksums;
+
 pub use adapter::{AdapterFolder, check_adapter};
 pub use config::ModelConfig;
 pub use error::FolderError;
@@ -39,7 +41,7 @@ pub struct ModelFolder {
 }
 
 /// Checks a Hugging Face model folder: `config.json`, `tokenizer.json`, `tokenizer_config.json` (or a
-/// chat template file) and every `*.safetensors`.
+/// chat template file) and every `*.safetensors`; the bytes too, where a list of checksums lies beside them.
 ///
 /// # Errors
 /// The first fault found, in that order.
@@ -47,6 +49,7 @@ pub fn check(path: &Path) -> Result<ModelFolder, FolderError> {
     if !path.is_dir() {
         return Err(FolderError::Missing { folder: path.to_owned() });
     }
+    checksums::verify(path)?;
     let config = config::check(path)?;
     let tokens = tokenizer::check(path, config.vocabulary)?;
     let weights = weights::check(path)?;

@@ -23,6 +23,7 @@ pub use student::ScriptedStudent;
 pub use teacher::{ScriptedTeacher, TeacherScript};
 pub use trainer::ScriptedTrainer;
 
+use crate::checksums;
 use crate::faults::Span;
 use crate::gym::hex::hex;
 use crate::gym::ports::{Checkpoint, PortError};
@@ -129,6 +130,7 @@ fn learned(folder: &Path) -> Result<Learned, PortError> {
     if !file.exists() && !trained {
         return Ok(Learned { examples: 0 });
     }
+    checksums::verify(folder).map_err(|error| PortError::fatal(error.to_string()))?;
     let text =
         fs::read_to_string(&file).and_then(|text| serde_json::from_str(&text).map_err(io::Error::other));
     text.map_err(|error| {
@@ -140,11 +142,16 @@ fn learned(folder: &Path) -> Result<Learned, PortError> {
 fn write(folder: &Path, learned: Learned, adapter: bool) -> io::Result<()> {
     let unfinished = folder.with_extension("unfinished");
     fs::create_dir_all(&unfinished)?;
-    fs::write(unfinished.join(FILE), serde_json::to_vec(&learned)?)?;
+    let content = serde_json::to_vec(&learned)?;
+    let mut files = vec![(FILE, content.as_slice())];
     if adapter {
         // No weights: enough for servers that do not look.
-        fs::write(unfinished.join("adapter_config.json"), "{}")?;
-        fs::write(unfinished.join("adapter_model.safetensors"), serde_json::to_vec(&learned)?)?;
+        files.extend([("adapter_config.json", b"{}".as_slice()), ("adapter_model.safetensors", &content)]);
+    }
+    let sums = checksums::list(files.iter().copied());
+    files.push((checksums::FILE, sums.as_bytes()));
+    for (name, bytes) in files {
+        fs::write(unfinished.join(name), bytes)?;
     }
     // A kill between this rename and the journal leaves a folder behind: the repeated training replaces it.
     RENAME.around(|| {

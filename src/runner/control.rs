@@ -29,6 +29,8 @@ const LIVE_INTERVAL: Duration = Duration::from_millis(150);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Acknowledgements that wait for a client at most.
 const QUEUE: usize = 256;
+/// How long the end of the process waits for answers to be written.
+const SETTLING: Duration = Duration::from_secs(1);
 /// Clients at a time.
 const CLIENTS: usize = 64;
 
@@ -49,6 +51,29 @@ pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// What is owed to the clients.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(Arc<AtomicUsize>);
+
+impl Answers {
+    /// Waits until every command that was taken is answered, but not for ever: a client may have gone. To be called
+    /// before the process ends, or the answer to the command that ended it is lost.
+    pub fn settle(&self) {
+        let until = Instant::now() + SETTLING;
+        while self.0.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn owe(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn paid(&self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Accepts clients of the run called `run` until the process ends.
 ///
 /// # Errors
@@ -58,8 +83,9 @@ pub fn serve(
     run: String,
     mail: Sender<Mail>,
     board: LiveBoard,
-) -> std::io::Result<()> {
-    let attendant = Attendant { run, mail, board, present: Arc::default() };
+) -> std::io::Result<Answers> {
+    let answers = Answers::default();
+    let attendant = Attendant { run, mail, board, present: Arc::default(), answers: answers.clone() };
     let accept = move || {
         for stream in listener.incoming() {
             let attendant = attendant.clone();
@@ -74,7 +100,8 @@ pub fn serve(
             }
         }
     };
-    std::thread::Builder::new().name("control".to_owned()).spawn(accept).map(drop)
+    std::thread::Builder::new().name("control".to_owned()).spawn(accept)?;
+    Ok(answers)
 }
 
 /// What every client's thread knows.
@@ -84,6 +111,7 @@ struct Attendant {
     mail: Sender<Mail>,
     board: LiveBoard,
     present: Arc<AtomicUsize>,
+    answers: Answers,
 }
 
 impl Attendant {
@@ -118,9 +146,9 @@ impl Attendant {
         frame::write(&mut stream, &RunnerFrame::Hello { protocol: PROTOCOL, version, pid, run })?;
         let origin = format!("user {} process {}", peer.uid.as_raw(), peer.pid.as_raw_nonzero());
         let (queue, outbox) = sync_channel(QUEUE);
-        let (outgoing, board) = (stream.try_clone()?, self.board.clone());
+        let (outgoing, board, answers) = (stream.try_clone()?, self.board.clone(), self.answers.clone());
         std::thread::Builder::new().name("client out".to_owned()).spawn(move || {
-            if speak(&outgoing, &outbox, &board).is_err() {
+            if speak(&outgoing, &outbox, &board, &answers).is_err() {
                 // The reading thread ends with the stream.
                 let _ = outgoing.shutdown(std::net::Shutdown::Both);
             }
@@ -130,16 +158,22 @@ impl Attendant {
             let (told, journalled) = channel();
             let id_in_run = (!client.is_empty()).then(|| format!("{client}/{id}"));
             let request = id_in_run.map(|id| Request { id, origin: origin.clone() });
+            self.answers.owe();
             if self.mail.send(Mail::Command { command, request, journalled: Some(told) }).is_err() {
+                self.answers.paid();
                 break;
             }
             // The driver drops the sender when it ends without journalling.
             let answer = match journalled.recv() {
                 Ok(Ok(())) => RunnerFrame::Acknowledged { id },
                 Ok(Err(message)) => RunnerFrame::Rejected { id, message },
-                Err(_) => continue,
+                Err(_) => {
+                    self.answers.paid();
+                    continue;
+                }
             };
             if queue.try_send(answer).is_err() {
+                self.answers.paid();
                 let _ = stream.shutdown(std::net::Shutdown::Both);
                 let slow = std::io::Error::new(std::io::ErrorKind::TimedOut, "the client does not read");
                 return Err(slow.into());
@@ -181,11 +215,16 @@ fn speak(
     mut stream: &UnixStream,
     outbox: &Receiver<RunnerFrame>,
     board: &LiveBoard,
+    answers: &Answers,
 ) -> Result<(), FrameError> {
     let mut shown = (u64::MAX, Instant::now());
     loop {
         match outbox.recv_timeout(LIVE_INTERVAL) {
-            Ok(frame) => frame::write(&mut stream, &frame)?,
+            Ok(answer) => {
+                let written = frame::write(&mut stream, &answer);
+                answers.paid();
+                written?;
+            }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {
                 let (version, live) = board.wait(u64::MAX, Duration::ZERO);

@@ -13,7 +13,7 @@ use crate::gym::instance::{ImageRef, Split, TaskInstance};
 use crate::gym::ports::{Fact, Ledger, PortError, Student, TextToImage, Trainer, TrainingProgress};
 use crate::gym::prediction::Prediction;
 use crate::gym::review::DataSelection;
-use crate::gym::teacher_call::TeacherCall;
+use crate::gym::teacher_call::{CallOutcome, TeacherCall};
 use crate::protocol::control::WorkerStatus;
 use crate::runner::custody::Custody;
 use crate::runner::disk;
@@ -82,11 +82,19 @@ pub type Observer<'a> = dyn FnMut(&Event, &Episode) + 'a;
 
 /// The store, used by the driver and the performing thread in turn.
 #[derive(Clone)]
-struct SharedStore(Arc<Mutex<Store>>);
+struct SharedStore {
+    store: Arc<Mutex<Store>>,
+    /// Whether new answers were committed since the work in hand began.
+    progressed: Arc<AtomicBool>,
+}
 
 impl SharedStore {
     fn lock(&self) -> MutexGuard<'_, Store> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, new_answers: bool) {
+        self.progressed.fetch_or(new_answers, Ordering::Relaxed);
     }
 }
 
@@ -100,7 +108,9 @@ impl Ledger for SharedStore {
     }
 
     fn put_predictions(&mut self, iteration: u32, split: Split, new: &[Prediction]) -> Result<(), PortError> {
-        self.lock().put_predictions(iteration, split, new)
+        self.lock().put_predictions(iteration, split, new)?;
+        self.note(!new.is_empty());
+        Ok(())
     }
 
     fn data(&self) -> Result<Vec<JudgedDatum>, PortError> {
@@ -132,7 +142,10 @@ impl Ledger for SharedStore {
     }
 
     fn put_teacher_calls(&mut self, calls: &[TeacherCall]) -> Result<(), PortError> {
-        self.lock().put_teacher_calls(calls)
+        self.lock().put_teacher_calls(calls)?;
+        // A call that turned out malformed is put again in every try.
+        self.note(calls.iter().any(|call| call.outcome == CallOutcome::Used));
+        Ok(())
     }
 
     fn put_image(&mut self, bytes: &[u8], media_type: &str, size: (u32, u32)) -> Result<ImageRef, PortError> {
@@ -169,7 +182,7 @@ pub fn drive(
 ) -> Result<Episode, StoreError> {
     let Charge { store, scene, hands, custody } = charge;
     let mut episode = store.replay()?;
-    let store = SharedStore(Arc::new(Mutex::new(store)));
+    let store = SharedStore { store: Arc::new(Mutex::new(store)), progressed: Arc::default() };
     let Hands { cancel, workers, .. } = &hands;
     let (cancel, workers, purse) = (Arc::clone(cancel), Arc::clone(workers), hands.purse.clone());
     board.paid(purse.spending());
@@ -249,7 +262,7 @@ pub fn drive(
                         performer.perform(work, &episode, Duration::from_millis(delay_ms));
                     }
                     Err(PortError { message, transient, .. }) => {
-                        next = Some(Event::Failed { message, transient });
+                        next = Some(Event::Failed { message, transient, progressed: false });
                     }
                 },
                 Effect::Cancel => cancel(),
@@ -312,7 +325,10 @@ fn ended(store: &SharedStore, work: Work, elapsed: Duration, result: Result<Fact
     });
     match noted {
         Ok(fact) => Event::Completed { fact, elapsed_ms: elapsed.as_millis() as u64 },
-        Err(error) => Event::Failed { message: error.message, transient: error.transient },
+        Err(error) => {
+            let progressed = store.progressed.load(Ordering::Relaxed);
+            Event::Failed { message: error.message, transient: error.transient, progressed }
+        }
     }
 }
 
@@ -355,6 +371,7 @@ impl Performer {
                 let result = if slept(delay, &left) {
                     board.begin(work);
                     began = Instant::now();
+                    store.progressed.store(false, Ordering::Relaxed);
                     let begun = store.lock().begin(work);
                     let mut models = Models {
                         student: student.as_mut(),

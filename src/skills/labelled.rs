@@ -9,6 +9,7 @@ use crate::gym::instance::{Domain, ImageRef, Split, TaskInstance};
 use crate::gym::leakage::Contamination;
 use crate::gym::ports::{PortError, SkillDiscovery, Task, Teacher};
 use crate::gym::report::UNSORTED;
+use crate::gym::rng::CounterRng;
 use crate::tasks::{Splits, WHOLE_SKILL};
 
 /// A task with other skills. Everything but the skills is the task's own.
@@ -37,6 +38,22 @@ impl Labelled {
         Ok(Self { task, splits, discovery: None, record: None })
     }
 
+    /// With the skills of the source, but `share` of the questions of each split get skill and subskill of a random
+    /// question of another skill of that split. What is drawn depends on the seed and the question alone.
+    pub fn mislabelled(task: Arc<dyn Task>, share: f64, seed: u64) -> Self {
+        let split = |split| {
+            let instances = task.instances(split);
+            let label = |instance| mislabelled(instance, instances, share, seed);
+            instances.iter().map(label).collect()
+        };
+        let splits = Splits {
+            pool: split(Split::Pool),
+            validation: split(Split::Validation),
+            test: split(Split::Test),
+        };
+        Self { task, splits: OnceLock::from(splits), discovery: None, record: None }
+    }
+
     /// With skills that are found once a teacher can be asked; until then every question is unsorted. What
     /// was found is written to `record`.
     pub fn discovered(task: Arc<dyn Task>, discovery: Discovery, record: PathBuf) -> Self {
@@ -51,6 +68,18 @@ fn relabelled(task: &dyn Task, skills: &BTreeMap<String, String>) -> Splits {
     };
     let split = |split| task.instances(split).iter().map(relabel).collect();
     Splits { pool: split(Split::Pool), validation: split(Split::Validation), test: split(Split::Test) }
+}
+
+fn mislabelled(instance: &TaskInstance, all: &[TaskInstance], share: f64, seed: u64) -> TaskInstance {
+    /// A split of almost one skill alone must not be drawn from for ever.
+    const DRAWS: usize = 1000;
+    let mut rng = CounterRng::keyed(seed, &format!("mislabelled/{}", instance.id));
+    if rng.unit() >= share {
+        return instance.clone();
+    }
+    let mut drawn = (0..DRAWS).map(|_| &all[rng.below(all.len() as u64) as usize]);
+    let other = drawn.find(|other| other.skill != instance.skill).unwrap_or(instance);
+    TaskInstance { skill: other.skill.clone(), subskill: other.subskill.clone(), ..instance.clone() }
 }
 
 impl SkillDiscovery for Labelled {
@@ -123,5 +152,36 @@ impl Task for Labelled {
 
     fn score(&self, instance: &TaskInstance, response: &str) -> (Option<String>, bool) {
         self.task.score(instance, response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::arithmetic::ArithmeticTask;
+
+    #[test]
+    fn a_share_of_the_labels_is_wrong_and_nothing_else_changes() {
+        let task: Arc<dyn Task> = Arc::new(ArithmeticTask::new(100, 100, 96));
+        for share in [0.0, 0.3, 1.0] {
+            let labelled = Labelled::mislabelled(Arc::clone(&task), share, 7);
+            let again = Labelled::mislabelled(Arc::clone(&task), share, 7);
+            for split in [Split::Validation, Split::Test] {
+                let (plain, given) = (task.instances(split), labelled.instances(split));
+                assert_eq!(given, again.instances(split));
+                let wrong =
+                    plain.iter().zip(given).filter(|(plain, given)| plain.skill != given.skill).count();
+                assert!(
+                    (wrong as f64 / plain.len() as f64 - share).abs() < 0.05,
+                    "{wrong} of {}",
+                    plain.len()
+                );
+                for (plain, given) in plain.iter().zip(given) {
+                    let (skill, subskill) = (plain.skill.clone(), plain.subskill.clone());
+                    assert_eq!(*plain, TaskInstance { skill, subskill, ..given.clone() });
+                    assert!(plain.skill != given.skill || plain.subskill == given.subskill);
+                }
+            }
+        }
     }
 }

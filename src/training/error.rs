@@ -1,11 +1,15 @@
 //! What can go wrong in training, each with what to do about it.
 
 use super::config::Family;
+use crate::checksums::ChecksumError;
 use std::path::{Path, PathBuf};
 
 /// A failed training, load or export. Messages name the file and the key.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
+    /// A file is not what was written.
+    #[error(transparent)]
+    Damaged(#[from] ChecksumError),
     /// A file or folder cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -155,6 +159,7 @@ impl TrainingError {
     /// What the reader can do about it.
     pub const fn hint(&self) -> &'static str {
         match self {
+            Self::Damaged(_) => "a checkpoint can be copied back, or trained again from the one before",
             Self::Read { .. } => "check the path and its permissions",
             Self::Write { .. } => "check free space and permissions of the folder",
             Self::Json { .. } | Self::Safetensors { .. } => "the file is damaged: copy or download it again",

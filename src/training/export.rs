@@ -4,6 +4,7 @@ use super::config::{DecoderConfig, RopeScaling, read_json};
 use super::error::TrainingError;
 use super::lora::Adapter;
 use super::weights::{self, Weights};
+use crate::checksums;
 use crate::faults::Span;
 use candle_core::Tensor;
 use safetensors::{Dtype, tensor::TensorView};
@@ -109,8 +110,8 @@ fn parent(path: &Path) -> Result<&Path, TrainingError> {
     Ok(parent)
 }
 
-/// Writes files into a temporary folder beside `folder`, flushes them, and renames it into place. An
-/// earlier folder of that name is replaced.
+/// Writes files and their checksums into a temporary folder beside `folder`, flushes them, and renames it
+/// into place. An earlier folder of that name is replaced.
 pub(super) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), TrainingError> {
     let parent = parent(folder)?;
     let partial = sibling(folder, "partial");
@@ -128,7 +129,8 @@ pub(super) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(
 }
 
 fn fill(partial: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), TrainingError> {
-    for (name, bytes) in files {
+    let sums = checksums::list(files.iter().map(|(name, bytes)| (*name, bytes.as_slice()))).into_bytes();
+    for (name, bytes) in files.iter().map(|(name, bytes)| (*name, bytes)).chain([(checksums::FILE, &sums)]) {
         let path = partial.join(name);
         File::create(&path)
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))

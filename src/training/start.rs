@@ -6,6 +6,7 @@ use super::lora::Adapter;
 use super::model::{Decoder, Path, Variables};
 use super::session::Replica;
 use super::weights::{self, Weights};
+use crate::checksums;
 use crate::gym::ports::{Checkpoint, Device, TrainingMethod, TrainingOrder};
 use candle_core::{DType, Tensor, Var};
 use std::path::PathBuf;
@@ -26,6 +27,10 @@ pub(super) fn load(order: &TrainingOrder) -> Result<Start, TrainingError> {
         Checkpoint::Full { folder } => (folder, None),
         Checkpoint::Adapter { base, adapter } => (base, Some(adapter)),
     };
+    checksums::verify(base)?;
+    if let Some(adapter) = earlier {
+        checksums::verify(adapter)?;
+    }
     let config = DecoderConfig::load(base)?;
     let mut weights = weights::load(base, &config)?;
     let earlier = earlier.map(|folder| Adapter::load(folder, &config)).transpose()?;

@@ -291,7 +291,7 @@ fn scene(name: &str, size: (u16, u16)) -> (tempfile::TempDir, Desk) {
             let message = "the trainer ended: CUDA out of memory: tried to allocate 2.50 GiB on device 1 (79.15 \
                 GiB in all, 1.20 GiB free).\nAnother process holds 61 GiB there: pid 8123 (python).\nFree the \
                 card or choose another device with `placement.trainer`, then resume.";
-            player.tell(&Event::Failed { message: message.into(), transient: false });
+            player.tell(&Event::Failed { message: message.into(), transient: false, progressed: false });
         }
         "finished" => player.run(|_| false),
         _ => {}

@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dataenvgym::runner::client::socket_of;
 use dataenvgym::runner::lock::{LOCK, RunLock};
 
 use crate::faults::{current_phase, unharmed};
-use crate::home::{Home, outcome, text, wait_for};
+use crate::home::{Home, Outcome, outcome, text, wait_for};
 
 #[test]
 fn a_stale_lock_and_a_socket_left_behind_stop_nobody() {
@@ -141,16 +141,25 @@ fn a_damaged_file_of_a_run_is_named_or_changes_nothing() {
     };
     copy(&folder, &kept);
     let sealed = std::fs::read_to_string(folder.join("config.toml")).unwrap();
-    let changes: [(&str, Option<String>); 9] = [
+    let checkpoint = "checkpoints/iteration-001/scripted.json";
+    let learned = std::fs::read_to_string(folder.join(checkpoint)).unwrap();
+    let sums = "checkpoints/iteration-001/SHA256SUMS";
+    let changes: [(&str, Option<String>); 14] = [
         ("config.toml", Some(sealed.replace("data = 120", "data = 121"))),
         ("config.toml", Some(sealed.replace("seed = 1", "seed = 3"))),
         ("config.toml", Some(sealed[..sealed.len() / 2].to_owned())),
         ("config.toml", Some(String::new())),
         ("config.toml", None),
         ("run.lock", Some("{".to_owned())),
-        ("checkpoints/iteration-001/scripted.json", Some("{\"examples\":".to_owned())),
-        ("checkpoints/iteration-001/scripted.json", Some(String::new())),
-        ("checkpoints/iteration-001/scripted.json", None),
+        (checkpoint, Some("{\"examples\":".to_owned())),
+        (checkpoint, Some(String::new())),
+        (checkpoint, None),
+        // A number like any other, but not the one that was written.
+        (checkpoint, Some(learned.replace(':', ":1"))),
+        (sums, Some("0".repeat(30))),
+        (sums, None),
+        ("ballast", Some("too small".to_owned())),
+        ("claim.json", Some("{\"host\":".to_owned())),
     ];
     for (name, content) in changes {
         copy(&kept, &folder);
@@ -158,17 +167,47 @@ fn a_damaged_file_of_a_run_is_named_or_changes_nothing() {
             Some(content) => std::fs::write(folder.join(name), content).unwrap(),
             None => std::fs::remove_file(folder.join(name)).unwrap(),
         }
-        let output = home.output(&go);
-        let said = text(&output.stderr);
-        assert!(!said.contains("panicked"), "{name}: {said}");
-        if output.status.success() {
-            assert_eq!(outcome(&folder), expected, "{name}: {content:?}");
-        } else {
-            let file = name.rsplit('/').next().unwrap();
-            assert!(said.contains(file), "{name}, {content:?}: {said}");
-        }
-        assert_eq!(output.status.success(), name == "run.lock", "{name}, {content:?}: {said}");
+        let harmless = ["run.lock", "ballast"].contains(&name) || (name == sums && content.is_none());
+        let finished = named_or_nothing(&home, name, &expected);
+        assert_eq!(finished, harmless, "{name}, {content:?}");
     }
+    // One bit in the middle of every file. The database has tests of its own for each of its pages.
+    for file in files(&kept) {
+        let name = file.strip_prefix(&kept).unwrap().to_str().unwrap();
+        let mut bytes = std::fs::read(&file).unwrap();
+        if name.starts_with("run.db") || bytes.is_empty() {
+            continue;
+        }
+        copy(&kept, &folder);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        std::fs::write(folder.join(name), bytes).unwrap();
+        named_or_nothing(&home, name, &expected);
+    }
+}
+
+/// Goes on with the run. It comes to the expected end, which is true, or names the file.
+fn named_or_nothing(home: &Home, name: &str, expected: &Outcome) -> bool {
+    let output = home.output(&["run", "--headless", "--name", "scripted"]);
+    let said = text(&output.stderr);
+    assert!(!said.contains("panicked"), "{name}: {said}");
+    if output.status.success() {
+        assert_eq!(&outcome(&home.run_folder("scripted")), expected, "{name}");
+    } else {
+        assert!(said.contains(name.rsplit('/').next().unwrap()), "{name}: {said}");
+    }
+    output.status.success()
+}
+
+/// The files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let below = |entry: std::fs::DirEntry| match entry.file_type().unwrap() {
+        kind if kind.is_dir() => files(&entry.path()),
+        kind if kind.is_file() => vec![entry.path()],
+        _ => vec![],
+    };
+    entries.flat_map(below).collect()
 }
 
 #[test]

@@ -25,6 +25,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("lib", Imports::Everything),
     ("gym", Imports::Only(&[])),
     ("faults", Imports::Only(&[])),
+    ("checksums", Imports::Only(&["gym"])),
     // The loop's own rooms, lowest first: each may import those above it in this list.
     ("worlds", Imports::Only(&["gym"])),
     ("prompts", Imports::Only(&["gym"])),
@@ -34,8 +35,8 @@ const ROOMS: &[(&str, Imports)] = &[
     ("agents", Imports::Only(&["gym", "worlds", "prompts", "tasks", "checks", "skills"])),
     ("environments", Imports::Only(&["gym", "worlds", "prompts", "tasks", "checks", "skills", "agents"])),
     // What touches models and machines.
-    ("models", Imports::Only(&["gym", "worlds", "faults"])),
-    ("training", Imports::Only(&["gym", "worlds", "faults"])),
+    ("models", Imports::Only(&["gym", "worlds", "faults", "checksums"])),
+    ("training", Imports::Only(&["gym", "worlds", "faults", "checksums"])),
     ("sandbox", Imports::Only(&["gym", "worlds"])),
     ("probes", Imports::Only(&["gym", "worlds"])),
     // Processes and what they share.

@@ -100,6 +100,7 @@ impl Grid {
         let same = |other: &&Cell| {
             other.name != cell.name
                 && other.config.task == cell.config.task
+                && other.config.skills == cell.config.skills
                 && other.config.student == cell.config.student
                 && cell.config.student.model != "scripted"
                 && self.is_finished(&other.name)

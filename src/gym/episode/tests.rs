@@ -176,7 +176,7 @@ fn a_transient_failure_is_retried_with_back_off_then_pauses_with_its_cause() {
     let mut episode = Episode::new(rules(1));
     command(&mut episode, Command::Run);
     let fail = |episode: &mut Episode| {
-        episode.handle(Event::Failed { message: "worker died".into(), transient: true })
+        episode.handle(Event::Failed { message: "worker died".into(), transient: true, progressed: false })
     };
     let delay = |effects: &[Effect]| match effects {
         [Effect::Perform { delay_ms, .. }] => *delay_ms,
@@ -190,10 +190,25 @@ fn a_transient_failure_is_retried_with_back_off_then_pauses_with_its_cause() {
 }
 
 #[test]
+fn work_that_gets_on_is_not_given_up() {
+    let mut episode = Episode::new(rules(1));
+    command(&mut episode, Command::Run);
+    for progressed in [false, false, true, false, true, true, false] {
+        let message = "worker died".to_owned();
+        let effects = episode.handle(Event::Failed { message, transient: true, progressed });
+        let [Effect::Perform { delay_ms, .. }] = effects[..] else { panic!("{effects:?}") };
+        assert_eq!(delay_ms == 1000, progressed || episode.failures == 1);
+    }
+    let message = "worker died".to_owned();
+    assert_eq!(episode.handle(Event::Failed { message, transient: true, progressed: false }), []);
+}
+
+#[test]
 fn a_fatal_failure_is_not_retried() {
     let mut episode = Episode::new(rules(1));
     command(&mut episode, Command::Run);
-    let event = Event::Failed { message: "weights are truncated".into(), transient: false };
+    let event =
+        Event::Failed { message: "weights are truncated".into(), transient: false, progressed: false };
     assert_eq!(episode.handle(event), []);
     assert!(matches!(episode.halt, Some(Halt::Failure { .. })));
 }
@@ -228,7 +243,10 @@ fn a_killed_process_repeats_the_work_in_hand() {
 fn stale_events_change_nothing() {
     let mut episode = Episode::new(rules(1));
     let before = episode.clone();
-    assert_eq!(episode.handle(Event::Failed { message: "late".into(), transient: true }), []);
+    assert_eq!(
+        episode.handle(Event::Failed { message: "late".into(), transient: true, progressed: false }),
+        []
+    );
     assert_eq!(episode.handle(Event::completed(Fact::Generated { count: 1, teacher_tokens: 0 })), []);
     assert_eq!(episode, before);
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::weights::{Weights, header};
 use super::{FolderError, ModelFolder, object};
+use crate::checksums;
 
 /// An adapter folder that passed every check.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,7 @@ pub fn check_adapter(folder: &Path, base: &ModelFolder) -> Result<AdapterFolder,
     if !folder.is_dir() {
         return Err(FolderError::Missing { folder: folder.to_owned() });
     }
+    checksums::verify(folder)?;
     let file = folder.join("adapter_config.json");
     let config = object(&file)?;
     refuse_variants(&file, &config)?;

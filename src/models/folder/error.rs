@@ -3,9 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::checksums::ChecksumError;
+
 /// A fault of a model or adapter folder: what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
+    /// A file of a checkpoint is not what was written.
+    #[error(transparent)]
+    Damaged(#[from] ChecksumError),
     /// The folder does not exist.
     #[error(
         "{}: there is no such model folder or GGUF file. Check the path in the configuration. Of a path this program \

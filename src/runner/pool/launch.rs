@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use rustix::process::{Pid, setpriority_process};
+use rustix::process::{Pid, getpriority_process, setpriority_process};
 
 use crate::gym::ports::Device;
 use crate::protocol::worker::Role;
@@ -80,6 +80,8 @@ impl WorkerCommand {
         }
         let child = command.spawn()?;
         if let Some(nice) = self.nice {
+            // A runner that was made nicer still has nicer workers too.
+            let nice = nice.max(getpriority_process(None).unwrap_or(nice));
             // Before the child has threads of its own; a refused niceness is no reason to stop.
             let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
             if let Err(error) = setpriority_process(pid, nice) {

@@ -1,6 +1,7 @@
 //! Damaged folders are refused by file and key; whole ones are read in f32 and bf16.
 
 use super::support::{alone, config, order, student, weights};
+use crate::checksums;
 use crate::gym::ports::TrainingMethod;
 use crate::training::config::DecoderConfig;
 use crate::training::export::{Precision, serialise, write_folder};
@@ -21,13 +22,16 @@ fn refusal(base: &Path) -> String {
 /// What is done to a folder.
 type Damage = &'static dyn Fn(&Path);
 
-/// A copy of the student with one damage done to it.
+/// A copy of the student, as from somewhere else: without checksums, with one damage done to it.
 fn damaged(student: &Path, damage: impl Fn(&Path)) -> String {
     let folder = student.with_file_name("damaged");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).unwrap();
     for entry in fs::read_dir(student).unwrap() {
         let entry = entry.unwrap();
+        if entry.file_name() == checksums::FILE {
+            continue;
+        }
         fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
     }
     damage(&folder);
@@ -83,6 +87,19 @@ fn every_damage_is_named() {
         let message = damaged(&base, damage);
         assert!(expected.iter().all(|part| message.contains(part)), "{expected:?} in {message}");
     }
+}
+
+#[test]
+fn a_checkpoint_whose_weights_changed_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("student");
+    student(&base);
+    let file = base.join("model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let message = refusal(&base);
+    assert!(message.contains("model.safetensors: is not what was written"), "{message}");
 }
 
 #[test]

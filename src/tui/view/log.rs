@@ -54,7 +54,7 @@ fn said(entry: &JournalEntry) -> (Scope, String) {
         Event::Completed { fact, elapsed_ms } => {
             (Scope::Text, format!("{} ({})", done(fact), duration(*elapsed_ms)))
         }
-        Event::Failed { message, transient } => (
+        Event::Failed { message, transient, .. } => (
             Scope::Bad,
             format!("{}: {message}", if *transient { "failed, to be tried again" } else { "FAILED" }),
         ),
