@@ -404,6 +404,9 @@ pub struct EpisodeConfig {
     /// Tokens of all models after which the run ends: teacher questions and answers, student answers, tokens
     /// trained on; 0 means no limit.
     pub tokens: u64,
+    /// Tokens of the teacher's questions and answers in one phase, after which no further question is sent and the
+    /// run pauses; 0 means no limit.
+    pub phase_tokens: u64,
     /// Money that endpoints may be paid, in the currency of their prices; 0 means no limit. Nothing is sent that
     /// could go beyond it.
     #[schemars(range(min = 0))]
@@ -431,6 +434,7 @@ impl Default for EpisodeConfig {
             iterations: 4,
             training_data: 0,
             tokens: 0,
+            phase_tokens: 0,
             money: 0.0,
             minutes: 0.0,
             plateau: None,
@@ -452,6 +456,7 @@ impl Config {
                 iterations: episode.iterations,
                 training_data: (episode.training_data > 0).then_some(episode.training_data),
                 tokens: (episode.tokens > 0).then_some(episode.tokens),
+                phase_tokens: (episode.phase_tokens > 0).then_some(episode.phase_tokens),
                 money: (episode.money > 0.0).then_some(episode.money),
                 time_ms: (episode.minutes > 0.0).then_some((episode.minutes * 60_000.0) as u64),
                 plateau: episode.plateau,

@@ -76,6 +76,8 @@ impl Field {
 }
 
 const MINUTE: u64 = 60_000;
+const PHASE_TOKENS: &str = "teacher tokens per phase";
+const MONEY: &str = "money for endpoints";
 
 /// The limits of a run, being changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,9 +101,12 @@ impl Limits {
             Field::new("iterations without a gain", budget.plateau.map(|p| p.patience.into()), 1, 100_000)
                 .optional(),
         ];
-        // Most runs ask no endpoint.
+        // Most runs have no limit within a phase, and ask no endpoint.
+        if let Some(tokens) = budget.phase_tokens {
+            fields.push(Field::new(PHASE_TOKENS, number(Some(tokens)), 1, i64::MAX / 16).optional());
+        }
         if let Some(money) = budget.money {
-            fields.push(Field::new("money for endpoints", Some(money.ceil() as i64), 1, large).optional());
+            fields.push(Field::new(MONEY, Some(money.ceil() as i64), 1, large).optional());
         }
         Self { fields, selected: 0, before: budget.clone() }
     }
@@ -111,13 +116,15 @@ impl Limits {
         let value = |n: usize| self.fields[n].value;
         let small = |n: usize| value(n).and_then(|v| u32::try_from(v).ok());
         let time = |v: i64| u64::try_from(v).ok().map(|minutes| minutes * MINUTE);
+        let named = |name| self.fields.iter().find(|field| field.label == name);
         let gain = self.before.plateau.map_or(0.0, |p| p.gain);
         Budget {
             iterations: small(0).unwrap_or(0),
             training_data: small(1),
             tokens: value(2).and_then(|v| u64::try_from(v).ok()),
             // Whole units and minutes are coarser than what was configured.
-            money: match self.fields.get(5) {
+            phase_tokens: named(PHASE_TOKENS).and_then(|field| u64::try_from(field.value?).ok()),
+            money: match named(MONEY) {
                 Some(field) if field.changed() => field.value.map(|m| m as f64),
                 _ => self.before.money,
             },
@@ -167,6 +174,11 @@ mod tests {
         assert_eq!(more.budget(), paid);
         more.fields[5].change(4);
         assert_eq!(more.budget().money, Some(7.0));
+        let phases = Budget { phase_tokens: Some(1000), ..paid.clone() };
+        let mut both = Limits::new(&phases);
+        assert_eq!(both.budget(), phases);
+        both.fields[5].change(500);
+        assert_eq!(both.budget(), Budget { phase_tokens: Some(1500), ..phases });
         limits.fields[0].change(3);
         limits.fields[1].change(10);
         limits.fields[4].clear();

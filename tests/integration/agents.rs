@@ -1,5 +1,6 @@
 //! Policies, checks, skills and benchmarks through the real program, with scripted models.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use dataenvgym::agents::engines::{Taught, TaughtSettings};
@@ -8,12 +9,12 @@ use dataenvgym::checks::CheckSettings;
 use dataenvgym::environments::{Environment, Models, Scene, TeacherSource};
 use dataenvgym::gym::budget::Budget;
 use dataenvgym::gym::datum::{JudgedDatum, Verdict};
-use dataenvgym::gym::episode::{EpisodeRules, Halt};
+use dataenvgym::gym::episode::{EpisodeRules, Halt, Phase};
 use dataenvgym::gym::instance::{Domain, Split};
 use dataenvgym::gym::ports::{Checkpoint, EnvironmentKind, Ledger, Task, TrainingSettings};
 use dataenvgym::models::scripted::{Script, ScriptedStudent, ScriptedTeacher, ScriptedTrainer};
 use dataenvgym::skills::{DiscoveredSkills, ListProposal};
-use dataenvgym::store::{PredictionFilter, Reader, Store};
+use dataenvgym::store::{CallFilter, PredictionFilter, Reader, Store};
 use dataenvgym::tasks::scripted::ScriptedTask;
 use dataenvgym::worlds::scripted::subskills;
 
@@ -135,6 +136,28 @@ fn graded_checks_are_kept_with_the_data_and_replayed_when_a_run_is_repeated() {
     assert!(agreement.filters && agreement.score == Some(0.0), "{agreement:?}");
     let row = &episode(&home.run_folder("a")).unwrap().iterations[1];
     assert_eq!(row.failed["agreement"], row.rejected);
+}
+
+#[test]
+fn a_phase_asks_the_teacher_no_more_than_its_budget_allows() {
+    let home = Home::new();
+    let rest = format!("{TAUGHT}[policy]\nkind = \"uniform\"\ndata = 12\n[episode]\nphase_tokens = 40\n");
+    let config = configuration(&home, "thrifty", SCRIPTED, &rest);
+    let output = home.output(&["run", "--config", &config, "--headless"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("the teacher's 40 tokens for one phase are spent"), "{said}");
+    let folder = home.run_folder("thrifty");
+    let (paused, kept) = (episode(&folder).unwrap(), calls(&folder));
+    assert_eq!(paused.work.map(|work| work.phase), Some(Phase::Generate));
+    assert!(matches!(paused.halt, Some(Halt::Failure { .. })) && kept > 0, "{:?} {kept}", paused.halt);
+    // Nothing more is asked when it goes on under the same limit.
+    let again = home.output(&["run", "--headless", "--name", "thrifty"]);
+    assert!(!again.status.success());
+    assert_eq!(calls(&folder), kept);
+}
+
+fn calls(folder: &Path) -> usize {
+    Reader::open(folder).unwrap().count_teacher_calls(&CallFilter::default()).unwrap()
 }
 
 #[test]

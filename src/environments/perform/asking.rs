@@ -39,6 +39,9 @@ pub(super) struct Asking<'a, 'm, 'w> {
     student: (String, Checkpoint),
     /// Whose weights are loaded.
     ready: Vec<Asked>,
+    /// Tokens of the teacher in this phase, those of the ledger included, and how many there may be.
+    taught: u64,
+    most: Option<u64>,
 }
 
 impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
@@ -58,6 +61,8 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
             moment,
             student: (format!("student@{evaluated}"), checkpoint.clone()),
             ready: Vec::new(),
+            taught: 0,
+            most: episode.rules.budget.phase_tokens,
         }
     }
 
@@ -104,7 +109,11 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
             let id = call_id(model, &question.request)?;
             let known = self.ledger.teacher_call(&id)?;
             match &known {
-                Some(call) => self.moment.tokens += u64::from(call.prompt_tokens + call.reply_tokens),
+                Some(call) => {
+                    let tokens = u64::from(call.prompt_tokens + call.reply_tokens);
+                    self.moment.tokens += tokens;
+                    self.taught += if asked == Asked::Teacher { tokens } else { 0 };
+                }
                 None => missing.push((place, id, question)),
             }
             calls.push(known);
@@ -125,7 +134,10 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
         asked: Asked,
         missing: &[(usize, String, Question)],
     ) -> Result<Vec<(usize, TeacherCall)>, PortError> {
-        let Self { work, scene, models, ledger, watch, moment, student, ready, .. } = self;
+        if asked == Asked::Teacher {
+            self.within_budget()?;
+        }
+        let Self { work, scene, models, ledger, watch, moment, student, ready, taught, most } = self;
         let teacher = models.teacher.as_mut().zip(scene.teacher.as_ref());
         let (answering, name, checkpoint): (&mut dyn Student, &str, &Checkpoint) = match (asked, teacher) {
             (Asked::Student, _) => (&mut *models.student, &student.0, &student.1),
@@ -170,15 +182,35 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
                 refused = Some(error);
                 return ControlFlow::Break(());
             }
-            moment.tokens += u64::from(call.prompt_tokens + call.reply_tokens);
+            let tokens = u64::from(call.prompt_tokens + call.reply_tokens);
+            moment.tokens += tokens;
+            *taught += if asked == Asked::Teacher { tokens } else { 0 };
             watch(*work, *moment);
             calls.push((*place, call));
+            let open = calls.len() < missing.len();
+            if open && asked == Asked::Teacher && most.is_some_and(|most| *taught >= most) {
+                return ControlFlow::Break(());
+            }
             ControlFlow::Continue(())
         });
         match refused {
             Some(error) => Err(error),
+            None if asked == Asked::Teacher && calls.len() < missing.len() => {
+                self.within_budget()?;
+                answered.map(|()| calls)
+            }
             None => answered.map(|()| calls),
         }
+    }
+
+    /// Whether the teacher may be asked more in this phase.
+    fn within_budget(&self) -> Result<(), PortError> {
+        let Some(most) = self.most.filter(|most| self.taught >= *most) else { return Ok(()) };
+        Err(PortError::fatal(format!(
+            "the teacher's {most} tokens for one phase are spent: its questions and answers come to {}. What was answered \
+             is kept. Raise the limit (`episode.phase_tokens`, or the limits on the screen) and run on",
+            self.taught
+        )))
     }
 }
 
