@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-pub use answered::{Agreement, Answered, known, solve, vote};
+pub use answered::{Agreement, Answered, LONGEST_VOTE, known, solve, vote};
 pub use arithmetic::{Arithmetic, Verdict as ArithmeticVerdict, verify};
 pub use duplicates::{Duplicates, NearDuplicates};
 pub use form::{Form, claimed};

@@ -32,7 +32,7 @@ use crate::gym::instance::TaskInstance;
 use crate::gym::ports::PortError;
 use crate::gym::prediction::Prediction;
 
-pub use artifacts::{artifact_path, put_artifact, read_artifact};
+pub use artifacts::{artifact_folder, artifact_path, put_artifact, read_artifact};
 pub use filters::{CallFilter, DataFilter, PredictionFilter};
 pub use index::Kind;
 pub use listing::{At, Count, Patience, Slice};

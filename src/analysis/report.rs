@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{Answered, DataCounts, Leaks, RunFacts};
 use super::figure::{Chart, Point, Series};
-use crate::gym::budget::Limit;
+use crate::gym::budget::{Limit, Spending};
 use crate::gym::episode::Iteration;
 use crate::gym::instance::Split;
 use crate::gym::ports::EnvironmentKind;
@@ -138,6 +138,8 @@ pub struct Report {
     pub leaks: Leaks,
     /// Tokens of all models.
     pub tokens: u64,
+    /// What endpoints were paid, work that was repeated or failed included.
+    pub spending: Spending,
     /// Milliseconds by phase.
     pub phases_ms: BTreeMap<String, u64>,
     /// Some answers that changed.
@@ -145,8 +147,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of a run; `configuration_sha256` is the hash of its configuration file, where it has one.
-    pub fn new(facts: &RunFacts, configuration_sha256: Option<String>) -> Self {
+    /// Of a run, with what its endpoints were paid; `configuration_sha256` is the hash of its configuration file,
+    /// where it has one.
+    pub fn new(facts: &RunFacts, spending: Spending, configuration_sha256: Option<String>) -> Self {
         let RunFacts { record, episode, .. } = facts;
         Self {
             run: record.name.clone(),
@@ -167,6 +170,7 @@ impl Report {
             data: facts.data_in_all(),
             leaks: facts.leaks,
             tokens: episode.iterations.iter().map(|i| i.tokens).sum(),
+            spending,
             phases_ms: facts.phases.clone(),
             answers: changed(&facts.test),
         }

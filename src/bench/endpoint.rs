@@ -65,7 +65,7 @@ fn measure(url: &str, requests: usize, sink: &mut Sink<'_>) -> Result<(), BenchE
         price: Price { prompt: 1.0, answer: 2.0 },
         ..Endpoint::default()
     };
-    let endpoints = Endpoints { members: vec![("bench".into(), endpoint, 1.0)], base: None };
+    let endpoints = Endpoints { members: vec![("bench".into(), endpoint, 1.0)], ..Endpoints::default() };
     let mut model = EndpointModel::new(&endpoints)?;
     let asked = |from: usize, count: usize| -> Vec<ChatRequest> {
         let padding = "a question of a usual length ".repeat(12);

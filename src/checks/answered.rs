@@ -29,9 +29,11 @@ impl Check for Answered {
     }
 }
 
+/// Longest vote of the teacher, in tokens.
+pub const LONGEST_VOTE: u32 = 2048;
 /// How the teacher solves a problem anew: temperature and nucleus with enough variety that its votes are not one
-/// vote, and the longest answer in tokens.
-const VOTE: (f64, f64, u32) = (0.7, 0.95, 2048);
+/// vote.
+const VOTE: (f64, f64) = (0.7, 0.95);
 
 #[derive(Debug, Deserialize)]
 struct Solution {
@@ -46,7 +48,7 @@ pub fn solve(
     teacher: &dyn Teacher,
 ) -> Result<Question, PortError> {
     let rendered = teacher.render("solve", &json!({"question": question}))?;
-    let (temperature, top_p, max_tokens) = VOTE;
+    let (temperature, top_p) = VOTE;
     let seed = CounterRng::keyed(seed, &format!("vote/{question}")).child(vote).bits();
     let sampling = Sampling::drawn(temperature, top_p, seed);
     let schema = json!({
@@ -59,7 +61,7 @@ pub fn solve(
         "additionalProperties": false,
     });
     let request =
-        ChatRequest { schema: Some(schema), ..ChatRequest::text(rendered.text, sampling, max_tokens) };
+        ChatRequest { schema: Some(schema), ..ChatRequest::text(rendered.text, sampling, LONGEST_VOTE) };
     Ok(Question { prompt: rendered.name, allocation, request })
 }
 

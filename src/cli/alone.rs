@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::gym::ports::{ChatReply, ChatRequest, Checkpoint, Sampling, Student};
 use crate::gym::prediction::Prediction;
 use crate::gym::report::Report;
 use crate::prompts::Prompts;
+use crate::store::put_artifact;
 
 /// Which student.
 #[derive(Debug, Args)]
@@ -78,7 +79,7 @@ fn split(word: &str) -> Result<Split, String> {
 fn with_student<T>(
     paths: &Paths,
     args: &StudentArgs,
-    work: impl FnOnce(&Config, &mut dyn Student) -> Result<T>,
+    work: impl FnOnce(&Config, &Path, &mut dyn Student) -> Result<T>,
 ) -> Result<T> {
     let config = configuration(paths, args)?;
     let checkpoint = args.checkpoint(paths, &config)?;
@@ -86,7 +87,7 @@ fn with_student<T>(
     std::fs::create_dir_all(&folder)?;
     let mut hands = work::hands(paths, &config, &folder)?;
     hands.student.refresh(&checkpoint)?;
-    let result = work(&config, hands.student.as_mut());
+    let result = work(&config, &folder, hands.student.as_mut());
     drop(hands);
     match result {
         Ok(done) => {
@@ -100,10 +101,16 @@ fn with_student<T>(
 
 /// `dataenvgym eval`.
 pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
-    let report = with_student(paths, &args.student, |config, student| {
+    let report = with_student(paths, &args.student, |config, folder, student| {
         let task = scene::task(config, &Arc::new(Prompts::with(&paths.prompts)?))?;
         let instances = task.instances(args.split);
         let instances = &instances[..args.limit.unwrap_or(instances.len()).min(instances.len())];
+        // Where the student finds what the questions show.
+        for image in instances.iter().flat_map(|instance| instance.content.images()) {
+            if let Some(bytes) = task.image(image) {
+                put_artifact(folder, &bytes, &image.media_type, image.size)?;
+            }
+        }
         let request = |instance: &TaskInstance| ChatRequest {
             images: instance.content.images().to_vec(),
             ..ChatRequest::text(task.prompt(instance), Sampling::Greedy, task.max_tokens())
@@ -170,7 +177,7 @@ pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
         bail!("--temperature must be 0 or above, it is {}", args.temperature);
     }
-    with_student(paths, &args.student, |config, student| {
+    with_student(paths, &args.student, |config, _, student| {
         let terminal = std::io::stdin().is_terminal();
         let ask = || {
             if terminal {

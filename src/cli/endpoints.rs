@@ -10,6 +10,7 @@ use serde_json::json;
 use super::config::LayerArgs;
 use super::{format, launch, scene};
 use crate::agents::engines::EngineChoice;
+use crate::checks::LONGEST_VOTE;
 use crate::config::{self, Config, PRESETS, Paths};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Endpoint, Task};
@@ -19,6 +20,8 @@ use crate::models::openai::{EndpointModel, Endpoints};
 const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens of a question to the teacher, about: instructions, examples and the form of the answer.
 const TEACHER_QUESTION: u64 = 700;
+/// Tokens of a question about one datum, about.
+const DATUM: u64 = 200;
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
@@ -71,7 +74,7 @@ fn check(config: &Config) -> Result<ExitCode> {
         let endpoint = Endpoint { probe: true, ..endpoint.clone() };
         let place = format!("{name} ({}, {})", endpoint.url, endpoint.model);
         let place = format::on_one_line(&place).into_owned();
-        let endpoints = Endpoints { members: vec![(name.clone(), endpoint, 1.0)], base: None };
+        let endpoints = Endpoints { members: vec![(name.clone(), endpoint, 1.0)], ..Endpoints::default() };
         match EndpointModel::new(&endpoints).and_then(|model| model.probe()) {
             Ok(findings) => {
                 println!("{place}: answers");
@@ -112,13 +115,17 @@ fn estimate(paths: &Paths, config: &Config) -> Result<Vec<String>> {
         let prompts = std::sync::Arc::new(crate::prompts::Prompts::with(&paths.prompts)?);
         let load = evaluations(config, scene::task(config, &prompts)?.as_ref());
         total += say("student, evaluations", load, &members, &mut lines);
+        if let Some(load) = knowing(config) {
+            total += say("student, what it knows", load, &members, &mut lines);
+        }
     }
     if let Some(members) = members(&config.teacher.model)?.filter(|_| config.asks()) {
-        match teaching(config) {
-            Some(load) => total += say("teacher, data", load, &members, &mut lines),
-            None => {
-                lines.push("teacher: only asked by the policy, checks or skills; not estimated".to_owned());
-            }
+        let loads = [("teacher, data", teaching(config)), ("teacher, votes", voting(config))];
+        if loads.iter().all(|(_, load)| load.is_none()) {
+            lines.push("teacher: only asked by the policy, or about skills; not estimated".to_owned());
+        }
+        for (what, load) in loads {
+            total += load.map_or(0.0, |load| say(what, load, &members, &mut lines));
         }
     }
     if !lines.is_empty() {
@@ -128,7 +135,7 @@ fn estimate(paths: &Paths, config: &Config) -> Result<Vec<String>> {
         };
         lines.push(format!(
             "endpoints: at most about {total:.2} in all{limit}. Not in it: questions asked again, and those of \
-             policies, checks and skills"
+             policies and about skills"
         ));
     }
     Ok(lines)
@@ -156,12 +163,33 @@ fn evaluations(config: &Config, task: &dyn Task) -> Load {
 /// What an engine that asks a teacher asks in a run, where the policy says how many data it plans.
 fn teaching(config: &Config) -> Option<Load> {
     let EngineChoice::Taught(engine) = &config.engine else { return None };
-    let policy = serde_json::to_value(config.acting_policy()).unwrap_or_else(|_| json!({}));
-    let data = policy.get("data").and_then(serde_json::Value::as_u64)?;
-    let plans = u64::from(config.episode.iterations) * u64::from(config.episode.rounds);
+    let (data, plans) = planned(config)?;
     let questions = data.div_ceil(u64::from(engine.data_per_question.max(1))) * plans;
     let answer = questions * u64::from(engine.max_tokens);
     Some(Load { questions, prompt: questions * TEACHER_QUESTION, answer })
+}
+
+/// What the votes of the teacher on all data ask.
+fn voting(config: &Config) -> Option<Load> {
+    let (data, plans) = planned(config)?;
+    let questions = data * plans * u64::from(config.checks.votes);
+    let answer = questions * u64::from(LONGEST_VOTE);
+    (questions > 0).then_some(Load { questions, prompt: questions * DATUM, answer })
+}
+
+/// What the check of what the student knows asks it.
+fn knowing(config: &Config) -> Option<Load> {
+    let (data, plans) = planned(config)?;
+    let questions = data * plans * u64::from(config.checks.known_samples);
+    let answer = questions * u64::from(config.student.max_tokens);
+    (questions > 0).then_some(Load { questions, prompt: questions * DATUM, answer })
+}
+
+/// Data of a plan, where the policy says how many, and plans of the run.
+fn planned(config: &Config) -> Option<(u64, u64)> {
+    let policy = serde_json::to_value(config.acting_policy()).unwrap_or_else(|_| json!({}));
+    let data = policy.get("data").and_then(serde_json::Value::as_u64)?;
+    Some((data, u64::from(config.episode.iterations) * u64::from(config.episode.rounds)))
 }
 
 /// Adds a line and returns the cost, split over the endpoints by their weights.

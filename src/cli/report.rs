@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use color_eyre::eyre::{Result, WrapErr};
+use color_eyre::eyre::{Result, WrapErr, eyre};
 use sha2::{Digest, Sha256};
 
 use super::launch::CONFIG;
@@ -16,7 +16,7 @@ use crate::analysis::report::Report;
 use crate::config::Paths;
 use crate::gym::hex::hex;
 use crate::runner::residence::live_of;
-use crate::store::Reader;
+use crate::store::{Reader, spending};
 
 /// What `report` can be told.
 #[derive(Debug, Args)]
@@ -48,7 +48,8 @@ pub(crate) struct CompareArgs {
 /// `dataenvgym report`.
 pub(super) fn report(paths: &Paths, args: &ReportArgs) -> Result<ExitCode> {
     let folder = runs::find(paths, args.run.as_deref())?;
-    let report = Report::new(&facts(&folder)?, configuration_sha256(&folder)?);
+    let paid = spending::read(&folder).map_err(|message| eyre!(message))?;
+    let report = Report::new(&facts(&folder)?, paid, configuration_sha256(&folder)?);
     let json = serde_json::to_string_pretty(&report)? + "\n";
     if let Some(out) = &args.out {
         let charts = [
@@ -64,7 +65,7 @@ pub(super) fn report(paths: &Paths, args: &ReportArgs) -> Result<ExitCode> {
         print!("{json}");
     } else {
         print!("{}", format::escaped(&report.outcome()));
-        for table in [report.iteration_table(), report.skill_table()] {
+        for table in [report.iteration_table(), report.skill_table(), report.endpoint_table()] {
             if !table.is_empty() {
                 print!("\n{}", format::escaped(&table.text()));
             }

@@ -10,8 +10,8 @@ use super::format;
 use super::launch::CONFIG;
 use crate::agents::engines::EngineChoice;
 use crate::config::{
-    AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, Method, Paths, PromptStyle, ScoringConfig,
-    StateConfig, TaskConfig, Update,
+    AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, ENDPOINT, Method, Paths, PromptStyle,
+    ScoringConfig, StateConfig, TaskConfig, Update,
 };
 use crate::environments::{Scene, Stays, TeacherSource};
 use crate::gym::instance::{Domain, Split};
@@ -38,6 +38,7 @@ const SKILLS: &str = "skills.json";
 
 /// Builds the scene of the run in `folder`.
 pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Scene> {
+    exchange(config)?;
     let own = folder.join(CONFIG).exists();
     let prompts = Arc::new(Prompts::with(&if own { folder.join(PROMPTS) } else { paths.prompts.clone() })?);
     let plain = task(config, &prompts)?;
@@ -253,17 +254,10 @@ fn listed(config: &Config, task: &dyn Task) -> ListProposal {
 
 /// Folder of the untrained student; where an endpoint serves it, of the same weights here.
 pub(super) fn base(paths: &Paths, config: &Config) -> Result<PathBuf> {
-    let served =
-        config.endpoints_of(&config.student.model).map_err(|message| eyre!("`student.model`: {message}"))?;
-    let (key, model) = match served {
-        None => ("student.model", &config.student.model),
-        Some(_) if config.trainer.method == Method::Full => {
-            bail!(
-                "an endpoint is given adapters only: with `student.model = \"endpoint:...\"` set \
-                 `trainer.method = \"lora\"`"
-            )
-        }
-        Some(_) => ("student.weights", &config.student.weights),
+    let (key, model) = if config.student.model.starts_with(ENDPOINT) {
+        ("student.weights", &config.student.weights)
+    } else {
+        ("student.model", &config.student.model)
     };
     let path = weights(paths, model)?;
     if path.is_file() {
@@ -274,6 +268,18 @@ pub(super) fn base(paths: &Paths, config: &Config) -> Result<PathBuf> {
         );
     }
     Ok(path)
+}
+
+/// Whether every endpoint that serves the student can be given what a training leaves.
+fn exchange(config: &Config) -> Result<()> {
+    let members =
+        config.endpoints_of(&config.student.model).map_err(|message| eyre!("`student.model`: {message}"))?;
+    for (name, endpoint, _) in members.into_iter().flatten() {
+        if let Some(why) = endpoint.adapters.refusal(config.trainer.method == Method::Lora) {
+            bail!("endpoint `{}`: {why}", name.escape_debug());
+        }
+    }
+    Ok(())
 }
 
 /// Folder or GGUF file of a model's weights.

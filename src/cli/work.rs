@@ -10,7 +10,7 @@ use std::sync::Arc;
 use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 
 use super::{format, placement, scene};
-use crate::config::{Config, ENDPOINT, Paths, ScriptConfig};
+use crate::config::{Config, ENDPOINT, Method, Paths, ScriptConfig};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Device, PortError, Student, Trainer};
 use crate::models::openai::{EndpointModel, Endpoints};
@@ -23,6 +23,7 @@ use crate::runner::driver::Hands;
 use crate::runner::log_file;
 use crate::runner::pool::{Roster, TrainerProcess, WorkerCommand, WorkerPool};
 use crate::runner::purse::Purse;
+use crate::store::artifact_folder;
 use crate::worker::{Hosts, StudentHost, runner_stream, serve};
 
 /// File in a run folder that tells a scripted student the right answers.
@@ -56,8 +57,11 @@ fn scripted_hosts(script: &Script) -> Hosts {
     }
 }
 
-/// The client of endpoints. Its log is its own words alone: those of libraries may quote headers.
+/// The client of endpoints. Its log is its own words alone: those of libraries may quote headers. Its memory, which holds
+/// keys, is left in no core file and can be read by no other process of this user.
 fn endpoint_hosts(text: &str) -> Result<Hosts> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     let endpoints: Endpoints = serde_json::from_str(text).wrap_err("--endpoint")?;
     let filter = tracing_subscriber::EnvFilter::new("off,dataenvgym=info");
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr);
@@ -120,7 +124,8 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
         let members = config.endpoints_of(model).map_err(|message| eyre!("`{key}`: {message}"))?;
         let Some(members) = members else { return Ok(None) };
         let keys: Vec<String> = members.iter().filter_map(|(_, e, _)| e.key_variable.clone()).collect();
-        let arguments = serde_json::to_string(&Endpoints { members, base })?;
+        let images = Some(artifact_folder(folder));
+        let arguments = serde_json::to_string(&Endpoints { members, base, images })?;
         let command = command(vec![OsString::from("--endpoint"), arguments.into()], &keys)?;
         let name = model.strip_prefix(ENDPOINT).unwrap_or(model);
         Ok(Some(WorkerPool::of_endpoint(command, role, name, purse.clone(), roster.clone())))
@@ -223,8 +228,8 @@ fn script(config: &Config, folder: &Path) -> Result<String> {
     let ScriptConfig { skill, ceiling, examples, latency_ms, malformed, failing } = config.student.script;
     let (seed, answers) = (config.seed, Some(path));
     let attempts = Some(folder.join(ATTEMPTS).join("student"));
-    // What an endpoint serves is trained as an adapter.
-    let adapters = config.student.model.starts_with(ENDPOINT);
+    // What an endpoint serves may be trained as an adapter.
+    let adapters = config.student.model.starts_with(ENDPOINT) && config.trainer.method == Method::Lora;
     let script = Script {
         seed,
         skill,

@@ -49,6 +49,11 @@ impl ImageRef {
         Self { sha256, media_type: media_type.to_owned(), size }
     }
 
+    /// The name of its file in the folder of a run's images. Only the hash makes it, never a text from outside.
+    pub fn file_name(&self) -> String {
+        self.sha256.chars().filter(char::is_ascii_hexdigit).collect()
+    }
+
     /// Stands for an image that nobody has any more: that of a question whose source did not keep it.
     pub fn lost() -> Self {
         Self { sha256: String::new(), media_type: String::new(), size: (0, 0) }

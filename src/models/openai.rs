@@ -9,6 +9,7 @@ mod adapters;
 mod date;
 mod dialect;
 mod events;
+mod images;
 mod key;
 mod lane;
 mod probe;
@@ -17,7 +18,7 @@ mod server;
 mod transport;
 mod wait;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -34,18 +35,22 @@ use crate::gym::ports::{
     ReplySink, Student,
 };
 use crate::gym::rng::CounterRng;
-use adapters::Adapter;
+use adapters::{Adapter, Trained};
 use purse::Purse;
 use server::{Call, End, Server};
+use transport::Transport;
 
 /// The endpoints of one role.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// Name, endpoint, and its share of the questions relative to the others.
     pub members: Vec<(String, Endpoint, f64)>,
-    /// Folder of the weights that the endpoints serve without an adapter, where they serve the student.
+    /// Folder of the weights that the endpoints serve before any training, where they serve the student.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<PathBuf>,
+    /// Folder of the images that questions show, each named by its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
 }
 
 /// What an endpoint was found to be able to do.
@@ -53,7 +58,7 @@ pub struct Endpoints {
 pub struct Finding {
     /// Name of the endpoint.
     pub endpoint: String,
-    /// What it cannot do, and what is done instead.
+    /// What it cannot do and what is done instead, and the proxy on the way to it.
     pub missing: Vec<String>,
 }
 
@@ -63,6 +68,7 @@ pub struct EndpointModel {
     servers: Vec<Arc<Server>>,
     purse: Arc<Purse>,
     base: Option<PathBuf>,
+    images: Option<Arc<Path>>,
 }
 
 impl EndpointModel {
@@ -82,7 +88,8 @@ impl EndpointModel {
         if servers.is_empty() {
             return Err(PortError::fatal("no endpoint is named"));
         }
-        Ok(Self { runtime, servers, purse: Arc::default(), base: endpoints.base.clone() })
+        let images = endpoints.images.as_deref().map(Arc::from);
+        Ok(Self { runtime, servers, purse: Arc::default(), base: endpoints.base.clone(), images })
     }
 
     /// Tries out what the endpoints can do, where that is wanted and was not done.
@@ -110,6 +117,7 @@ impl EndpointModel {
         let finding = |server: &Arc<Server>| {
             let logprobs = server.endpoint.logprobs;
             let mut missing = server.abilities.get().map_or_else(Vec::new, |found| found.notes(logprobs));
+            missing.extend(Transport::via(&server.endpoint));
             if server.uncounted.load(Ordering::Relaxed) {
                 missing.push("no count of tokens: four bytes are taken for one".to_owned());
             }
@@ -135,14 +143,12 @@ fn home(servers: &[Arc<Server>], request: &ChatRequest) -> usize {
 /// The answer of the question's own endpoint; of the next one that is open, when that is closed.
 async fn one(
     servers: &[Arc<Server>],
-    request: &ChatRequest,
+    (request, folder): (&ChatRequest, Option<&Path>),
     call: &Call,
     purse: &Purse,
 ) -> Result<ChatReply, End> {
-    if !request.images.is_empty() {
-        let message = "images are not sent to endpoints by this version".to_owned();
-        return Err(End::Refused { status: 0, message });
-    }
+    let images = images::addresses(folder, &request.images);
+    let images = images.map_err(|message| End::Refused { status: 0, message })?;
     let digest = Sha256::digest(serde_json::to_vec(request).unwrap_or_default());
     let id = hex(digest);
     let first = home(servers, request);
@@ -151,7 +157,7 @@ async fn one(
         let server = &servers[(first + turn) % servers.len()];
         let reply = match server.lane.closed() {
             Some(why) => Err(End::Closed(why)),
-            None => server.reply(request, &id[..32], call, purse).await,
+            None => server.reply((request, &images), &id[..32], call, purse).await,
         };
         match reply {
             Err(End::Closed(why)) => closed.push(why),
@@ -178,8 +184,10 @@ impl ChatModel for EndpointModel {
                 while tasks.len() < window && outcome.is_ok() {
                     let Some((index, request)) = waiting.next() else { break };
                     let (servers, purse, call) = (servers.clone(), Arc::clone(purse), call.clone());
-                    let request = request.clone();
-                    tasks.spawn(async move { (index, one(&servers, &request, &call, &purse).await) });
+                    let (request, folder) = (request.clone(), self.images.clone());
+                    tasks.spawn(async move {
+                        (index, one(&servers, (&request, folder.as_deref()), &call, &purse).await)
+                    });
                 }
                 let Some(joined) = tasks.join_next().await else { return outcome };
                 let failed = match joined {
@@ -209,23 +217,18 @@ impl Student for EndpointModel {
             server.lane.reopen();
         }
         self.probe()?;
-        let adapter = match checkpoint {
-            Checkpoint::Adapter { adapter, .. } => Some(Adapter::of(adapter)?),
+        let trained = match checkpoint {
+            Checkpoint::Adapter { adapter, .. } => Some(Trained::Adapter(Adapter::of(adapter)?)),
             Checkpoint::Full { folder } if self.base.as_ref().is_none_or(|base| base == folder) => None,
-            Checkpoint::Full { folder } => {
-                return Err(PortError::fatal(format!(
-                    "{} is a whole model, and an endpoint is given adapters only: set `trainer.method = \"lora\"`",
-                    folder.display()
-                )));
-            }
+            Checkpoint::Full { folder } => Some(Trained::whole(folder)?),
         };
         let (_end, over) = watch::channel(false);
         let call = Call { over };
         let swaps =
-            |server: &&Arc<Server>| adapter.is_some() || server.endpoint.adapters != AdapterServer::None;
+            |server: &&Arc<Server>| trained.is_some() || server.endpoint.adapters != AdapterServer::None;
         self.runtime.block_on(async {
             for server in self.servers.iter().filter(swaps) {
-                adapters::serve(server, adapter.as_ref(), &call).await?;
+                adapters::serve(server, trained.as_ref(), &call).await?;
             }
             Ok::<(), End>(())
         })?;

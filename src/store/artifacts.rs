@@ -12,10 +12,14 @@ use crate::gym::instance::ImageRef;
 const FOLDER: &str = "artifacts";
 const RENAME: Span = Span::new("artifact.rename.before", "artifact.rename.after");
 
-/// Where an image lies. Only the hash makes the name, never a text from outside.
+/// Where the images of a run lie.
+pub fn artifact_folder(run: &Path) -> PathBuf {
+    run.join(FOLDER)
+}
+
+/// Where an image lies.
 pub fn artifact_path(run: &Path, image: &ImageRef) -> PathBuf {
-    let name: String = image.sha256.chars().filter(char::is_ascii_hexdigit).collect();
-    run.join(FOLDER).join(name)
+    artifact_folder(run).join(image.file_name())
 }
 
 /// The bytes of an image, verified against their hash.

@@ -198,11 +198,12 @@ impl App {
         Places::of(Shape { size, focus, zoom, hint, hidden, machine: self.machine_rows() })
     }
 
-    /// Rows of the machine pane: GPUs, processor, memory, workers or a word about them.
+    /// Rows of the machine pane: GPUs, processor, memory, workers or a word about them, what endpoints were paid.
     fn machine_rows(&self) -> usize {
         let gpus = self.machine.as_ref().map_or(0, |machine| machine.gpus.len());
         let lines = |live: &Live| live.workers.iter().map(|worker| 1 + worker.notes.len()).sum();
-        gpus + 2 + self.live.as_ref().map_or(0, lines).max(1)
+        let paid = self.live.as_ref().map_or(0, |live| live.spending.endpoints.len());
+        gpus + 2 + self.live.as_ref().map_or(0, lines).max(1) + paid
     }
 
     /// Takes over what was remembered. A theme that a file of the person's names counts more.

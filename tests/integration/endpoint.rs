@@ -3,6 +3,7 @@
 mod canary;
 mod faulty;
 mod runs;
+mod secure;
 mod servers;
 mod tries;
 
@@ -33,7 +34,7 @@ fn hasty(url: &str) -> Endpoint {
 
 fn model(members: Vec<(&str, Endpoint, f64)>) -> EndpointModel {
     let members = members.into_iter().map(|(name, endpoint, weight)| (name.to_owned(), endpoint, weight));
-    EndpointModel::new(&Endpoints { members: members.collect(), base: None }).unwrap()
+    EndpointModel::new(&Endpoints { members: members.collect(), ..Endpoints::default() }).unwrap()
 }
 
 fn questions(count: usize) -> Vec<ChatRequest> {

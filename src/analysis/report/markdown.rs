@@ -32,6 +32,7 @@ impl Report {
         out.push_str(&self.leak_certificate());
         section(&mut out, "Time by phase", &self.phase_table());
         let _ = writeln!(out, "\nTokens of all models: {}.", self.tokens);
+        section(&mut out, "Endpoints", &self.endpoint_table());
         self.write_answers(&mut out);
         out
     }
@@ -51,6 +52,15 @@ impl Report {
             (_, None) => {}
         }
         out
+    }
+
+    /// What each endpoint was paid; empty where none was asked.
+    pub fn endpoint_table(&self) -> Table {
+        let mut table = Table::new(["endpoint", "answers", "tokens", "cost"]);
+        for (name, (answers, tokens, cost)) in &self.spending.endpoints {
+            table.push(vec![name.clone(), answers.to_string(), tokens.to_string(), format!("{cost:.4}")]);
+        }
+        table
     }
 
     /// Accuracy and data by iteration.

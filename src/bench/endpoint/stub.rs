@@ -30,7 +30,16 @@ impl Asked {
 
     /// The text of the user's turn.
     pub fn prompt(&self) -> &str {
-        self.body["messages"][0]["content"].as_str().unwrap_or_default()
+        let content = &self.body["messages"][0]["content"];
+        let parts = content.as_array().into_iter().flatten();
+        let text = parts.filter_map(|part| part["text"].as_str()).next();
+        text.or(content.as_str()).unwrap_or_default()
+    }
+
+    /// The addresses of the images that the user's turn shows.
+    pub fn images(&self) -> Vec<&str> {
+        let parts = self.body["messages"][0]["content"].as_array().into_iter().flatten();
+        parts.filter_map(|part| part["image_url"]["url"].as_str()).collect()
     }
 }
 

@@ -36,6 +36,9 @@ pub struct Endpoint {
     pub in_flight: u32,
     /// Name of the limit of an answer in a request.
     pub max_tokens_key: MaxTokensKey,
+    /// Longest answer that is asked for, in tokens, where a question would ask for more: servers refuse what does
+    /// not fit into their context. 0 leaves it to the question.
+    pub max_tokens: u32,
     /// How an answer is held to a JSON schema.
     pub schema: SchemaMode,
     /// Ask for the answer as a stream of events: silence is noticed earlier.
@@ -87,9 +90,9 @@ pub struct Endpoint {
     /// File of PEM certificates to trust besides the usual ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// How adapters are exchanged, where the endpoint serves the student.
+    /// How it is given the student after each training, where the endpoint serves that.
     pub adapters: AdapterServer,
-    /// Folder of this machine under which adapters lie, where the server knows it under another name.
+    /// Folder of this machine under which checkpoints lie, where the server knows it under another name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapters_here: Option<PathBuf>,
     /// The server's name for the folder `adapters_here`.
@@ -110,6 +113,7 @@ impl Default for Endpoint {
             plain_http: false,
             in_flight: 32,
             max_tokens_key: MaxTokensKey::MaxTokens,
+            max_tokens: 0,
             schema: SchemaMode::Auto,
             stream: false,
             logprobs: false,
@@ -177,7 +181,7 @@ pub enum SchemaMode {
     Prompt,
 }
 
-/// How a server exchanges adapters.
+/// How a server is given the student after each training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterServer {
@@ -187,6 +191,29 @@ pub enum AdapterServer {
     Vllm,
     /// `/load_lora_adapter`; an adapter is asked for as `MODEL:NAME`.
     Sglang,
+    /// Whole models, loaded when they are asked for as `FOLDER@HASH`: `transformers serve`.
+    Transformers,
+}
+
+impl AdapterServer {
+    /// Why it cannot be given what a training leaves, an adapter or a whole model, and what to do.
+    pub fn refusal(self, adapter: bool) -> Option<&'static str> {
+        match (self, adapter) {
+            (Self::Vllm | Self::Sglang, true) | (Self::Transformers, false) => None,
+            (Self::None, _) => Some(
+                "it cannot be given a trained student: set its `adapters` to the kind of the server, `vllm`, \
+                 `sglang` or `transformers`",
+            ),
+            (Self::Transformers, true) => Some(
+                "it is given whole models only: set `trainer.method = \"full\"`, or serve the student with vLLM or \
+                 SGLang",
+            ),
+            (_, false) => Some(
+                "it is given adapters only: set `trainer.method = \"lora\"`, or serve the student with `transformers \
+                 serve` and `adapters = \"transformers\"`",
+            ),
+        }
+    }
 }
 
 /// Which endpoint gave an answer, and what that cost.

@@ -1,7 +1,10 @@
-//! Adapters on a server: loaded after each training under a new name, old ones unloaded.
+//! The trained student on a server. Adapters are loaded after each training under a new name, and old ones unloaded;
+//! whole models are asked for by their folder.
 //!
 //! A name is never used for two contents, because servers keep what they computed for a name.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
@@ -14,6 +17,8 @@ use crate::gym::ports::{AdapterServer, PortError};
 
 /// Weights in an adapter folder.
 const WEIGHTS: &str = "adapter_model.safetensors";
+/// What every file of weights ends with.
+const TENSORS: &str = "safetensors";
 /// What the names of all our adapters begin with.
 const PREFIX: &str = "student-";
 
@@ -51,22 +56,68 @@ fn leaf(path: &Path) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
 }
 
-/// Lets the server answer with an adapter, or without one. The adapter that was served before stays loaded,
-/// older ones of the same run go.
-pub(super) async fn serve(server: &Server, adapter: Option<&Adapter>, call: &Call) -> Result<(), End> {
+/// A trained student as servers are given it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trained {
+    /// An adapter.
+    Adapter(Adapter),
+    /// A whole model: its folder, and the hash of its weights.
+    Whole(PathBuf, String),
+}
+
+impl Trained {
+    /// A whole model in a folder.
+    pub(super) fn whole(folder: &Path) -> Result<Self, PortError> {
+        let unreadable = |error: std::io::Error| {
+            PortError::fatal(format!("the model {} cannot be read: {error}", folder.display()))
+        };
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            files.push(entry.map_err(unreadable)?.path());
+        }
+        files.retain(|file| file.extension().is_some_and(|kind| kind == TENSORS));
+        files.sort();
+        let mut hash = Sha256::new();
+        for file in files {
+            let mut file = File::open(file).map_err(unreadable)?;
+            let mut piece = vec![0; 1 << 20];
+            loop {
+                let read = file.read(&mut piece).map_err(unreadable)?;
+                if read == 0 {
+                    break;
+                }
+                hash.update(&piece[..read]);
+            }
+        }
+        Ok(Self::Whole(folder.to_owned(), hex(hash.finalize())[..8].to_owned()))
+    }
+}
+
+/// Lets the server answer with a trained student, or with the model it was configured with. The adapter that was
+/// served before stays loaded, older ones of the same run go.
+pub(super) async fn serve(server: &Server, trained: Option<&Trained>, call: &Call) -> Result<(), End> {
     let base = server.endpoint.model.clone();
-    let model = match adapter {
+    let model = match trained {
         None => base,
-        Some(adapter) => {
-            load(server, adapter, call).await?;
-            match server.endpoint.adapters {
-                AdapterServer::Sglang => format!("{base}:{}", adapter.name),
-                _ => adapter.name.clone(),
+        Some(trained) => {
+            let adapter = matches!(trained, Trained::Adapter(_));
+            if let Some(why) = server.endpoint.adapters.refusal(adapter) {
+                return Err(End::Refused { status: 0, message: server.says(why) });
+            }
+            match trained {
+                Trained::Adapter(adapter) => {
+                    load(server, adapter, call).await?;
+                    match server.endpoint.adapters {
+                        AdapterServer::Sglang => format!("{base}:{}", adapter.name),
+                        _ => adapter.name.clone(),
+                    }
+                }
+                Trained::Whole(folder, hash) => format!("{}@{hash}", there(server, folder)),
             }
         }
     };
     let before = std::mem::replace(&mut *server.model.lock().unwrap_or_else(PoisonError::into_inner), model);
-    if let Some(adapter) = adapter {
+    if let Some(Trained::Adapter(adapter)) = trained {
         tidy(server, adapter, &before, call).await;
     }
     Ok(())
@@ -82,13 +133,6 @@ fn route(server: &Server, verb: &str) -> String {
 }
 
 async fn load(server: &Server, adapter: &Adapter, call: &Call) -> Result<(), End> {
-    let refused = |message: String| End::Refused { status: 0, message: server.says(&message) };
-    if server.endpoint.adapters == AdapterServer::None {
-        return Err(refused(
-            "it cannot exchange adapters: set its `adapters` to the kind of the server, `vllm` or `sglang`"
-                .into(),
-        ));
-    }
     let path = there(server, &adapter.folder);
     let body = json!({"lora_name": adapter.name, "lora_path": path});
     match server.fetch(&route(server, "load"), Some(&body), call).await {
@@ -149,6 +193,21 @@ async fn tidy(server: &Server, adapter: &Adapter, before: &str, call: &Call) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_model_is_named_by_what_it_weighs() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.json"), "{}").unwrap();
+        let hash = |weights: &str| {
+            std::fs::write(folder.path().join("model.safetensors"), weights).unwrap();
+            match Trained::whole(folder.path()).unwrap() {
+                Trained::Whole(_, hash) => hash,
+                Trained::Adapter(_) => panic!(),
+            }
+        };
+        assert_eq!((hash("one").as_str(), hash("two") == hash("one")), ("7692c3ad", false));
+        assert!(Trained::whole(&folder.path().join("missing")).is_err());
+    }
 
     #[test]
     fn a_name_tells_run_iteration_and_content() {

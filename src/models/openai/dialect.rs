@@ -11,12 +11,13 @@ use crate::gym::prediction::FinishReason;
 /// Longest text of a server that is quoted, in characters.
 const QUOTED: usize = 300;
 
-/// A question in the words of one endpoint. `by_server` says whether it holds answers to a schema itself.
+/// A question in the words of one endpoint. `by_server` says whether it holds answers to a schema itself; `images`
+/// are addresses of what the question shows.
 pub(super) fn question(
     endpoint: &Endpoint,
     extra: &Map<String, Value>,
     model: &str,
-    request: &ChatRequest,
+    (request, images): (&ChatRequest, &[String]),
     by_server: bool,
 ) -> Map<String, Value> {
     let mut prompt = request.prompt.clone();
@@ -31,12 +32,19 @@ pub(super) fn question(
         }
     }
     body.insert("model".into(), model.into());
-    body.insert("messages".into(), json!([{"role": "user", "content": prompt}]));
+    let content = if images.is_empty() {
+        json!(prompt)
+    } else {
+        let shown = images.iter().map(|url| json!({"type": "image_url", "image_url": {"url": url}}));
+        shown.chain([json!({"type": "text", "text": prompt})]).collect()
+    };
+    body.insert("messages".into(), json!([{"role": "user", "content": content}]));
     let limit = match endpoint.max_tokens_key {
         MaxTokensKey::MaxTokens => "max_tokens",
         MaxTokensKey::MaxCompletionTokens => "max_completion_tokens",
     };
-    body.insert(limit.into(), request.max_tokens.max(1).into());
+    let most = if endpoint.max_tokens == 0 { u32::MAX } else { endpoint.max_tokens };
+    body.insert(limit.into(), request.max_tokens.clamp(1, most).into());
     match request.sampling {
         Sampling::Greedy => {
             body.insert("temperature".into(), json!(0.0));
@@ -55,7 +63,7 @@ pub(super) fn question(
     if !request.stop.is_empty() {
         body.insert("stop".into(), json!(request.stop));
     }
-    if endpoint.logprobs {
+    if endpoint.logprobs || request.log_probabilities {
         body.insert("logprobs".into(), true.into());
     }
     if endpoint.stream {
@@ -77,8 +85,8 @@ pub(super) struct Completion {
     pub(super) finish: Option<String>,
     /// Tokens of question and answer, where it tells them.
     pub(super) usage: Option<(u64, u64)>,
-    /// Sum and number of the logarithms of the tokens' probabilities.
-    pub(super) logprobs: (f64, u32),
+    /// Logarithms of the probabilities of the first choice's tokens, where it tells them.
+    pub(super) logprobs: Vec<f32>,
 }
 
 /// What a failed try says about the endpoint.
@@ -156,7 +164,7 @@ struct Logprobs {
 
 #[derive(Deserialize)]
 struct Logprob {
-    logprob: f64,
+    logprob: f32,
 }
 
 impl Completion {
@@ -179,9 +187,8 @@ impl Completion {
             self.texts[choice.index] += &content;
             if choice.index == 0 {
                 self.finish = choice.finish_reason.or(self.finish.take());
-                for token in choice.logprobs.and_then(|l| l.content).into_iter().flatten() {
-                    self.logprobs = (self.logprobs.0 + token.logprob, self.logprobs.1 + 1);
-                }
+                let tokens = choice.logprobs.and_then(|logprobs| logprobs.content).into_iter().flatten();
+                self.logprobs.extend(tokens.map(|token| token.logprob));
             }
         }
     }
@@ -200,7 +207,8 @@ impl Completion {
     }
 
     pub(super) fn mean_logprob(&self) -> Option<f64> {
-        (self.logprobs.1 > 0).then(|| self.logprobs.0 / f64::from(self.logprobs.1))
+        let sum: f64 = self.logprobs.iter().copied().map(f64::from).sum();
+        (!self.logprobs.is_empty()).then(|| sum / self.logprobs.len() as f64)
     }
 }
 
@@ -343,7 +351,7 @@ mod tests {
 
     fn asked(endpoint: &Endpoint, request: &ChatRequest, by_server: bool) -> Value {
         let extra = json!({"user": "u", "model": "other"}).as_object().unwrap().clone();
-        Value::Object(question(endpoint, &extra, "m", request, by_server))
+        Value::Object(question(endpoint, &extra, "m", (request, &[]), by_server))
     }
 
     #[test]
@@ -356,6 +364,7 @@ mod tests {
         let endpoint = Endpoint {
             stream: true,
             logprobs: true,
+            max_tokens: 4,
             max_tokens_key: MaxTokensKey::MaxCompletionTokens,
             ..Endpoint::default()
         };
@@ -363,8 +372,18 @@ mod tests {
         let sampled = asked(&endpoint, &request, true);
         assert_eq!((&sampled["top_k"], &sampled["stop"]), (&json!(40), &json!(["\n"])));
         assert_eq!(sampled["seed"], 0x7fff_ffff_u64);
-        assert_eq!((&sampled["stream"], &sampled["max_completion_tokens"]), (&json!(true), &json!(5)));
+        assert_eq!((&sampled["stream"], &sampled["max_completion_tokens"]), (&json!(true), &json!(4)));
         assert_eq!(sampled["logprobs"], true);
+    }
+
+    #[test]
+    fn images_stand_before_the_text() {
+        let request = ChatRequest::text("p", Sampling::Greedy, 5);
+        let shown = ["data:image/png;base64,AA==".to_owned()];
+        let body = question(&Endpoint::default(), &Map::new(), "m", (&request, &shown), true);
+        let expected =
+            json!([{"type": "image_url", "image_url": {"url": shown[0]}}, {"type": "text", "text": "p"}]);
+        assert_eq!(body["messages"][0]["content"], expected);
     }
 
     #[test]

@@ -1,13 +1,20 @@
-//! What an endpoint can do, tried out with three small requests, because servers ignore what they do not know.
+//! What an endpoint can do, tried out with a few small requests, because servers ignore what they do not know, or refuse
+//! the whole request for it.
+
+use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
+use super::dialect::Completion;
 use super::purse::Purse;
 use super::server::{Call, End, Server};
 use crate::gym::ports::MaxTokensKey;
 
+/// The question of most trials, and the limit of its answer in tokens: a word, of which there are many.
+const WORD: (&str, u32) = ("Write one word that nobody expects.", 16);
+
 /// What an endpoint can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // each is found out by itself
 pub(super) struct Abilities {
     /// Several answers to one request.
@@ -18,11 +25,15 @@ pub(super) struct Abilities {
     pub(super) logprobs: bool,
     /// The same answer again for the same seed.
     pub(super) seed: bool,
+    /// Another answer for another seed.
+    pub(super) samples: bool,
+    /// Fields of an ordinary question that it does not take.
+    pub(super) refused: Vec<&'static str>,
 }
 
 impl Abilities {
     /// What is missing and what is done instead, in sentences.
-    pub(super) fn notes(self, wants_logprobs: bool) -> Vec<String> {
+    pub(super) fn notes(&self, wants_logprobs: bool) -> Vec<String> {
         let mut notes = Vec::new();
         let mut missing = |there: bool, note: &str| {
             if !there {
@@ -31,49 +42,146 @@ impl Abilities {
         };
         missing(self.schema, "no JSON schema: it is written into the prompt and answers are checked");
         missing(self.seed, "no seed: a sampled answer cannot be drawn again");
+        missing(self.samples, "the same answer for two seeds: it may not sample at all");
         missing(self.logprobs || !wants_logprobs, "no probabilities: none are kept");
         missing(self.n, "one answer per request: samples are asked for one by one, as always");
+        notes.extend(self.refused.iter().map(|field| match *field {
+            "temperature" => "`temperature` is refused and left out: greedy answers are drawn".to_owned(),
+            field => format!("`{field}` is refused and left out"),
+        }));
         notes
+    }
+
+    /// Takes out of a question what this endpoint would refuse it for.
+    pub(super) fn without(&self, body: &mut Map<String, Value>) {
+        body.retain(|field, _| !self.refused.iter().any(|refused| refused == field));
+        if !self.logprobs {
+            body.remove("logprobs");
+        }
+        if !body.contains_key("stream") {
+            body.remove("stream_options");
+        }
     }
 }
 
-/// Tries it out. A request that is refused with everything in it is made again without, so that only an
+/// The fields of a run's questions that some servers refuse, each with a value it may have.
+fn usual(stream: bool, seed: u64) -> Vec<(&'static str, Value)> {
+    let mut fields = vec![
+        ("temperature", json!(1.0)),
+        ("top_p", json!(0.95)),
+        ("seed", json!(seed)),
+        ("stop", json!(["###"])),
+    ];
+    if stream {
+        fields.extend([("stream_options", json!({"include_usage": true})), ("stream", json!(true))]);
+    }
+    fields
+}
+
+/// The requests of a trial.
+struct Trial<'a> {
+    server: &'a Server,
+    call: &'a Call,
+    purse: &'a Purse,
+}
+
+impl Trial<'_> {
+    /// One question.
+    async fn say(
+        &self,
+        id: &str,
+        (prompt, tokens): (&str, u32),
+        with: &[(&str, Value)],
+    ) -> Result<Completion, End> {
+        let mut body: Map<String, Value> = self.server.extra.clone();
+        body.extend(with.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        body.insert("model".into(), self.server.model().into());
+        body.insert("messages".into(), json!([{"role": "user", "content": prompt}]));
+        let limit = match self.server.endpoint.max_tokens_key {
+            MaxTokensKey::MaxTokens => "max_tokens",
+            MaxTokensKey::MaxCompletionTokens => "max_completion_tokens",
+        };
+        body.insert(limit.into(), tokens.into());
+        let completion =
+            self.server.complete(body, &|bytes| bytes as u64 / 2, id, self.call, self.purse).await?;
+        if completion.usage.is_none() {
+            self.server.uncounted.store(true, Ordering::Relaxed);
+        }
+        // It was paid for, and no answer of the run will tell it.
+        self.server.waste(completion.usage);
+        Ok(completion)
+    }
+
+    /// One word for the request of that name; `None` where the endpoint refuses it.
+    async fn word(&self, name: &str, with: &[(&str, Value)]) -> Result<Option<Completion>, End> {
+        taken(self.say(&format!("probe-{name}"), WORD, with).await)
+    }
+}
+
+/// A refusal of what was asked for is an answer to a trial.
+fn taken(outcome: Result<Completion, End>) -> Result<Option<Completion>, End> {
+    match outcome {
+        Ok(completion) => Ok(Some(completion)),
+        Err(End::Refused { status: 400 | 422, message }) => {
+            tracing::info!(message, "a trial was refused");
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Tries it out. A request that is refused with everything in it is made again field by field, so that only an
 /// endpoint that cannot chat at all fails.
 pub(super) async fn probe(server: &Server, call: &Call, purse: &Purse) -> Result<Abilities, End> {
-    let sampled = json!({"n": 2, "logprobs": true, "temperature": 1.0, "seed": 7});
-    let word = "Write one word that nobody expects.";
-    let (mut texts, mut n, mut logprobs) = (Vec::new(), false, false);
+    let trial = Trial { server, call, purse };
+    let all = usual(server.endpoint.stream, 8);
+    let mut refused = Vec::new();
+    let mut other = trial.word("usual", &all).await?;
+    if other.is_none() {
+        for (name, value) in &all {
+            let mut alone = vec![(*name, value.clone())];
+            if *name == "stream_options" {
+                // They are refused where there is no stream.
+                alone.push(("stream", json!(true)));
+            }
+            if trial.word(name, &alone).await?.is_none() {
+                refused.push(*name);
+            }
+        }
+        let rest: Vec<_> = all.iter().filter(|(name, _)| !refused.contains(name)).cloned().collect();
+        other = trial.word("rest", &rest).await?;
+    }
+    if other.is_none() {
+        // An endpoint that refuses even this cannot chat, and says why.
+        other = Some(trial.say("probe-bare", WORD, &[]).await?);
+        refused = all.iter().map(|(name, _)| *name).collect();
+    }
+    let drawn: Vec<_> =
+        usual(server.endpoint.stream, 7).into_iter().filter(|(name, _)| !refused.contains(name)).collect();
+    let with = |more: (&'static str, Value)| -> Vec<_> { drawn.iter().cloned().chain([more]).collect() };
+    let (mut texts, mut logprobs) = (Vec::new(), false);
     for turn in ["first", "second"] {
-        match ask(server, (word, 16, &sampled), &format!("probe-{turn}"), call, purse).await {
-            Ok(completion) => {
-                n = completion.texts.len() == 2;
-                logprobs = completion.logprobs.1 > 0;
-                texts.push(completion.text().to_owned());
-            }
-            Err(End::Refused { status: 400 | 422, .. }) => {
-                let plain = json!({"temperature": 1.0, "seed": 7});
-                let plain =
-                    ask(server, (word, 16, &plain), &format!("probe-plain-{turn}"), call, purse).await;
-                match plain {
-                    Ok(completion) => texts.push(completion.text().to_owned()),
-                    Err(End::Refused { status: 400 | 422, .. }) => break,
-                    Err(other) => return Err(other),
-                }
-            }
-            Err(other) => return Err(other),
+        let completion = match trial.word(turn, &with(("logprobs", json!(true)))).await? {
+            Some(completion) => Some(completion),
+            None => trial.word(&format!("{turn}-plain"), &drawn).await?,
+        };
+        if let Some(completion) = completion {
+            logprobs = !completion.logprobs.is_empty();
+            texts.push(completion.text().to_owned());
         }
     }
-    let seed = matches!(texts.as_slice(), [first, second] if first == second);
+    let same = matches!(texts.as_slice(), [first, second] if first == second);
+    let seed = same && !refused.contains(&"seed");
+    let stuck = seed && other.is_some_and(|other| texts.first().is_some_and(|text| text == other.text()));
+    let several = trial.word("several", &with(("n", json!(2)))).await?;
+    let n = several.is_some_and(|completion| completion.texts.len() == 2);
     let schema = json!({"type": "object", "properties": {"digit": {"type": "integer"}},
         "required": ["digit"], "additionalProperties": false});
     let named = json!({"name": "answer", "schema": schema, "strict": true});
-    let held = json!({"temperature": 0.0, "response_format": {"type": "json_schema", "json_schema": named}});
-    let schema = match ask(server, ("Hello! How are you?", 32, &held), "probe-schema", call, purse).await {
-        Ok(completion) => obeys(completion.text()),
-        Err(End::Refused { status: 400 | 422, .. }) => false,
-        Err(other) => return Err(other),
-    };
-    Ok(Abilities { n, schema, logprobs, seed })
+    let held = [("response_format", json!({"type": "json_schema", "json_schema": named}))];
+    let held = taken(trial.say("probe-schema", ("Hello! How are you?", 32), &held).await)?;
+    let schema = held.is_some_and(|completion| obeys(completion.text()));
+    Ok(Abilities { n, schema, logprobs, seed, samples: !stuck, refused })
 }
 
 /// Whether the answer is the object that was asked for. One that was cut off early began as it.
@@ -82,38 +190,38 @@ fn obeys(text: &str) -> bool {
     squeezed.starts_with("{\"digit\":")
 }
 
-async fn ask(
-    server: &Server,
-    (prompt, tokens, with): (&str, u32, &Value),
-    id: &str,
-    call: &Call,
-    purse: &Purse,
-) -> Result<super::dialect::Completion, End> {
-    let mut body: Map<String, Value> = server.extra.clone();
-    body.extend(with.as_object().cloned().unwrap_or_default());
-    body.insert("model".into(), server.model().into());
-    body.insert("messages".into(), json!([{"role": "user", "content": prompt}]));
-    let limit = match server.endpoint.max_tokens_key {
-        MaxTokensKey::MaxTokens => "max_tokens",
-        MaxTokensKey::MaxCompletionTokens => "max_completion_tokens",
-    };
-    body.insert(limit.into(), tokens.into());
-    let completion = server.complete(body, id, call, purse).await?;
-    // It was paid for, and no answer of the run will tell it.
-    server.waste(completion.usage);
-    Ok(completion)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_missing_is_said() {
-        let all = Abilities { n: true, schema: true, logprobs: true, seed: true };
-        assert!(all.notes(true).is_empty());
-        let none = Abilities { n: false, schema: false, logprobs: false, seed: false };
-        assert_eq!((none.notes(true).len(), none.notes(false).len()), (4, 3));
+        let able = |able| Abilities {
+            n: able,
+            schema: able,
+            logprobs: able,
+            seed: able,
+            samples: able,
+            refused: if able { vec![] } else { vec!["temperature", "top_p"] },
+        };
+        assert!(able(true).notes(true).is_empty());
+        assert_eq!((able(false).notes(true).len(), able(false).notes(false).len()), (7, 6));
+    }
+
+    #[test]
+    fn what_is_refused_is_left_out() {
+        let abilities = Abilities {
+            n: true,
+            schema: true,
+            logprobs: false,
+            seed: true,
+            samples: true,
+            refused: vec!["temperature", "stream"],
+        };
+        let mut body = json!({"model": "m", "temperature": 0.0, "seed": 3, "logprobs": true, "stream": true,
+            "stream_options": {}});
+        abilities.without(body.as_object_mut().unwrap());
+        assert_eq!(body, json!({"model": "m", "seed": 3}));
     }
 
     #[test]

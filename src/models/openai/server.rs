@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::dialect::{self, Completion, Outcome, Weight, same_model};
+use super::images;
 use super::lane::{Lane, Pass};
 use super::probe::Abilities;
 use super::purse::Purse;
@@ -136,17 +137,25 @@ impl Server {
         }
     }
 
-    /// Answers one question.
+    /// Answers one question, whose images are given as addresses.
     pub(super) async fn reply(
         &self,
-        request: &ChatRequest,
+        (request, shown): (&ChatRequest, &[String]),
         id: &str,
         call: &Call,
         purse: &Purse,
     ) -> Result<ChatReply, End> {
         let model = self.model();
-        let body = dialect::question(&self.endpoint, &self.extra, &model, request, self.by_server());
-        let completion = match self.complete(body, id, call, purse).await {
+        let mut body =
+            dialect::question(&self.endpoint, &self.extra, &model, (request, shown), self.by_server());
+        if let Some(abilities) = self.abilities.get() {
+            abilities.without(&mut body);
+        }
+        // Two bytes of a text as one token; the bytes of an image say nothing about its tokens.
+        let pictures: u64 = request.images.iter().map(images::tokens).sum();
+        let hidden: usize = shown.iter().map(String::len).sum();
+        let most = |bytes: usize| (bytes.saturating_sub(hidden)) as u64 / 2 + pictures;
+        let completion = match self.complete(body, &most, id, call, purse).await {
             // A question that a filter does not let through is answered with nothing, which nobody can use.
             Err(End::Refused { status: 400, message }) if is_filtered(&message) => {
                 tracing::warn!(message, "a question was filtered");
@@ -166,7 +175,8 @@ impl Server {
         };
         let counted = |tokens: u64| u32::try_from(tokens).unwrap_or(u32::MAX);
         let reply = ChatReply::new(text, counted(prompt_tokens), counted(tokens), completion.finish());
-        Ok(ChatReply { served: Some(Box::new(served)), ..reply })
+        let log_probabilities = if request.log_probabilities { completion.logprobs } else { Vec::new() };
+        Ok(ChatReply { served: Some(Box::new(served)), log_probabilities, ..reply })
     }
 
     /// The tokens of question and answer; a guess where the endpoint does not count them.
@@ -179,10 +189,11 @@ impl Server {
     }
 
     /// Sends a chat request until its answer can be used. Before every try what it may cost at most is held
-    /// back, the question counted at two bytes per token.
+    /// back; `most` says how many tokens a question of so many bytes may have.
     pub(super) async fn complete(
         &self,
         body: Map<String, Value>,
+        most: &(dyn Fn(usize) -> u64 + Send + Sync),
         id: &str,
         call: &Call,
         purse: &Purse,
@@ -192,7 +203,7 @@ impl Server {
             limit.and_then(Value::as_u64).unwrap_or(0) * body.get("n").and_then(Value::as_u64).unwrap_or(1);
         let asked = body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
         let bytes = Value::Object(body).to_string().into_bytes();
-        let question = bytes.len() as u64 / 2;
+        let question = most(bytes.len());
         let cost = self.endpoint.price.of(question, answer);
         let path = self.endpoint.chat_path.clone();
         let mut tries = Tries::default();

@@ -74,7 +74,13 @@ impl Transport {
             "environment" => builder,
             "none" => builder.no_proxy(),
             other => {
-                let proxy = Proxy::all(other).map_err(|_| "its `proxy` is no address".to_owned())?;
+                let address = Url::parse(other).map_err(|_| "its `proxy` is no address".to_owned())?;
+                if !address.username().is_empty() || address.password().is_some() {
+                    return Err("its `proxy` holds a name or a password, which would stand in the run's \
+                                configuration: set HTTPS_PROXY and `proxy = \"environment\"` instead"
+                        .to_owned());
+                }
+                let proxy = Proxy::all(address).map_err(|_| "its `proxy` is no address".to_owned())?;
                 builder.proxy(proxy.no_proxy(NoProxy::from_env()))
             }
         };
@@ -107,6 +113,25 @@ impl Transport {
             total: wait::seconds(endpoint.total_s),
             most_bytes: (endpoint.body_mib as usize) << 20,
         })
+    }
+
+    /// Through which proxy it is reached, in words; nothing where there is none.
+    pub(super) fn via(endpoint: &Endpoint) -> Option<String> {
+        let url = address(&endpoint.url).ok().filter(|url| !is_here(url))?;
+        let set = |name: &&str| {
+            [name.to_ascii_lowercase(), name.to_ascii_uppercase()]
+                .iter()
+                .any(|name| std::env::var_os(name).is_some())
+        };
+        match endpoint.proxy.as_str() {
+            "none" => None,
+            "environment" => {
+                let own = if url.scheme() == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" };
+                let name = [own, "ALL_PROXY"].into_iter().find(set)?;
+                Some(format!("through the proxy of {name}, unless NO_PROXY names the host"))
+            }
+            other => Some(format!("through the proxy {other}, unless NO_PROXY names the host")),
+        }
     }
 
     /// The address without what follows it, for messages.
@@ -289,5 +314,16 @@ mod tests {
         assert!(with(Some(file), "none").unwrap_err().contains("ca.pem"));
         assert!(with(Some("missing.pem".into()), "none").unwrap_err().contains("missing.pem"));
         assert!(with(None, "not an address").unwrap_err().contains("proxy"));
+        let said = with(None, "http://me:canary@proxy:3128").unwrap_err();
+        assert!(said.contains("password") && !said.contains("canary"), "{said}");
+        assert!(with(None, "http://proxy:3128").is_ok());
+        let via = |url: &str, proxy: &str| {
+            Transport::via(&Endpoint { url: url.into(), proxy: proxy.into(), ..Endpoint::default() })
+        };
+        assert!(via("https://host/v1", "http://proxy:3128").unwrap().contains("http://proxy:3128"));
+        assert_eq!(
+            (via("https://host/v1", "none"), via("http://127.0.0.1/v1", "http://proxy")),
+            (None, None)
+        );
     }
 }

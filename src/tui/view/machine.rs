@@ -51,6 +51,12 @@ pub(super) fn lines(app: &App, columns: usize, rows: usize) -> Vec<Line> {
     if workers.is_empty() {
         lines.push(Line::of(Scope::Muted, " no worker process: they live while a phase needs them"));
     }
+    let paid = app.live.iter().flat_map(|live| &live.spending.endpoints);
+    lines.extend(paid.map(|(name, (answers, tokens, cost))| {
+        let cost = if *cost > 0.0 { format!(", {cost:.4} paid") } else { String::new() };
+        Line::of(Scope::Text, format!(" {name}"))
+            .with(Scope::Muted, format!("  {answers} answers, {tokens} tokens{cost}"))
+    }));
     let widest = workers.iter().map(|w| w.name.chars().count()).max().unwrap_or(0).clamp(6, 30);
     lines.extend(workers.iter().flat_map(|worker| {
         let line =

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use dataenvgym::bench::endpoint::{Asked, Said, Stub};
+use dataenvgym::gym::instance::Domain;
 use serde_json::json;
 
 use super::runs::configuration;
@@ -94,7 +95,7 @@ fn a_key_is_in_no_file_no_line_and_no_frame() {
     assert_eq!(*strangers.lock().unwrap(), 0, "a redirect was followed");
 
     // A server that answers everything, and quotes the key in every answer.
-    let brain = Mutex::new(Brain::new(3, 6));
+    let brain = Mutex::new(Brain::new(Domain::Mathematics, 3, 6));
     let stub = Stub::start(move |asked| {
         let said = brain.lock().unwrap().answer(asked);
         let Some((wait, bytes)) = said.pieces.first() else { return said };

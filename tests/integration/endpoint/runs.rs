@@ -1,12 +1,15 @@
 //! Whole runs with teacher and student behind endpoints.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use dataenvgym::bench::endpoint::{Asked, Said, Stub};
 use dataenvgym::gym::episode::{Halt, Phase};
+use dataenvgym::gym::instance::{Domain, ImageRef};
 use dataenvgym::store::spending;
 use serde_json::json;
 
@@ -30,7 +33,7 @@ pub fn configuration(home: &Home, url: &str, more: &str) -> String {
          [trainer]\nmethod = \"lora\"\nepochs = 4\n\
          [policy]\nkind = \"by_error\"\ndata = 24\n\
          [engine]\nkind = \"taught\"\ndata_per_question = 4\n\
-         [checks]\nvotes = 1\n\
+         [checks]\nvotes = 1\nknown_samples = 1\n\
          [episode]\niterations = 1\n\
          [endpoints.writer]\nmodel = \"teacher\"\n{endpoint}\n\
          [endpoints.pupil]\nmodel = \"base\"\nadapters = \"vllm\"\n{endpoint}\n"
@@ -47,69 +50,173 @@ fn down() -> Said {
     Said::json(502, &json!({"error": {"message": "the node is gone"}}))
 }
 
-/// Serves the scripted models; dies in the first request of a phase, where one is named, once.
-fn mortal(folder: &Path, phase: Option<Phase>) -> (Stub, Arc<AtomicBool>) {
-    let dead = Arc::new(AtomicBool::new(false));
-    let (brain, dying, died) = (Mutex::new(Brain::new(3, 6)), Arc::clone(&dead), AtomicBool::new(false));
-    let folder = folder.to_owned();
+/// Where a server dies: in a phase, asked for that model or route, with so many such questions answered.
+#[derive(Debug, Clone, Copy)]
+struct Death {
+    phase: Phase,
+    role: Role,
+    after: u32,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Teacher,
+    Student,
+    /// The student's worker, for an adapter.
+    Loader,
+}
+
+fn role(asked: &Asked) -> Role {
+    match asked.body["model"].as_str() {
+        Some("teacher") => Role::Teacher,
+        Some(_) => Role::Student,
+        None => Role::Loader,
+    }
+}
+
+/// Serves the scripted models until it dies, once; then it is dead to that role until it is told otherwise. Counts the
+/// good answers to each question.
+fn mortal(folder: &Path, death: Option<Death>) -> (Stub, Arc<AtomicBool>, Arc<Mutex<HashMap<String, u32>>>) {
+    let (dead, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(HashMap::new())));
+    let (brain, died, met) =
+        (Mutex::new(Brain::new(Domain::Mathematics, 3, 6)), AtomicBool::new(false), AtomicU32::new(0));
+    let (dying, sold, folder) = (Arc::clone(&dead), Arc::clone(&answered), folder.to_owned());
     let answer = move |asked: &Asked| {
-        let now = phase.is_some() && !died.load(Ordering::Relaxed) && current_phase(&folder) == phase;
-        if now && !died.swap(true, Ordering::Relaxed) {
-            dying.store(true, Ordering::Relaxed);
+        if let Some(death) = death.filter(|death| death.role == role(asked)) {
+            let now = !died.load(Ordering::Relaxed) && current_phase(&folder) == Some(death.phase);
+            if now
+                && met.fetch_add(1, Ordering::Relaxed) >= death.after
+                && !died.swap(true, Ordering::Relaxed)
+            {
+                dying.store(true, Ordering::Relaxed);
+            }
+            if dying.load(Ordering::Relaxed) {
+                return down();
+            }
         }
-        if dying.load(Ordering::Relaxed) { down() } else { brain.lock().unwrap().answer(asked) }
+        if role(asked) != Role::Loader {
+            let question = format!("{}{}{}", asked.body["model"], asked.prompt(), asked.body["seed"]);
+            *sold.lock().unwrap().entry(question).or_default() += 1;
+        }
+        brain.lock().unwrap().answer(asked)
     };
-    (Stub::start(answer).unwrap(), dead)
+    (Stub::start(answer).unwrap(), dead, answered)
 }
 
 #[test]
 fn a_run_whose_endpoint_dies_in_any_phase_pauses_with_the_reason_and_completes_when_it_is_back() {
     let home = Home::new();
-    let (stub, _) = mortal(&home.run_folder("served"), None);
+    let (stub, _, _) = mortal(&home.run_folder("served"), None);
     let output = run(&home, &configuration(&home, &stub.url(), ""));
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(text(&output.stdout).contains("spent 0.0"), "{}", text(&output.stdout));
     let expected = outcome(&home.run_folder("served"));
     assert!(!expected.data.is_empty() && expected.accuracies.len() == 2);
-    for phase in [Phase::Evaluate, Phase::Plan, Phase::Generate, Phase::Check, Phase::Train] {
+    let deaths = [
+        (Phase::Evaluate, Role::Student, 3),
+        (Phase::Plan, Role::Teacher, 0),
+        (Phase::Generate, Role::Teacher, 2),
+        (Phase::Check, Role::Teacher, 5),
+        (Phase::Check, Role::Student, 5),
+        // A training asks no endpoint: the evaluation after it finds out, when it loads the adapter.
+        (Phase::Evaluate, Role::Loader, 0),
+    ];
+    for (phase, role, after) in deaths {
+        let death = Death { phase, role, after };
         let home = Home::new();
         let folder = home.run_folder("served");
-        // A training asks no endpoint: there it dies by the clock, and the evaluation after it finds out.
-        let (stub, dead) = mortal(&folder, Some(phase));
-        if phase == Phase::Train {
-            let (dead, folder) = (Arc::clone(&dead), folder.clone());
-            std::thread::spawn(move || {
-                while current_phase(&folder) != Some(Phase::Train) {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                dead.store(true, Ordering::Relaxed);
-            });
-        }
+        let (stub, dead, answered) = mortal(&folder, Some(death));
         let config = configuration(&home, &stub.url(), "");
         let paused = run(&home, &config);
-        assert!(!paused.status.success(), "{phase:?} {}", text(&paused.stdout));
+        assert!(!paused.status.success(), "{death:?} {}", text(&paused.stdout));
         let episode = episode(&folder).unwrap();
-        let Some(Halt::Failure { message }) = &episode.halt else { panic!("{phase:?}: {:?}", episode.halt) };
+        let Some(Halt::Failure { message }) = &episode.halt else { panic!("{death:?}: {:?}", episode.halt) };
         assert!(message.contains("no answer for") && message.contains("the node is gone"), "{message}");
         assert!(message.contains("Resume the run"), "{message}");
-        let found = episode.work.unwrap().phase;
-        assert_eq!(found, if phase == Phase::Train { Phase::Evaluate } else { phase });
+        let work = episode.work.unwrap();
+        assert_eq!(
+            (work.phase, work.iteration),
+            (phase, u32::from(phase != Phase::Evaluate || role == Role::Loader))
+        );
         assert!(text(&paused.stdout).contains("the node is gone"), "{}", text(&paused.stdout));
         dead.store(false, Ordering::Relaxed);
         let completed = run(&home, &config);
         assert!(completed.status.success(), "{}{}", text(&completed.stdout), text(&completed.stderr));
-        assert_eq!(outcome(&folder), expected, "{phase:?}");
+        assert_eq!(outcome(&folder), expected, "{death:?}");
+        let again: u32 = answered.lock().unwrap().values().map(|count| count - 1).sum();
+        // What was under way when the phase failed may be asked again, what was answered may not.
+        assert!(again <= 8, "{death:?}: {again} questions were answered twice");
     }
+}
+
+#[test]
+fn questions_show_their_images() {
+    let home = Home::new();
+    let brain = Mutex::new(Brain::new(Domain::VisualQuestionAnswering, 3, 6));
+    let shown = Arc::new(Mutex::new(BTreeSet::new()));
+    let noted = Arc::clone(&shown);
+    let stub = Stub::start(move |asked| {
+        for image in asked.images() {
+            let bytes = STANDARD.decode(image.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
+            noted.lock().unwrap().insert(ImageRef::of(&bytes, "image/png", (1, 1)).sha256);
+        }
+        brain.lock().unwrap().answer(asked)
+    })
+    .unwrap();
+    let config = configuration(&home, &stub.url(), "");
+    let output = home.output(&[
+        "run",
+        "--headless",
+        "--config",
+        &config,
+        "--name",
+        "seeing",
+        "--set",
+        "task.domain=visual_question_answering",
+        "--set",
+        "checks.votes=0",
+    ]);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let kept: BTreeSet<String> = std::fs::read_dir(home.run_folder("seeing").join("artifacts"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let shown = std::mem::take(&mut *shown.lock().unwrap());
+    assert!(shown.len() >= 36 && shown.is_subset(&kept), "{} of {} images", shown.len(), kept.len());
+    let said = home.stdout(&["eval", "--config", &config, "--student", "endpoint:pupil"]);
+    assert!(said.contains("questions"), "{said}");
+}
+
+#[test]
+fn a_report_says_what_each_endpoint_was_paid() {
+    let home = Home::new();
+    let (stub, _, _) = mortal(&home.run_folder("served"), None);
+    assert!(run(&home, &configuration(&home, &stub.url(), "")).status.success());
+    let account = spending::read(&home.run_folder("served")).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_str(&home.stdout(&["report", "served", "--json"])).unwrap();
+    assert_eq!(report["spending"], serde_json::to_value(&account).unwrap());
+    let said = home.stdout(&["report", "served"]);
+    for (name, (answers, _, cost)) in &account.endpoints {
+        let line = said.lines().find(|line| line.contains(name.as_str())).unwrap();
+        assert!(line.contains(&answers.to_string()) && line.contains(&format!("{cost:.4}")), "{line}");
+    }
+    assert_eq!(account.endpoints.len(), 2);
 }
 
 #[test]
 fn a_run_stops_before_it_spends_more_than_it_may_and_its_account_is_shown() {
     let home = Home::new();
-    let (stub, _) = mortal(&home.run_folder("served"), None);
+    let (stub, _, _) = mortal(&home.run_folder("served"), None);
     let config = configuration(&home, &stub.url(), "");
     let estimate = home.stdout(&["endpoints", "estimate", "--config", &config]);
     assert!(estimate.contains("student, evaluations: 72 questions"), "{estimate}");
     assert!(estimate.contains("teacher, data: 6 questions") && estimate.contains("no limit"), "{estimate}");
+    assert!(
+        estimate.contains("votes: 24 questions") && estimate.contains("knows: 24 questions"),
+        "{estimate}"
+    );
     let limited =
         ["run", "--headless", "--config", &config, "--name", "served", "--set", "episode.money=0.004"];
     let output = home.output(&limited);

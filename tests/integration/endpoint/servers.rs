@@ -87,8 +87,11 @@ fn exchanges(kind: AdapterServer, asked_as: fn(&str) -> String) {
     let run = here.path().join("my-run");
     let endpoint = Endpoint { model: "base".into(), adapters: kind, ..hasty(&stub.url()) };
     let base = PathBuf::from("base");
-    let endpoints =
-        Endpoints { members: vec![("x".into(), endpoint.clone(), 1.0)], base: Some(base.clone()) };
+    let endpoints = Endpoints {
+        members: vec![("x".into(), endpoint.clone(), 1.0)],
+        base: Some(base.clone()),
+        images: None,
+    };
     let mut model = EndpointModel::new(&endpoints).unwrap();
     model.refresh(&Checkpoint::Full { folder: base.clone() }).unwrap();
     assert_eq!(answering(&mut model), "base");
@@ -114,7 +117,7 @@ fn exchanges(kind: AdapterServer, asked_as: fn(&str) -> String) {
     assert_ne!(answering(&mut again), asked_as(&names[2]));
     // A whole model cannot be served.
     let error = again.refresh(&Checkpoint::Full { folder: run.clone() }).unwrap_err();
-    assert!(!error.transient && error.message.contains("lora"), "{error}");
+    assert!(!error.transient && error.message.contains("given adapters only"), "{error}");
     // The server may know the folder under another name.
     let there = tempfile::tempdir().unwrap();
     let moved = Endpoint {
@@ -122,7 +125,7 @@ fn exchanges(kind: AdapterServer, asked_as: fn(&str) -> String) {
         adapters_there: Some(there.path().into()),
         ..endpoint
     };
-    let endpoints = Endpoints { members: vec![("x".into(), moved, 1.0)], base: Some(base) };
+    let endpoints = Endpoints { members: vec![("x".into(), moved, 1.0)], base: Some(base), images: None };
     let mut model = EndpointModel::new(&endpoints).unwrap();
     let four = iteration(&run, 4, "weights 4");
     let error = model.refresh(&four).unwrap_err();
@@ -144,6 +147,41 @@ fn adapters_are_exchanged_as_sglang_wants_it() {
 }
 
 #[test]
+fn whole_models_are_asked_for_by_folder_and_content() {
+    let stub = Stub::start(|asked| {
+        let model = asked.body["model"].as_str().unwrap();
+        // As `transformers serve` names a model: with its revision.
+        let named = if model.contains('@') { model.to_owned() } else { format!("{model}@main") };
+        Said::json(200, &completion("c", &named, model, (1, 1)))
+    })
+    .unwrap();
+    let here = tempfile::tempdir().unwrap();
+    let base = here.path().join("base");
+    let endpoint = Endpoint {
+        model: base.display().to_string(),
+        adapters: AdapterServer::Transformers,
+        ..hasty(&stub.url())
+    };
+    let endpoints =
+        Endpoints { members: vec![("x".into(), endpoint, 1.0)], base: Some(base.clone()), images: None };
+    let mut model = EndpointModel::new(&endpoints).unwrap();
+    model.refresh(&Checkpoint::Full { folder: base.clone() }).unwrap();
+    assert_eq!(answering(&mut model), base.display().to_string());
+    let folder = here.path().join("run/checkpoints/iteration-001");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut asked = Vec::new();
+    for weights in ["one", "two", "one"] {
+        std::fs::write(folder.join("model.safetensors"), weights).unwrap();
+        model.refresh(&Checkpoint::Full { folder: folder.clone() }).unwrap();
+        asked.push(answering(&mut model));
+    }
+    assert!(asked[0].starts_with(&format!("{}@", folder.display())) && asked[0] == asked[2], "{asked:?}");
+    assert_ne!(asked[0], asked[1]);
+    let error = model.refresh(&iteration(here.path(), 1, "w")).unwrap_err();
+    assert!(!error.transient && error.message.contains("whole models only"), "{error}");
+}
+
+#[test]
 fn a_server_without_adapters_is_named() {
     let stub = Stub::start(|_| Said::json(404, &json!({"detail": "Not Found"}))).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -152,7 +190,8 @@ fn a_server_without_adapters_is_named() {
         [(AdapterServer::None, "`adapters`"), (AdapterServer::Vllm, "without the routes")]
     {
         let endpoint = Endpoint { adapters, ..hasty(&stub.url()) };
-        let endpoints = Endpoints { members: vec![("x".into(), endpoint, 1.0)], base: Some("base".into()) };
+        let endpoints =
+            Endpoints { members: vec![("x".into(), endpoint, 1.0)], base: Some("base".into()), images: None };
         let error = EndpointModel::new(&endpoints).unwrap().refresh(&checkpoint).unwrap_err();
         assert!(!error.transient && error.message.contains(words), "{error}");
     }
@@ -165,8 +204,8 @@ pub struct Brain {
 }
 
 impl Brain {
-    pub fn new(skills: u32, per_skill: u32) -> Self {
-        let task = ScriptedTask::new(Domain::Mathematics, skills, per_skill, 64).unwrap();
+    pub fn new(domain: Domain, skills: u32, per_skill: u32) -> Self {
+        let task = ScriptedTask::new(domain, skills, per_skill, 64).unwrap();
         let instances = [Split::Validation, Split::Test].into_iter().flat_map(|split| task.instances(split));
         let answers = instances.map(|instance| (task.prompt(instance), task.solution(instance))).collect();
         Self { answers, shelf: Shelf::default() }

@@ -4,15 +4,19 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dataenvgym::bench::endpoint::{Said, Stub, completion};
+use dataenvgym::bench::endpoint::{Asked, Said, Stub, completion};
 use dataenvgym::gym::ports::{Allowance, Checkpoint, Endpoint, PortError, Student};
 use dataenvgym::models::LocalStudent;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{collect, hasty, model, questions};
 
-fn good(asked: &dataenvgym::bench::endpoint::Asked) -> Said {
-    Said::json(200, &completion("c", asked.body["model"].as_str().unwrap(), asked.prompt(), (10, 5)))
+fn good_body(asked: &Asked) -> Value {
+    completion("c", asked.body["model"].as_str().unwrap(), asked.prompt(), (10, 5))
+}
+
+fn good(asked: &Asked) -> Said {
+    Said::json(200, &good_body(asked))
 }
 
 fn failure(endpoint: impl Fn(&str) -> Endpoint, said: Said, count: usize) -> (PortError, u32) {
@@ -169,13 +173,15 @@ fn nothing_is_sent_that_could_not_be_paid() {
 #[test]
 fn what_an_endpoint_cannot_do_is_found_out_and_said() {
     let able = Stub::start(|asked| {
-        let mut body = completion("c", "m", "same", (5, 2));
+        let mut body = completion("c", "m", &format!("word {}", asked.body["seed"]), (5, 2));
         if asked.body["response_format"].is_object() {
             body["choices"][0]["message"]["content"] = "{\"digit\": 1}".into();
         }
         if asked.body["n"] == 2 {
             let second = json!({"index": 1, "message": {"content": "same"}, "finish_reason": "stop"});
             body["choices"].as_array_mut().unwrap().push(second);
+        }
+        if asked.body["logprobs"] == true {
             body["choices"][0]["logprobs"] = json!({"content": [{"token": "same", "logprob": -0.1}]});
         }
         Said::json(200, &body)
@@ -216,4 +222,76 @@ fn what_an_endpoint_cannot_do_is_found_out_and_said() {
             && last["messages"][0]["content"].as_str().unwrap().contains("marked")
     );
     assert!(model.notes().iter().any(|note| note.contains("schema")), "{:?}", model.notes());
+}
+
+#[test]
+fn what_an_endpoint_refuses_is_found_out_and_left_out() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let stub = Stub::start(move |asked| {
+        noted.lock().unwrap().push(asked.body.clone());
+        let refused = ["temperature", "logprobs", "stop", "stream_options"];
+        match refused.iter().find(|field| asked.body.get(**field).is_some()) {
+            Some(field) => {
+                Said::json(400, &json!({"error": {"message": format!("Unsupported parameter: {field}")}}))
+            }
+            None => good(asked),
+        }
+    })
+    .unwrap();
+    let endpoint = Endpoint { probe: true, logprobs: true, stream: true, ..hasty(&stub.url()) };
+    let mut model = model(vec![("x", endpoint, 1.0)]);
+    model.refresh(&Checkpoint::Full { folder: "none".into() }).unwrap();
+    let said = model.notes().join("\n");
+    for words in
+        ["`temperature` is refused", "`stop` is refused", "`stream_options` is refused", "no probabilities"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("`top_p`") && !said.contains("`stream` is"), "{said}");
+    let mut requests = questions(3);
+    requests[0].stop = vec!["\n".into()];
+    requests[1].log_probabilities = true;
+    let (answers, outcome) = collect(&mut model, &requests);
+    outcome.unwrap();
+    assert_eq!(answers.iter().flatten().count(), 3);
+    let last = seen.lock().unwrap().last().unwrap().clone();
+    assert!(last["stream"] == true && last.get("temperature").is_none(), "{last}");
+    // One that refuses everything says why.
+    let said = Said::json(400, &json!({"error": {"message": "this key may not chat"}}));
+    let stub = Stub::start(move |_| said.clone()).unwrap();
+    let endpoint = Endpoint { probe: true, ..hasty(&stub.url()) };
+    let error = super::model(vec![("x", endpoint, 1.0)]).probe().unwrap_err();
+    assert!(!error.transient && error.message.contains("this key may not chat"), "{error}");
+}
+
+#[test]
+fn probabilities_of_tokens_come_with_the_answer_that_asked_for_them() {
+    for stream in [false, true] {
+        let stub = Stub::start(move |asked| {
+            let logprobs =
+                json!({"content": [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -1.5}]});
+            let logprobs = if asked.body["logprobs"] == true { logprobs } else { json!(null) };
+            let mut body = good_body(asked);
+            body["choices"][0]["logprobs"] = logprobs;
+            if !stream {
+                return Said::json(200, &body);
+            }
+            body["choices"][0]["delta"] = body["choices"][0]["message"].take();
+            Said::whole(200, "text/event-stream", &[], format!("data: {body}\n\ndata: [DONE]\n\n").as_bytes())
+        })
+        .unwrap();
+        let mut model = model(vec![("x", Endpoint { stream, ..hasty(&stub.url()) }, 1.0)]);
+        let mut requests = questions(2);
+        requests[1].log_probabilities = true;
+        let (answers, outcome) = collect(&mut model, &requests);
+        outcome.unwrap();
+        let answers: Vec<_> = answers.into_iter().flatten().collect();
+        assert!(
+            answers[0].log_probabilities.is_empty()
+                && answers[0].served.as_ref().unwrap().mean_logprob.is_none()
+        );
+        assert_eq!(answers[1].log_probabilities, [-0.5, -1.5]);
+        assert_eq!(answers[1].served.as_ref().unwrap().mean_logprob, Some(-1.0));
+    }
 }
