@@ -31,8 +31,8 @@ impl Asked {
     /// The text of the user's turn.
     pub fn prompt(&self) -> &str {
         let content = &self.body["messages"][0]["content"];
-        let parts = content.as_array().into_iter().flatten();
-        let text = parts.filter_map(|part| part["text"].as_str()).next();
+        let mut parts = content.as_array().into_iter().flatten();
+        let text = parts.find_map(|part| part["text"].as_str());
         text.or(content.as_str()).unwrap_or_default()
     }
 

@@ -134,8 +134,11 @@ struct Body {
 struct Choice {
     #[serde(default)]
     index: usize,
-    #[serde(default, alias = "delta")]
+    #[serde(default)]
     message: Option<Message>,
+    /// What stands in its place in a stream.
+    #[serde(default)]
+    delta: Option<Message>,
     #[serde(default)]
     finish_reason: Option<String>,
     #[serde(default)]
@@ -183,7 +186,8 @@ impl Completion {
             if self.texts.len() <= choice.index {
                 self.texts.resize(choice.index + 1, String::new());
             }
-            let content = choice.message.and_then(|message| message.content).unwrap_or_default();
+            let content = choice.delta.or(choice.message).and_then(|message| message.content);
+            let content = content.unwrap_or_default();
             self.texts[choice.index] += &content;
             if choice.index == 0 {
                 self.finish = choice.finish_reason.or(self.finish.take());

@@ -75,10 +75,13 @@ fn role(asked: &Asked) -> Role {
     }
 }
 
+/// Good answers by question.
+type Sold = HashMap<String, u32>;
+
 /// Serves the scripted models until it dies, once; then it is dead to that role until it is told otherwise. Counts the
 /// good answers to each question.
-fn mortal(folder: &Path, death: Option<Death>) -> (Stub, Arc<AtomicBool>, Arc<Mutex<HashMap<String, u32>>>) {
-    let (dead, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(HashMap::new())));
+fn mortal(folder: &Path, death: Option<Death>) -> (Stub, Arc<AtomicBool>, Arc<Mutex<Sold>>) {
+    let (dead, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Sold::new())));
     let (brain, died, met) =
         (Mutex::new(Brain::new(Domain::Mathematics, 3, 6)), AtomicBool::new(false), AtomicU32::new(0));
     let (dying, sold, folder) = (Arc::clone(&dead), Arc::clone(&answered), folder.to_owned());

@@ -19,8 +19,12 @@ use crate::home::{Home, text};
 /// An element of DER: its tag, its length, its content.
 fn der(tag: u8, content: &[&[u8]]) -> Vec<u8> {
     let content = content.concat();
-    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-    let length = if content.len() < 128 { vec![length[1]] } else { vec![0x82, length[0], length[1]] };
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let length = match (high, low) {
+        (0, 0..128) => vec![low],
+        (0, _) => vec![0x81, low],
+        _ => vec![0x82, high, low],
+    };
     [vec![tag], length, content].concat()
 }
 
@@ -125,7 +129,7 @@ fn pass_on(stream: TcpStream, behind: SocketAddr, config: Arc<ServerConfig>) -> 
     let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
     let (mut outside, mut inside) = (StreamOwned::new(connection, stream), TcpStream::connect(behind)?);
     inside.set_read_timeout(Some(Duration::from_millis(10)))?;
-    let mut piece = [0; 1 << 16];
+    let mut piece = vec![0; 1 << 14];
     loop {
         let asked = outside.read(&mut piece)?;
         if asked == 0 {
