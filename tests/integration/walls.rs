@@ -87,7 +87,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossterm", &["tui"]),
     ("rusqlite", &["store"]),
     ("parquet", &["exchange"]),
-    ("base64", &["exchange", "tui::screen"]),
+    ("base64", &["exchange", "models::openai", "tui::screen"]),
     ("clap", &["cli", "main"]),
     ("color_eyre", &["cli", "main"]),
 ];
