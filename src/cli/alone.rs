@@ -111,11 +111,7 @@ pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
                 put_artifact(folder, &bytes, &image.media_type, image.size)?;
             }
         }
-        let request = |instance: &TaskInstance| ChatRequest {
-            images: instance.content.images().to_vec(),
-            ..ChatRequest::text(task.prompt(instance), Sampling::Greedy, task.max_tokens())
-        };
-        let requests: Vec<ChatRequest> = instances.iter().map(request).collect();
+        let requests: Vec<ChatRequest> = instances.iter().map(|instance| task.request(instance)).collect();
         let terminal = std::io::stderr().is_terminal();
         let mut scored: Vec<(&TaskInstance, Prediction)> = Vec::new();
         student.answer(&requests, &mut |index, reply: ChatReply| {

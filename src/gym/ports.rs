@@ -86,6 +86,18 @@ pub trait Task: Send + Sync {
     }
     /// Upper limit of the student's answer in tokens.
     fn max_tokens(&self) -> u32;
+    /// Texts that end the student's answer: what a model that only continues text writes next.
+    fn stop(&self, _instance: &TaskInstance) -> Vec<String> {
+        Vec::new()
+    }
+    /// The instance as it is put to the student, to be answered greedily.
+    fn request(&self, instance: &TaskInstance) -> ChatRequest {
+        ChatRequest {
+            images: instance.content.images().to_vec(),
+            stop: self.stop(instance),
+            ..ChatRequest::text(self.prompt(instance), Sampling::Greedy, self.max_tokens())
+        }
+    }
     /// Extracts the answer from a response and judges it.
     fn score(&self, instance: &TaskInstance, response: &str) -> (Option<String>, bool);
 }

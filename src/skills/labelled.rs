@@ -150,6 +150,10 @@ impl Task for Labelled {
         self.task.max_tokens()
     }
 
+    fn stop(&self, instance: &TaskInstance) -> Vec<String> {
+        self.task.stop(instance)
+    }
+
     fn score(&self, instance: &TaskInstance, response: &str) -> (Option<String>, bool) {
         self.task.score(instance, response)
     }

@@ -24,6 +24,9 @@ use crate::gym::leakage::Contamination;
 use crate::gym::ports::Task;
 use crate::prompts::Prompts;
 
+/// How `student_few_shot` begins a problem. A base model that has answered writes the next one.
+const NEXT_PROBLEM: &str = "\nProblem:";
+
 /// The benchmarks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -309,6 +312,13 @@ impl Task for Benchmark {
 
     fn max_tokens(&self) -> u32 {
         self.max_tokens
+    }
+
+    fn stop(&self, _instance: &TaskInstance) -> Vec<String> {
+        match self.style {
+            Style::FewShot(_) => vec![NEXT_PROBLEM.to_owned()],
+            Style::Bare | Style::ZeroShot => Vec::new(),
+        }
     }
 
     fn score(&self, instance: &TaskInstance, text: &str) -> (Option<String>, bool) {

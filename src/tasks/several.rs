@@ -124,6 +124,10 @@ impl Task for Several {
         self.tasks.iter().map(|task| task.max_tokens()).max().unwrap_or(0)
     }
 
+    fn stop(&self, instance: &TaskInstance) -> Vec<String> {
+        self.of(instance).stop(instance)
+    }
+
     fn score(&self, instance: &TaskInstance, response: &str) -> (Option<String>, bool) {
         self.of(instance).score(instance, response)
     }

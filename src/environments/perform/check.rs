@@ -8,7 +8,7 @@ use super::asking::Asking;
 use crate::checks::{Agreement, Answered, claimed, judge, known, pure, solve, vote};
 use crate::gym::datum::{CheckResult, JudgedDatum, TrainingDatum, Verdict};
 use crate::gym::instance::TaskInstance;
-use crate::gym::ports::{ChatRequest, Check, Fact, PortError, Question, Sampling};
+use crate::gym::ports::{ChatRequest, Check, Fact, PortError, Question};
 use crate::prompts::asking::ask_once;
 
 impl Stage<'_, '_, '_> {
@@ -69,11 +69,12 @@ fn asked<'c>(
         checks.push(Box::new(Answered::new(agreements(&asked, asking)?)));
     }
     if settings.known_samples > 0 {
-        let prompt = |datum: &TrainingDatum| ChatRequest {
+        let prompt = |(datum, instance): &(&TrainingDatum, TaskInstance)| ChatRequest {
+            prompt: datum.instruction.clone(),
             images: datum.images.clone(),
-            ..ChatRequest::text(datum.instruction.clone(), Sampling::Greedy, task.max_tokens())
+            ..task.request(instance)
         };
-        let prompts: Vec<ChatRequest> = asked.iter().map(|(datum, _)| prompt(datum)).collect();
+        let prompts: Vec<ChatRequest> = asked.iter().map(prompt).collect();
         let answers = asking.sampled(crate::checks::KNOWN, &prompts, settings.known_samples)?;
         let result = |((datum, instance), answers): (&(&TrainingDatum, TaskInstance), &Vec<String>)| {
             (datum.id.clone(), known(answers, instance, task))

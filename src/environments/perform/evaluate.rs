@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::Stage;
 use crate::environments::{Moment, Scene};
 use crate::gym::instance::{Split, TaskInstance};
-use crate::gym::ports::{ChatReply, ChatRequest, Fact, PortError, Sampling};
+use crate::gym::ports::{ChatReply, ChatRequest, Fact, PortError};
 use crate::gym::prediction::Prediction;
 use crate::gym::report::Report;
 
@@ -65,11 +65,8 @@ impl Stage<'_, '_, '_> {
         let Self { work, episode, scene, models, ledger, watch } = self;
         let checkpoint = episode.training_at(work.iteration).map_or(&scene.base, |t| &t.checkpoint);
         models.student.refresh(checkpoint)?;
-        let request = |instance: &&TaskInstance| ChatRequest {
-            images: instance.content.images().to_vec(),
-            ..ChatRequest::text(scene.task.prompt(instance), Sampling::Greedy, scene.task.max_tokens())
-        };
-        let requests: Vec<ChatRequest> = missing.iter().map(request).collect();
+        let requests: Vec<ChatRequest> =
+            missing.iter().map(|instance| scene.task.request(instance)).collect();
         let mut fresh: Vec<Prediction> = Vec::new();
         let mut refused = None;
         let answered = models.student.answer(&requests, &mut |index, reply: ChatReply| {

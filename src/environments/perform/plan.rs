@@ -9,10 +9,10 @@ use super::asking::Asking;
 use crate::checks::KNOWN;
 use crate::environments::{lists, skill_tree};
 use crate::gym::episode::Episode;
-use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::instance::Split;
 use crate::gym::ports::{
     ChatRequest, EnvironmentKind, Fact, PassRate, PlanAids, PlanContext, PortError, Question, Rendered,
-    Sampling, Teacher,
+    Teacher,
 };
 use crate::gym::report::UNSORTED;
 use crate::gym::rng::CounterRng;
@@ -82,11 +82,7 @@ impl PlanAids for Aids<'_, '_, '_> {
             let of = |id: &String| u32::from(correct.get(id.as_str()).copied().unwrap_or(false));
             instances.iter().map(|instance| (of(&instance.id), 1)).collect()
         } else {
-            let prompt = |instance: &TaskInstance| ChatRequest {
-                images: instance.content.images().to_vec(),
-                ..ChatRequest::text(task.prompt(instance), Sampling::Greedy, task.max_tokens())
-            };
-            let prompts: Vec<ChatRequest> = instances.iter().map(prompt).collect();
+            let prompts: Vec<ChatRequest> = instances.iter().map(|instance| task.request(instance)).collect();
             let answers = self.asking.sampled("pass_rate", &prompts, samples)?;
             let scored = instances.iter().zip(&answers).map(|(instance, answers)| {
                 answers.iter().filter(|answer| task.score(instance, answer).1).count() as u32

@@ -300,3 +300,31 @@ fn canonical_lines_of_real_answers_are_right() {
     assert!(wrong.len() * 100 <= golds.len(), "{} of {}: {wrong:?}", wrong.len(), golds.len());
     assert!(golds.iter().all(|gold| !crate::tasks::math::score(Scoring::Strict, gold, "no such thing")));
 }
+
+/// What the scorer makes of answers to the student's prompts.
+#[test]
+fn recorded_answers_are_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train.jsonl");
+    let line = |n: u32| {
+        let (april, may) = (2 * n, n);
+        let all = april + may;
+        format!(
+            r#"{{"question": "In April she sold {april} clips, in May half as many. How many clips altogether?", "answer": "{april} + {may} = {all}\n#### {all}"}}"#
+        )
+    };
+    std::fs::write(&path, (20..32).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+    for (prompt, style) in [("student_zero_shot", Style::ZeroShot), ("student_few_shot", Style::FewShot(2))] {
+        let task = read(&Settings { style, ..settings(Source::Gsm8k, path.clone()) });
+        let mut all = ALL.into_iter().flat_map(|split| task.instances(split));
+        let clips = all.find(|instance| task.score(instance, "#### 72").1).unwrap();
+        for answer in crate::prompts::tests::recorded(prompt) {
+            // A model's host ends the answer there.
+            let stop = task.stop(clips).iter().filter_map(|stop| answer.reply.find(stop)).min();
+            let (found, right) = task.score(clips, &answer.reply[..stop.unwrap_or(answer.reply.len())]);
+            let verdict = if right { "right" } else { "wrong" };
+            let said = format!("{}, {verdict}", found.unwrap_or_else(|| "nothing".to_owned()));
+            assert_eq!(said, answer.expected, "{prompt}: {}", answer.name);
+        }
+    }
+}
