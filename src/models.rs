@@ -15,7 +15,7 @@ pub mod sampler;
 pub mod scripted;
 pub mod source;
 
-use crate::gym::ports::{Allowance, BatchTest, Student};
+use crate::gym::ports::{Allowance, BatchTest, Served, Student};
 
 /// A student that is asked from within this process.
 pub trait LocalStudent: Student {
@@ -28,6 +28,11 @@ pub trait LocalStudent: Student {
 
     /// What the next answers may cost. Models of this machine cost nothing.
     fn allow(&mut self, _allowance: Allowance) {}
+
+    /// What was paid for that no answer tells, since this was asked last: trials, answers of no use.
+    fn unbilled(&mut self) -> Vec<Served> {
+        Vec::new()
+    }
 
     /// What a person should know about how it answers, in sentences.
     fn notes(&self) -> Vec<String> {

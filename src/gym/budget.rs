@@ -61,18 +61,18 @@ pub struct Spending {
 }
 
 impl Spending {
-    /// One more answer.
-    pub fn add(&mut self, endpoint: &str, tokens: u64, cost: f64) {
-        self.answers += 1;
+    /// So many more answers.
+    pub fn add(&mut self, endpoint: &str, answers: u64, tokens: u64, cost: f64) {
+        self.answers += answers;
         self.tokens += tokens;
         self.cost += cost;
         let own = self.endpoints.entry(endpoint.to_owned()).or_default();
-        *own = (own.0 + 1, own.1 + tokens, own.2 + cost);
+        *own = (own.0 + answers, own.1 + tokens, own.2 + cost);
     }
 
     /// In words: `1.2345 for 100000 tokens of endpoints`; nothing where nothing was asked.
     pub fn words(&self) -> Option<String> {
-        match (self.answers, self.cost > 0.0) {
+        match (self.tokens, self.cost > 0.0) {
             (0, _) => None,
             (_, true) => Some(format!("{:.4} for {} tokens of endpoints", self.cost, self.tokens)),
             (_, false) => Some(format!("{} tokens of endpoints", self.tokens)),

@@ -32,7 +32,7 @@ use super::LocalStudent;
 use crate::gym::hex::hex;
 use crate::gym::ports::{
     AdapterServer, Allowance, BatchTest, ChatModel, ChatReply, ChatRequest, Checkpoint, Endpoint, PortError,
-    ReplySink, Student,
+    ReplySink, Served, Student,
 };
 use crate::gym::rng::CounterRng;
 use adapters::{Adapter, Trained};
@@ -247,6 +247,10 @@ impl LocalStudent for EndpointModel {
 
     fn allow(&mut self, allowance: Allowance) {
         self.purse.allow(allowance);
+    }
+
+    fn unbilled(&mut self) -> Vec<Served> {
+        self.servers.iter().filter_map(|server| server.unbilled()).collect()
     }
 
     fn notes(&self) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::gym::ports::{
     Allowance, ChatReply, ChatRequest, Checkpoint, PortError, TrainingOrder, TrainingOutcome,
     TrainingProgress,
 };
-pub use crate::gym::ports::{BatchTest, Device, Serving};
+pub use crate::gym::ports::{BatchTest, Device, Served, Serving};
 
 /// What a worker process hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,6 +86,11 @@ pub enum Reply {
         index: usize,
         /// The answer.
         reply: ChatReply,
+    },
+    /// Something was paid for that no answer tells; before the last word about a request.
+    Paid {
+        /// Whom, and how much.
+        served: Served,
     },
     /// Every prompt is answered.
     Done,

@@ -173,13 +173,17 @@ impl WorkerPool {
                 }
             };
             let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) else { continue };
-            if let Told::Answered(index, reply) = seat.told(event, (self.call, self.edition), &self.roster)? {
-                left -= 1;
-                if let Some(served) = &reply.served {
-                    self.purse.pay(served);
-                }
-                if sink(index, reply).is_break() {
-                    return Ok(());
+            match seat.told(event, (self.call, self.edition), &self.roster)? {
+                Told::Nothing => {}
+                Told::Paid(served) => self.purse.pay(&served, 0),
+                Told::Answered(index, reply) => {
+                    left -= 1;
+                    if let Some(served) = &reply.served {
+                        self.purse.pay(served, 1);
+                    }
+                    if sink(index, reply).is_break() {
+                        return Ok(());
+                    }
                 }
             }
         }

@@ -56,10 +56,10 @@ impl Purse {
         }
     }
 
-    /// An answer was paid.
-    pub fn pay(&self, served: &Served) {
+    /// Something was paid: so many answers that are used, or none.
+    pub fn pay(&self, served: &Served, answers: u64) {
         let mut inner = self.lock();
-        inner.spending.add(&served.endpoint, served.tokens, served.cost);
+        inner.spending.add(&served.endpoint, answers, served.tokens, served.cost);
         inner.tokens = inner.tokens.map(|left| left.saturating_sub(served.tokens));
         inner.dirty = true;
         if inner.saved.is_none_or(|saved| saved.elapsed() >= SAVE) {
@@ -107,12 +107,12 @@ mod tests {
         let purse = Purse::open(folder.path()).unwrap();
         assert_eq!(purse.left(), Allowance::default());
         purse.limit(Some(1.0), Some(15));
-        purse.pay(&served(0.25));
-        purse.pay(&served(0.25));
+        purse.pay(&served(0.25), 1);
+        purse.pay(&served(0.25), 0);
         assert_eq!(purse.left(), Allowance { tokens: Some(0), cost: Some(0.5) });
         purse.save();
         let again = Purse::open(folder.path()).unwrap();
-        assert_eq!((again.spending().cost, again.spending().endpoints["x"]), (0.5, (2, 20, 0.5)));
+        assert_eq!((again.spending().cost, again.spending().endpoints["x"]), (0.5, (1, 20, 0.5)));
         std::fs::write(folder.path().join("spending.json"), "{").unwrap();
         assert!(Purse::open(folder.path()).unwrap_err().contains("spending.json"));
     }

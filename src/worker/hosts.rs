@@ -64,6 +64,9 @@ impl Hosted {
         if let Some(error) = broken {
             return Err(error);
         }
+        if let (Ok(_), Some((_, _, student))) = (&outcome, self.student.as_mut()) {
+            student.unbilled().into_iter().try_for_each(|served| speak(&Reply::Paid { served }))?;
+        }
         let last = match outcome {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => {

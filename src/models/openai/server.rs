@@ -346,6 +346,14 @@ impl Server {
         self.wasted.1.fetch_add(millionths.round() as u64, Ordering::Relaxed);
     }
 
+    /// What was paid for answers that could not be used and is told by none.
+    pub(super) fn unbilled(&self) -> Option<Served> {
+        let (tokens, cost) = self.take_wasted();
+        let served =
+            Served { endpoint: self.name.clone(), model: self.model(), tokens, cost, mean_logprob: None };
+        (tokens > 0).then_some(served)
+    }
+
     fn take_wasted(&self) -> (u64, f64) {
         let taken = |value: &AtomicU64| value.swap(0, Ordering::Relaxed);
         (taken(&self.wasted.0), taken(&self.wasted.1) as f64 / 1e6)

@@ -8,7 +8,7 @@ use super::launch::{WorkerCommand, inside};
 use super::process::{Event, WorkerProcess};
 use super::roster::Roster;
 use crate::gym::ports::{
-    Allowance, BatchTest, ChatReply, ChatRequest, Checkpoint, Device, PortError, Serving,
+    Allowance, BatchTest, ChatReply, ChatRequest, Checkpoint, Device, PortError, Served, Serving,
 };
 use crate::protocol::worker::{Reply, Request, Role};
 
@@ -36,6 +36,8 @@ pub(super) enum Told {
     Nothing,
     /// An answer of the present call.
     Answered(usize, ChatReply),
+    /// Something was paid for that nobody waits for.
+    Paid(Served),
 }
 
 pub(super) struct Seat {
@@ -217,7 +219,9 @@ impl Seat {
                 if *of == call {
                     return Ok(Told::Answered(index, reply));
                 }
+                return Ok(reply.served.map_or(Told::Nothing, |served| Told::Paid(*served)));
             }
+            (Reply::Paid { served }, _) => return Ok(Told::Paid(served)),
             (Reply::Done, State::Answering(_, open)) => {
                 if !open.is_empty() {
                     return Err(self.ended(Some("it left requests unanswered")));

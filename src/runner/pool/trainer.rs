@@ -70,7 +70,7 @@ impl Trainer for TrainerProcess {
                     let message = format!("{}: {}", process.name(), error.message);
                     return Err(PortError { message, ..error });
                 }
-                Reply::Loaded { .. } | Reply::Answered { .. } | Reply::Done => {
+                Reply::Loaded { .. } | Reply::Answered { .. } | Reply::Paid { .. } | Reply::Done => {
                     return Err(process.obituary(Some("it spoke out of turn")));
                 }
             }

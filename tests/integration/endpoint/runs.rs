@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dataenvgym::bench::endpoint::{Asked, Said, Stub};
+use dataenvgym::bench::endpoint::{Asked, Said, Stub, completion};
 use dataenvgym::gym::episode::{Halt, Phase};
 use dataenvgym::gym::instance::{Domain, ImageRef};
 use dataenvgym::store::spending;
@@ -189,6 +189,26 @@ fn questions_show_their_images() {
     assert!(shown.len() >= 36 && shown.is_subset(&kept), "{} of {} images", shown.len(), kept.len());
     let said = home.stdout(&["eval", "--config", &config, "--student", "endpoint:pupil"]);
     assert!(said.contains("questions"), "{said}");
+}
+
+#[test]
+fn answers_of_no_use_are_in_the_account_too() {
+    let home = Home::new();
+    let sold = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&sold);
+    let stub = Stub::start(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Said::json(200, &completion("c", "another", "x", (10, 5)))
+    })
+    .unwrap();
+    let output = run(&home, &configuration(&home, &stub.url(), "tries = 2\n"));
+    assert!(
+        !output.status.success() && text(&output.stdout).contains("any_model"),
+        "{}",
+        text(&output.stdout)
+    );
+    let account = spending::read(&home.run_folder("served")).unwrap();
+    assert_eq!((account.answers, account.tokens), (0, 15 * u64::from(sold.load(Ordering::Relaxed))));
 }
 
 #[test]
