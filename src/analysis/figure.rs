@@ -142,10 +142,11 @@ pub fn csv_field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
-/// Round numbers that divide an axis: at most `most` of them, from at or below `low` to at or above `high`.
-fn ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
+/// Round numbers that divide an axis: at most `most` of them, from at or below `low` to at or above `high`, `least`
+/// apart at least. What is counted, as iterations are, has no halves: there `least` is 1.
+fn ticks(low: f64, high: f64, most: usize, least: f64) -> Vec<f64> {
     let span = if high - low > 1e-9 { high - low } else { 1.0 };
-    let rough = span / most.saturating_sub(2).max(1) as f64;
+    let rough = (span / most.saturating_sub(2).max(1) as f64).max(least);
     let power = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= rough).unwrap_or(rough);
     let first = (low / step).floor() as i64;
@@ -204,6 +205,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted_has_no_halves() {
+        assert_eq!(ticks(0.0, 2.0, 9, 1.0), [0.0, 1.0, 2.0]);
+        assert_eq!(ticks(1.0, 1.0, 9, 1.0), [1.0, 2.0]);
+        assert_eq!(ticks(0.0, 2.0, 6, 0.0), [0.0, 0.5, 1.0, 1.5, 2.0]);
+    }
+
+    #[test]
     fn fields_stay_fields() {
         assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!((csv_field("=1+1").as_str(), csv_field("-3").as_str()), ("'=1+1", "-3"));
@@ -212,7 +220,7 @@ mod tests {
     proptest! {
         #[test]
         fn ticks_are_few_and_hold_the_range(low in -1e3_f64..1e3, span in 0.0_f64..1e3) {
-            let found = ticks(low, low + span, 7);
+            let found = ticks(low, low + span, 7, 0.0);
             prop_assert!((2..=8).contains(&found.len()), "{:?}", found);
             prop_assert!(found[0] <= low + 1e-9 && *found.last().unwrap() >= low + span - 1e-9);
         }

@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 
 use super::launch::CONFIG;
 use super::{format, runs};
-use crate::analysis::compare::{self, Comparison};
+use crate::analysis::compare::{self, Comparison, Entrant};
 use crate::analysis::facts::RunFacts;
 use crate::analysis::figure::Chart;
 use crate::analysis::report::Report;
 use crate::config::Paths;
 use crate::gym::hex::hex;
+use crate::gym::instance::Split;
 use crate::runner::residence::live_of;
 use crate::store::{Reader, spending};
 
@@ -77,13 +78,19 @@ pub(super) fn report(paths: &Paths, args: &ReportArgs) -> Result<ExitCode> {
 
 /// `dataenvgym compare`.
 pub(super) fn compare(paths: &Paths, args: &CompareArgs) -> Result<ExitCode> {
-    let read = |name: &String| facts(&runs::find(paths, Some(name))?);
-    let runs: Vec<RunFacts> = args.runs.iter().map(read).collect::<Result<_>>()?;
-    let comparison = compare::compare(&runs)?;
+    let read = |name: &String| {
+        let folder = runs::find(paths, Some(name))?;
+        Ok(Entrant::read(&Reader::open(&live_of(&folder))?, Split::Test)?)
+    };
+    let runs: Vec<Entrant> = args.runs.iter().map(read).collect::<Result<_>>()?;
+    let comparison = compare::compare(&runs, Split::Test)?;
     let json = serde_json::to_string_pretty(&comparison)? + "\n";
     if let Some(out) = &args.out {
-        let mut files =
-            vec![("compare.md".to_owned(), markdown(&comparison)), ("compare.json".to_owned(), json.clone())];
+        let mut files = vec![
+            ("compare.md".to_owned(), markdown(&comparison)),
+            ("compare.json".to_owned(), json.clone()),
+            ("compare.csv".to_owned(), comparison.csv()),
+        ];
         files.extend(drawn([("differences", comparison.chart())]));
         write(out, &files)?;
     }

@@ -17,7 +17,7 @@ use super::mailbox::{Mail, Mailbox};
 use super::memory::Memory;
 use super::pacer::Pacer;
 use super::runs::{Runs, RunsOrder};
-use super::screen::{Cost, Frames, open_terminal};
+use super::screen::{Cost, Frames, open_terminal, size};
 use super::session::{self, Job, Session};
 use super::source::Wanted;
 use super::update::{self, Effect, Exit, Message, Urgency};
@@ -42,7 +42,7 @@ impl Mail for Wake {
     fn replaces(&self, older: &Self) -> bool {
         match (self, older) {
             (Self::Message(new), Self::Message(old)) => new.replaces(old),
-            (Self::Input(Input::Resize(..)), Self::Input(Input::Resize(..))) => true,
+            (Self::Job(Job::Resized), Self::Job(Job::Resized)) => true,
             _ => false,
         }
     }
@@ -57,7 +57,8 @@ pub(super) fn run(options: Options) -> Result<Exit, TuiError> {
         return Err(TuiError::Dumb(kind.into()));
     }
     let terminal = open_terminal().map_err(TuiError::NoTerminal)?;
-    let size = crossterm::terminal::size().map_err(TuiError::NoTerminal)?;
+    let size = size(&terminal).map_err(TuiError::NoTerminal)?;
+    let keys = terminal.try_clone()?;
     let wakes = Wakes::new();
     let stop = Stop(Arc::new(AtomicBool::new(false)));
     // Before the session, so that the sender of the session is the last one to go.
@@ -66,7 +67,7 @@ pub(super) fn run(options: Options) -> Result<Exit, TuiError> {
     let forward = wakes.clone();
     spawn("jobs", move || continues.iter().for_each(|job| forward.post(Wake::Job(job))))?;
     let frame_log = options.frame_log.as_ref().and_then(|path| File::create(path).ok());
-    let (app, outlets, pacer) = start(options, size, &wakes, &stop)?;
+    let (app, outlets, pacer) = start(options, (size, keys), &wakes, &stop)?;
     let begun = Instant::now();
     let mut desk = Desk { app, outlets, pacer, frames: Frames::new(terminal, size), frame_log, begun };
     let exit = desk.serve(&wakes);
@@ -77,7 +78,7 @@ pub(super) fn run(options: Options) -> Result<Exit, TuiError> {
 /// Starts every thread that feeds the screen.
 fn start(
     options: Options,
-    size: (u16, u16),
+    (size, terminal): ((u16, u16), File),
     wake: &Wakes,
     stop: &Stop,
 ) -> Result<(App, Outlets, Pacer), TuiError> {
@@ -92,7 +93,7 @@ fn start(
     spawn("link", move || link::run(&connect, &resume, &(own, inbox), &ended, &send))?;
     let (keys, flag, held) = (wake.clone(), Arc::clone(&stop.0), input::Hold::default());
     let pause = held.clone();
-    spawn("keys", move || input::run(&flag, &pause, |input| keys.post(Wake::Input(input))))?;
+    spawn("keys", move || input::run(terminal, &flag, &pause, |input| keys.post(Wake::Input(input))))?;
     let send = post(wake.clone());
     let sampler = Sampler::start(move |snapshot| send(Message::Machine(Box::new(snapshot))))?;
     let own_theme = options.look.own_theme;
@@ -167,10 +168,6 @@ impl Desk {
             Wake::Message(message) => message,
             Wake::Input(Input::Key(key)) => Message::Key(key),
             Wake::Input(Input::Paste(text)) => Message::Pasted(text),
-            Wake::Input(Input::Resize(width, height)) => {
-                self.frames.repaint((width, height));
-                Message::Resize(width, height)
-            }
             Wake::Input(Input::Focus(focused)) => {
                 self.pacer.focus(focused);
                 return Ok(None);
@@ -183,6 +180,10 @@ impl Desk {
             Wake::Job(Job::Continued) => {
                 self.come_back()?;
                 return Ok(None);
+            }
+            Wake::Job(Job::Resized) => {
+                let (width, height) = self.frames.resize()?;
+                Message::Resize(width, height)
             }
         };
         self.pacer.want(update::urgency(&self.app, &message));
@@ -266,9 +267,7 @@ impl Desk {
 
     fn come_back(&mut self) -> Result<(), TuiError> {
         session::enter()?;
-        let size = crossterm::terminal::size()?;
-        self.app.size = size;
-        self.frames.repaint(size);
+        self.app.size = self.frames.resize()?;
         self.pacer.want(Urgency::Urgent);
         Ok(())
     }

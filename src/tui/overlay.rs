@@ -1,7 +1,7 @@
 //! What lies over the panes.
 
 use super::action::Context;
-use super::compare::{Comparison, Named};
+use super::compare::Named;
 use super::facets::Facet;
 use super::filter::Filter;
 use super::new_run::NewRun;
@@ -10,6 +10,7 @@ use super::plan_edit::PlanEdit;
 use super::runs::{Finding, RunRow};
 use super::text_box::TextBox;
 use super::wording::Draft;
+use crate::analysis::compare::Comparison;
 use crate::gym::instance::Split;
 use crate::gym::review::DataSelection;
 

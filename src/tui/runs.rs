@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::compare::{Comparison, Named, compare};
+use super::compare::{Named, compare};
 pub use super::new_run::Setting;
+use crate::analysis::compare::Comparison;
 use crate::gym::instance::Split;
 use crate::gym::statistics::Estimate;
 

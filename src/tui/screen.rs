@@ -1,37 +1,28 @@
 //! The terminal while this program has it: frames out, and everything restored on the way out.
 
-use std::cell::RefCell;
+mod encode;
+mod scroll;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use crossterm::queue;
-use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
-use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+
+use scroll::Move;
 
 /// Room for one frame; the largest first paint is about half of it.
 const FRAME: usize = 64 * 1024;
 
-/// Collects the bytes of a frame. Flushing does nothing: the frame leaves whole, in one write.
-#[derive(Debug, Clone, Default)]
-struct Collected(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Collected {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+/// A frame is shown at once: synchronised updates. Terminals that do not know them ignore both.
+const BEGIN: &str = "\x1b[?2026h";
+const END: &str = "\x1b[?2026l";
+/// Everything gone.
+const CLEAR: &str = "\x1b[2J";
 
 /// What a frame cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +36,7 @@ pub(crate) struct Cost {
 #[derive(Debug)]
 pub(crate) struct Frames<W> {
     out: W,
-    bytes: Collected,
-    backend: CrosstermBackend<Collected>,
+    bytes: String,
     previous: Buffer,
     next: Buffer,
     repaint: bool,
@@ -60,15 +50,10 @@ impl<W: Write> Frames<W> {
     }
 
     pub(crate) fn new(out: W, size: (u16, u16)) -> Self {
-        // ratatui asks crossterm for colours even where there are none; with NO_COLOR set crossterm would answer
-        // with a sequence that also ends bold and reverse. The theme decides about colour here.
-        crossterm::style::force_color_output(true);
-        let bytes = Collected(Rc::new(RefCell::new(Vec::with_capacity(FRAME))));
         let area = Rect::new(0, 0, size.0, size.1);
         Self {
             out,
-            backend: CrosstermBackend::new(bytes.clone()),
-            bytes,
+            bytes: String::with_capacity(FRAME),
             previous: Buffer::empty(area),
             next: Buffer::empty(area),
             repaint: true,
@@ -88,25 +73,35 @@ impl<W: Write> Frames<W> {
         let begun = Instant::now();
         self.next.reset();
         view(&mut self.next);
-        let changes = self.previous.diff(&self.next);
-        if changes.is_empty() && !self.repaint {
+        if self.previous == self.next && !self.repaint {
             return Ok(None);
         }
-        self.bytes.0.borrow_mut().clear();
-        queue!(self.bytes, BeginSynchronizedUpdate)?;
+        self.bytes.clear();
+        self.bytes.push_str(BEGIN);
         if self.repaint {
-            queue!(self.bytes, Clear(ClearType::All))?;
+            self.bytes.push_str(CLEAR);
+        } else if let Some(found) = Move::find(&self.previous, &self.next) {
+            self.bytes.push_str(&found.bytes());
+            found.apply(&mut self.previous);
         }
-        self.backend.draw(changes.into_iter())?;
-        queue!(self.bytes, EndSynchronizedUpdate)?;
+        encode::changes(&self.previous, &self.next, &mut self.bytes);
+        self.bytes.push_str(END);
         self.repaint = false;
         std::mem::swap(&mut self.previous, &mut self.next);
         let draw = begun.elapsed();
         let begun = Instant::now();
-        let bytes = self.bytes.0.borrow();
-        self.out.write_all(&bytes)?;
+        self.out.write_all(self.bytes.as_bytes())?;
         self.out.flush()?;
-        Ok(Some(Cost { bytes: bytes.len(), draw, write: begun.elapsed() }))
+        Ok(Some(Cost { bytes: self.bytes.len(), draw, write: begun.elapsed() }))
+    }
+}
+
+impl Frames<File> {
+    /// Asks the terminal how large it is and sends everything next time.
+    pub(crate) fn resize(&mut self) -> io::Result<(u16, u16)> {
+        let size = size(&self.out)?;
+        self.repaint(size);
+        Ok(size)
     }
 }
 
@@ -123,4 +118,11 @@ pub(crate) fn open_terminal() -> io::Result<File> {
         Err(_) if io::stdout().is_terminal() => io::stdout().as_fd().try_clone_to_owned().map(File::from),
         result => result,
     }
+}
+
+/// Columns and rows of a terminal; one that does not know them has the usual ones.
+pub(crate) fn size(terminal: &File) -> io::Result<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(terminal)?;
+    let known = |n: u16, usual| if n == 0 { usual } else { n };
+    Ok((known(size.ws_col, 80), known(size.ws_row, 24)))
 }

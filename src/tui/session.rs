@@ -18,10 +18,9 @@ use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
 use crossterm::queue;
 use crossterm::style::ResetColor;
-use crossterm::terminal::{
-    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use crossterm::terminal::{EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 
 use super::screen::open_terminal;
@@ -29,18 +28,21 @@ use super::screen::open_terminal;
 /// What is needed to give the terminal back.
 struct Taken {
     terminal: File,
+    /// Its settings before it was taken.
+    before: Option<Termios>,
     outputs: Option<(OwnedFd, OwnedFd)>,
     /// Whether another program has it for a while: keys that mean a signal are for that program.
     lent: bool,
-    /// Told when the process is to stop or goes on after a stop.
+    /// Told when the process is to stop or goes on after a stop, and when the terminal has another size.
     jobs: Sender<Job>,
 }
 
-/// What a shell asks of a program that it can stop.
+/// What a shell asks of a program that it can stop, and what a terminal tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
     Stop,
     Continued,
+    Resized,
 }
 
 /// How long the end of the process waits for a terminal that accepts nothing: long enough for a machine under
@@ -67,7 +69,7 @@ impl Session {
     pub(crate) fn begin(log: Option<&Path>, jobs: Sender<Job>) -> io::Result<Self> {
         let terminal = open_terminal()?;
         let watched = terminal.try_clone()?;
-        *lock() = Some(Taken { terminal, outputs: None, lent: false, jobs });
+        *lock() = Some(Taken { terminal, before: None, outputs: None, lent: false, jobs });
         let mut session = Self { previous: None, alive: Arc::new(AtomicBool::new(true)) };
         session.install_hook();
         SIGNALS.get_or_init(|| drop(thread::Builder::new().name("signals".into()).spawn(wait_for_signals)));
@@ -111,21 +113,24 @@ fn lock() -> std::sync::MutexGuard<'static, Option<Taken>> {
     TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Raw mode and the alternate screen.
+/// Raw mode and the alternate screen. Whoever continued this process may have changed both, so they are set again
+/// even where they were not given back.
 pub(crate) fn enter() -> io::Result<()> {
-    enable_raw_mode()?;
-    match lock().as_mut() {
-        Some(taken) => send(&mut taken.terminal, |out| {
-            queue!(out, EnterAlternateScreen, Hide, EnableFocusChange, EnableBracketedPaste)
-        }),
-        None => Ok(()),
-    }
+    let mut taken = lock();
+    let Some(taken) = taken.as_mut() else { return Ok(()) };
+    let now = tcgetattr(&taken.terminal)?;
+    let mut raw = taken.before.get_or_insert(now).clone();
+    raw.make_raw();
+    tcsetattr(&taken.terminal, OptionalActions::Now, &raw)?;
+    send(&mut taken.terminal, |out| {
+        queue!(out, EnterAlternateScreen, Hide, EnableFocusChange, EnableBracketedPaste)
+    })
 }
 
 /// Back to the shell for a while; [`enter`] returns.
 pub(crate) fn leave() {
     if let Some(taken) = lock().as_mut() {
-        restore(&mut taken.terminal);
+        restore(taken);
     }
 }
 
@@ -161,7 +166,7 @@ pub(crate) fn stop() {
 /// Ends the possession of the terminal. Only the first call does anything.
 fn give_back() {
     let Some(mut taken) = lock().take() else { return };
-    restore(&mut taken.terminal);
+    restore(&mut taken);
     if let Some((output, error)) = taken.outputs {
         // Without them there is nowhere to report a failure to.
         let _ = rustix::stdio::dup2_stdout(&output);
@@ -169,9 +174,13 @@ fn give_back() {
     }
 }
 
-/// As far as the terminal is still there; a part that fails must not keep the rest from happening.
-fn restore(terminal: &mut File) {
-    let _ = send(terminal, |out| {
+/// As far as the terminal is still there; a part that fails must not keep the rest from happening. The settings come
+/// first: they can be changed while a terminal takes no bytes.
+fn restore(taken: &mut Taken) {
+    if let Some(before) = taken.before.take() {
+        let _ = tcsetattr(&taken.terminal, OptionalActions::Now, &before);
+    }
+    let _ = send(&mut taken.terminal, |out| {
         queue!(
             out,
             EndSynchronizedUpdate,
@@ -182,7 +191,6 @@ fn restore(terminal: &mut File) {
             Show
         )
     });
-    let _ = disable_raw_mode();
 }
 
 fn send(terminal: &mut File, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
@@ -204,26 +212,33 @@ fn divert(log: Option<&Path>) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(before)
 }
 
-/// Ends the process when the terminal is gone: reading keys from a terminal that hung up never returns.
+/// Ends the process when the terminal is gone: a read of a terminal that hung up may only say that nothing came.
 fn watch(terminal: &File, alive: &AtomicBool) {
     while alive.load(Ordering::Relaxed) {
         thread::sleep(Duration::from_millis(500));
-        if rustix::termios::tcgetattr(terminal).is_err() && alive.load(Ordering::Relaxed) {
+        if tcgetattr(terminal).is_err() && alive.load(Ordering::Relaxed) {
             end_process(SIGHUP);
         }
     }
 }
 
 fn wait_for_signals() {
-    let Ok(mut signals) = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT]) else { return };
+    let Ok(mut signals) = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH]) else {
+        return;
+    };
     for signal in signals.forever() {
         let (lent, screen) = lock().as_ref().map_or((false, None), |t| (t.lent, Some(t.jobs.clone())));
         match (screen, signal) {
             (Some(_), SIGINT | SIGQUIT | SIGCONT) if lent => {}
             (Some(_), SIGTSTP) if lent => stop(),
-            (Some(jobs), SIGTSTP | SIGCONT) => {
+            (Some(jobs), SIGTSTP | SIGCONT | SIGWINCH) => {
+                let job = match signal {
+                    SIGTSTP => Job::Stop,
+                    SIGCONT => Job::Continued,
+                    _ => Job::Resized,
+                };
                 // A screen that ended meanwhile needs no news.
-                let _ = jobs.send(if signal == SIGTSTP { Job::Stop } else { Job::Continued });
+                let _ = jobs.send(job);
             }
             (Some(_), _) => end_process(signal),
             (None, _) => {

@@ -24,12 +24,12 @@ use ratatui::layout::Rect;
 use super::action::{Action, Context, Entry};
 use super::app::App;
 use super::canvas::{Canvas, Line};
-use super::compare::Comparison;
 use super::keymap::Chord;
 use super::layout::{self, Pane};
 use super::status::{self, State};
 use super::text;
 use super::theme::Scope;
+use crate::analysis::compare::Comparison;
 
 /// Columns of a copied sample: more than a line of one has.
 const COPIED_COLUMNS: usize = 100_000;

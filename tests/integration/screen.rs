@@ -24,7 +24,6 @@ fn a_person_looks_steps_and_leaves_and_the_run_goes_on() {
     screen.press("?");
     screen.wait("advance one phase");
     screen.press("\u{1b}");
-    // Escape and a letter sent together would be Alt and the letter.
     wait_for("the end of the help", || (!screen.text().contains("advance one phase (")).then_some(()));
     screen.press("p");
     wait_for("the pause", || episode(&folder).filter(|e| !e.running));

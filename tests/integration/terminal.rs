@@ -1,11 +1,13 @@
 //! The real client in a pseudo-terminal: a harness that types, looks and records.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::faults::children;
 use crate::home::{Home, wait_for};
@@ -14,8 +16,9 @@ use crate::home::{Home, wait_for};
 /// last bytes a terminal that hangs up at once may lose.
 const SHELL: &str = "\"$0\" \"$@\"; echo \"ended with $?\"; read enter";
 const DEAF: &str = "trap '' HUP; \"$0\" \"$@\"; echo \"ended with $?\"; read enter";
-/// A shell that a person types at: a program that stops gives the terminal back to it.
-const JOBS: &str = "set -m; \"$0\" \"$@\"; echo \"stopped with $?\"; read enter; \
+/// A shell that a person types at: a program that stops gives the terminal back to it. A program that is stopped by
+/// force leaves the cursor anywhere, and the words begin a line of their own.
+const JOBS: &str = "set -m; \"$0\" \"$@\"; printf '\\r\\nstopped with %s\\r\\n' $?; read enter; \
                     fg >/dev/null; echo \"ended with $?\"; read enter";
 
 /// What came out of the program.
@@ -155,10 +158,29 @@ impl Screen {
 
     /// The terminal is as it was before the program began.
     pub fn as_before(&self) {
-        assert_eq!(settings(self.terminal.as_ref().unwrap().as_ref()), self.settings);
         let shown = self.shown();
         let screen = shown.screen();
+        let now = settings(self.terminal.as_ref().unwrap().as_ref());
+        assert_eq!(now, self.settings, "{}", screen.contents());
         assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+    }
+
+    /// Sets the terminal as a shell sets it for itself.
+    pub fn cook(&self) {
+        let terminal = File::open(self.device()).unwrap();
+        let mut settings = tcgetattr(&terminal).unwrap();
+        settings.local_modes |= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        settings.input_modes |= InputModes::ICRNL;
+        tcsetattr(&terminal, OptionalActions::Now, &settings).unwrap();
+    }
+
+    pub fn is_raw(&self) -> bool {
+        let settings = tcgetattr(File::open(self.device()).unwrap()).unwrap();
+        !settings.local_modes.contains(LocalModes::ICANON)
+    }
+
+    fn device(&self) -> std::path::PathBuf {
+        self.terminal.as_ref().unwrap().tty_name().unwrap()
     }
 
     /// The program's process, not the shell around it.
@@ -210,7 +232,7 @@ pub fn told_only_what_is_known(bytes: &[u8]) {
         let end = body.find(|c: char| c.is_ascii_alphabetic()).unwrap_or_else(|| panic!("{part:?}"));
         let (parameters, last) = (&body[..end], &body[end..=end]);
         let known = match last {
-            "m" | "H" | "J" => parameters.bytes().all(|b| b.is_ascii_digit() || b == b';'),
+            "m" | "H" | "J" | "r" | "S" | "T" => parameters.bytes().all(|b| b.is_ascii_digit() || b == b';'),
             "h" | "l" => ["?1004", "?1049", "?2004", "?2026", "?25"].contains(&parameters),
             _ => false,
         };

@@ -17,15 +17,10 @@ fn goes_on(folder: &std::path::Path) {
     wait_for("progress without a client", || (iterations(folder) > then).then_some(()));
 }
 
-/// Leaves, whatever is open. Escape and a letter that are read together would be Alt and the letter.
+/// Leaves, whatever is open. Keys that are read together are still single keys.
 fn leave(screen: &mut Screen) {
-    wait_for("the question before leaving", || {
-        screen.press("\u{1b}");
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        screen.press("q");
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        screen.text().contains("background").then_some(())
-    });
+    screen.press("\u{1b}\u{1b}q");
+    screen.wait("background");
     screen.press("\r");
     screen.restored();
 }
@@ -85,12 +80,47 @@ fn a_stopped_client_gives_the_terminal_to_the_shell_and_comes_back() {
     screen.as_before();
     goes_on(&folder);
     screen.press("\n");
-    screen.wait("2 Iterations");
+    screen.wait("· runner ");
     assert!(screen.shown().screen().alternate_screen());
     screen.press("?");
     screen.wait("advance one phase");
     screen.press("\u{1b}");
     wait_for("the end of the help", || (!screen.text().contains("advance one phase (")).then_some(()));
+    leave(&mut screen);
+}
+
+#[test]
+fn a_client_that_was_stopped_by_force_comes_back_with_its_keys() {
+    let home = Home::new();
+    started(&home, 4, 200);
+    let mut screen = Screen::open_as_job(&home, &["attach", "scripted"], (80, 24));
+    screen.wait("· runner ");
+    // Nobody gave the terminal back, so the shell did it its own way.
+    screen.signal(Signal::STOP);
+    screen.wait("stopped with 147");
+    screen.cook();
+    screen.press("\n");
+    wait_for("raw mode", || screen.is_raw().then_some(()));
+    screen.press("q");
+    screen.wait("background");
+    screen.press("\r");
+    screen.wait("ended with 0");
+}
+
+#[test]
+fn keys_that_come_with_a_new_size_are_not_lost() {
+    let home = Home::new();
+    started(&home, 4, 200);
+    let mut screen = Screen::open(&home, &["attach", "scripted"], (100, 30));
+    screen.wait("· runner ");
+    for n in 0..60_u16 {
+        screen.resize((100 - n % 2, 30));
+        screen.press("?");
+        screen.wait("advance one phase (");
+        screen.press("\u{1b}");
+        screen.resize((100, 30 + n % 2));
+        wait_for("the end of the help", || (!screen.text().contains("advance one phase (")).then_some(()));
+    }
     leave(&mut screen);
 }
 

@@ -85,6 +85,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("vt100", &["bench", "tui::tests"]),
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
+    ("mio", &["tui::input"]),
     ("rusqlite", &["store"]),
     ("parquet", &["exchange"]),
     ("base64", &["exchange", "models::openai", "tui::screen"]),

@@ -19,7 +19,7 @@ pub(super) fn drawn(chart: &Chart) -> String {
     // Nought belongs to every chart of differences.
     let low = chart.values().fold(0.0, f64::min);
     let high = chart.values().fold(0.0, f64::max);
-    let steps = ticks(low, high, 8);
+    let steps = ticks(low, high, 8, 0.0);
     let (first, last) = (steps[0], steps[steps.len() - 1]);
     let at = |v: f64| LEFT + (v - first) / (last - first) * (RIGHT - LEFT);
     let mut out = head(WIDTH, height, &chart.title);

@@ -42,15 +42,18 @@ pub(super) fn head(width: f64, height: f64, title: &str) -> String {
 pub(super) fn drawn(chart: &Chart) -> String {
     let mut out = head(WIDTH, HEIGHT, &chart.title);
     let places = || chart.series.iter().flat_map(|s| &s.points).map(|p| p.x);
+    let least = if places().all(|x| x.fract() == 0.0) { 1.0 } else { 0.0 };
     let across = ticks(
         places().fold(f64::INFINITY, f64::min).min(1e9),
         places().fold(f64::NEG_INFINITY, f64::max).max(-1e9),
         9,
+        least,
     );
     let up = ticks(
         chart.values().fold(f64::INFINITY, f64::min).min(1e9),
         chart.values().fold(f64::NEG_INFINITY, f64::max).max(-1e9),
         7,
+        0.0,
     );
     let ends = |ticks: &[f64]| (ticks[0], ticks[ticks.len() - 1]);
     let plot = Plot { x: ends(&across), y: ends(&up) };

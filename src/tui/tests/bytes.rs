@@ -98,3 +98,21 @@ fn every_scene_arrives_on_the_terminal_as_drawn() {
         watched.cost(&desk);
     }
 }
+
+#[test]
+fn a_line_of_the_log_is_cheap_before_and_after_the_window_is_full() {
+    let (_folder, mut desk) = scene("checked", (120, 40));
+    let mut watched = Watched::new(&desk);
+    desk.press("L");
+    watched.cost(&desk);
+    let mut entries = desk.app.journal.clone().unwrap();
+    for n in 0..60_i64 {
+        let text = format!("the note of number {n} in the log");
+        let event = crate::gym::episode::Event::Commanded { command: Command::Note { text } };
+        let last = entries.last().unwrap();
+        entries.push(crate::store::JournalEntry { at_ms: last.at_ms + 21_000, event, ..last.clone() });
+        desk.tell(Message::Journal(entries.clone()));
+        let line = watched.cost(&desk);
+        assert!((1..=400).contains(&line), "line {n}: {line}");
+    }
+}

@@ -296,28 +296,31 @@ fn runs_are_compared_on_what_they_have_in_common() {
     let news = order.clone().carry_out(&crate::tui::NoRuns);
     desk.tell(Message::Runs(news));
     let shown = desk.text();
-    assert!(shown.contains("run untrained has no finished evaluation of the test split"), "{shown}");
+    assert!(shown.contains("run `untrained` has no test scores yet"), "{shown}");
     desk.effects.clear();
     desk.press("v");
     let [Effect::Runs(order)] = &desk.effects[..] else { panic!("{:?}", desk.effects) };
     let news = order.clone().carry_out(&crate::tui::NoRuns);
     let RunsNews::Compared { result: Ok(comparison), .. } = &news else { panic!("{news:?}") };
-    assert_eq!(comparison.runs, [("untrained".to_owned(), 0), ("first-run".to_owned(), 2)]);
-    let all = &comparison.rows[0];
+    let named: Vec<_> = comparison.runs.iter().map(|side| (side.run.as_str(), side.iteration)).collect();
+    assert_eq!(named, [("untrained", 0), ("first-run", 2)]);
+    let trained = &comparison.runs[1];
     // The finished run's own answers before training are those of the other run.
     let reader = crate::store::Reader::open(&folder.path().join("run")).unwrap();
     let pairs = reader.paired(Split::Validation, 0, 2).unwrap();
     let gain = crate::gym::statistics::paired_gain(pairs.iter().map(|(key, a, b)| (key.as_str(), *a, *b)));
-    assert_eq!((all.instances, all.difference[0]), (600, gain));
-    assert_eq!(comparison.rows.len(), 13);
-    let skills: f64 = comparison.rows[1..].iter().map(|row| row.accuracy[1]).sum::<f64>() / 12.0;
-    assert!((skills - all.accuracy[1]).abs() < 1e-9);
+    let found = trained.against_first.as_ref().map(|d| d.difference);
+    assert_eq!((comparison.common, found), (600, gain));
+    let skills: f64 = trained.skills.values().map(|e| e.mean).sum::<f64>() / 12.0;
+    assert!((skills - trained.accuracy.mean).abs() < 1e-9);
     desk.tell(Message::Runs(news));
-    assert!(desk.text().contains("600 instances were answered by all of them"), "{}", desk.text());
+    assert!(desk.text().contains("600 questions were answered by all of them"), "{}", desk.text());
     desk.effects.clear();
     desk.press("w");
     let [Effect::Export(files)] = &desk.effects[..] else { panic!("{:?}", desk.effects) };
-    assert_eq!((files[0].name.as_str(), files[0].text.lines().count()), ("comparison-validation.csv", 14));
+    // One line per run over all skills, and one for each of the twelve.
+    assert_eq!((files[0].name.as_str(), files[0].text.lines().count()), ("comparison-validation.csv", 27));
+    assert!(files[1].name == "comparison-validation.svg" && files[1].text.contains("first-run"));
     desk.press("v");
     assert!(matches!(desk.effects.last(), Some(Effect::Runs(RunsOrder::Compare { split: Split::Test, .. }))));
 }

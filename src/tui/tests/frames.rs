@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::analysis::compare::{Comparison, Difference, Side};
 use crate::gym::statistics::Estimate;
 use crate::tui::canvas::Marks;
-use crate::tui::compare::{Comparison, Row};
 use crate::tui::filter::Filter;
 use crate::tui::layout::Pane;
 use crate::tui::new_run::NewRun;
@@ -83,20 +83,43 @@ fn every_overlay_at_every_size() {
 }
 
 fn comparison() -> Comparison {
-    let estimate = |mean: f64| Some(Estimate { mean, low: mean - 0.05, high: mean + 0.05, n: 600 });
-    let row = |skill: Option<&str>, base: f64, gain: f64| Row {
-        skill: skill.map(str::to_owned),
-        instances: if skill.is_none() { 600 } else { 50 },
-        accuracy: vec![base, base + gain, base - gain / 2.0],
-        difference: vec![estimate(gain), estimate(-gain / 2.0)],
+    let estimate = |mean: f64, n| Estimate { mean, low: mean - 0.05, high: mean + 0.05, n };
+    let skills = || {
+        script::SKILLS.iter().map(|(name, base, gain, _)| {
+            ((*name).to_owned(), f64::from(*base) / 100.0, f64::from(*gain) / 50.0)
+        })
     };
-    let skills = script::SKILLS
-        .iter()
-        .map(|(name, base, gain, _)| row(Some(name), f64::from(*base) / 100.0, f64::from(*gain) / 50.0));
+    let side = |run: &str, iteration, by: f64| Side {
+        run: run.into(),
+        iteration,
+        base: estimate(0.48, 600),
+        accuracy: estimate(0.48 + 0.12 * by, 600),
+        skills: skills().map(|(name, base, gain)| (name, estimate(base + gain * by, 50))).collect(),
+        accepted: 1200,
+        tokens: 90_000,
+        against_first: (iteration != 4 || by > 0.0).then(|| Difference {
+            difference: estimate(0.12 * by, 600),
+            bootstrap: estimate(0.12 * by, 600),
+            wins: 80,
+            losses: 20,
+            p: 0.001,
+            detectable: Some(0.03),
+            skills: skills()
+                .map(|(name, _, gain)| {
+                    (name, (estimate(gain * by, 50), if gain * by > 0.1 { 0.01 } else { 0.4 }))
+                })
+                .collect(),
+        }),
+    };
     Comparison {
         split: Split::Test,
-        runs: vec![("quickstart".into(), 4), ("lora".into(), 3), ("alternating-with-a-long-name".into(), 4)],
-        rows: std::iter::once(row(None, 0.48, 0.12)).chain(skills).collect(),
+        common: 600,
+        questions: (600, 600),
+        runs: vec![
+            side("quickstart", 4, 0.0),
+            side("lora", 3, 1.0),
+            side("alternating-with-a-long-name", 3, -0.5),
+        ],
     }
 }
 

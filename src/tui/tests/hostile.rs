@@ -140,7 +140,7 @@ fn harmless(bytes: &[u8]) -> Result<(), String> {
         let (parameters, last) = (&body[..end], &body[end..=end]);
         let numbers = parameters.bytes().all(|b| b.is_ascii_digit() || b == b';');
         let known = match last {
-            "m" | "H" | "J" => numbers,
+            "m" | "H" | "J" | "r" | "S" | "T" => numbers,
             "h" | "l" => parameters == "?2026",
             _ => false,
         };

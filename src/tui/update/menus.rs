@@ -1,12 +1,13 @@
 //! Lists to choose from: gates, themes, runs, what to do with all listed data.
 
 use super::{Effect, Exit, commands, finding, movement, overlays, reviews};
+use crate::analysis::compare::Comparison;
 use crate::gym::episode::{Command, Phase};
 use crate::gym::instance::Split;
 use crate::gym::review::{DataSelection, DatumEdit};
 use crate::tui::action::Action;
 use crate::tui::app::{App, List};
-use crate::tui::compare::{Comparison, Named};
+use crate::tui::compare::{self, Named};
 use crate::tui::facts::Listing;
 use crate::tui::new_run::NewRun;
 use crate::tui::overlay::{Menu, Overlay};
@@ -229,7 +230,7 @@ pub(super) fn in_comparison(
     let rows = usize::from(app.size.1).saturating_sub(6).max(1);
     let scroll = movement::moved(scroll.min(stops - 1), action, rows, stops);
     let files = match (&shown, action) {
-        (Some(Ok(comparison)), Action::Export) => vec![comparison.exported()],
+        (Some(Ok(comparison)), Action::Export) => compare::exported(comparison),
         _ => Vec::new(),
     };
     app.overlay = Some(Overlay::Compare { runs, split, shown, scroll });

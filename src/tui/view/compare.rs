@@ -3,12 +3,13 @@
 use ratatui::layout::Rect;
 
 use super::overlay::panel;
+use crate::analysis::compare::{Comparison, Side};
 use crate::gym::instance::Split;
 use crate::gym::statistics::Estimate;
 use crate::tui::action::{Action, Context};
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Line, paragraph};
-use crate::tui::compare::{Comparison, Named, Row};
+use crate::tui::compare::Named;
 use crate::tui::text::{left, points, right};
 use crate::tui::theme::Scope;
 
@@ -51,20 +52,23 @@ pub(super) fn stops(app: &App, shown: Option<&Result<Comparison, String>>) -> us
 }
 
 fn lines(comparison: &Comparison, columns: usize) -> Vec<Line> {
-    let Some(all) = comparison.rows.first() else { return Vec::new() };
+    let Some(first) = comparison.runs.first() else { return Vec::new() };
     let mut lines = Vec::new();
-    for (n, (name, iteration)) in comparison.runs.iter().enumerate() {
+    for (n, side) in comparison.runs.iter().enumerate() {
         let mark = letter(n);
         let what = if n == 0 { ", which the others are compared with" } else { "" };
         lines.push(
             Line::of(Scope::Key, format!("{mark}  "))
-                .with(Scope::Strong, name.as_str())
-                .with(Scope::Muted, format!(", iteration {iteration}{what}")),
+                .with(Scope::Strong, side.run.as_str())
+                .with(Scope::Muted, format!(", iteration {}{what}", side.iteration)),
         );
     }
-    lines.push(Line::of(Scope::Muted, format!("{} instances were answered by all of them.", all.instances)));
+    lines.push(Line::of(
+        Scope::Muted,
+        format!("{} questions were answered by all of them.", comparison.common),
+    ));
     lines.push(Line::default());
-    let widest = comparison.rows.iter().filter_map(|row| row.skill.as_ref()).map(|s| s.chars().count()).max();
+    let widest = first.skills.keys().map(|skill| skill.chars().count()).max();
     let name = widest.unwrap_or(0).clamp(10, 22);
     // The others as many beside each other as fit, the rest below.
     let fits = (columns.saturating_sub(name + 6 + SHARE) / (SHARE + DIFFERENCE)).max(1);
@@ -79,11 +83,13 @@ fn lines(comparison: &Comparison, columns: usize) -> Vec<Line> {
             head += &left(&format!("  {} - A, 95 % interval", letter(*n)), DIFFERENCE);
         }
         lines.push(Line::of(Scope::Muted, head));
-        lines.extend(comparison.rows.iter().map(|row| self::row(row, some, name)));
+        let beside: Vec<&Side> = some.iter().map(|n| &comparison.runs[*n]).collect();
+        let skills = first.skills.keys().map(|skill| Some(skill.as_str()));
+        lines.extend(std::iter::once(None).chain(skills).map(|skill| row(first, &beside, skill, name)));
     }
     lines.push(Line::default());
-    let about = "Differences are paired: the same instances, answered by both. A difference whose interval \
-        leaves out 0 is marked. Every interval holds by itself; of many skills, one in twenty misses by chance.";
+    let about = "Differences are paired: the same questions, answered by both. Marked with * is what a test calls a \
+        difference (exact McNemar, p below 0.05, corrected by Holm over the runs or over the skills).";
     lines.extend(paragraph(Scope::Muted, about, columns));
     lines
 }
@@ -92,31 +98,33 @@ fn letter(n: usize) -> char {
     char::from(b'A' + n.min(25) as u8)
 }
 
-fn row(row: &Row, others: &[usize], name: usize) -> Line {
-    let share =
-        |n: usize| row.accuracy.get(n).map_or_else(String::new, |share| format!("{:.1}", share * 100.0));
-    let scope = if row.skill.is_none() { Scope::Strong } else { Scope::Text };
-    let mut line = Line::of(scope, left(row.skill.as_deref().unwrap_or("all skills"), name))
-        .with(Scope::Muted, right(&row.instances.to_string(), 6))
-        .with(scope, right(&share(0), SHARE));
-    for n in others {
-        line.push(scope, right(&share(*n), SHARE));
-        let (scope, text) = row
-            .difference
-            .get(n - 1)
-            .copied()
-            .flatten()
-            .map_or_else(|| (Scope::Muted, String::new()), difference);
+/// One skill, or all of them.
+fn row(first: &Side, others: &[&Side], skill: Option<&str>, name: usize) -> Line {
+    let accuracy = |side: &Side| skill.map_or(Some(side.accuracy), |skill| side.skills.get(skill).copied());
+    let share = |side| accuracy(side).map_or_else(String::new, |e| format!("{:.1}", e.mean * 100.0));
+    let scope = if skill.is_none() { Scope::Strong } else { Scope::Text };
+    let count = accuracy(first).map_or(0, |e| e.n).to_string();
+    let mut line = Line::of(scope, left(skill.unwrap_or("all skills"), name))
+        .with(Scope::Muted, right(&count, 6))
+        .with(scope, right(&share(first), SHARE));
+    for side in others {
+        line.push(scope, right(&share(side), SHARE));
+        let against = side.against_first.as_ref();
+        let found = against.and_then(|d| match skill {
+            None => Some((d.difference, d.p)),
+            Some(skill) => d.skills.get(skill).copied(),
+        });
+        let (scope, text) = found.map_or_else(|| (Scope::Muted, String::new()), |(e, p)| difference(e, p));
         line.push(scope, left(&text, DIFFERENCE));
     }
     line
 }
 
-fn difference(e: Estimate) -> (Scope, String) {
-    let (scope, mark) = match (e.low > 0.0, e.high < 0.0) {
-        (true, _) => (Scope::Good, " *"),
-        (_, true) => (Scope::Bad, " *"),
-        _ => (Scope::Muted, ""),
+fn difference(e: Estimate, p: f64) -> (Scope, String) {
+    let (scope, mark) = match (p < 0.05, e.mean > 0.0) {
+        (false, _) => (Scope::Muted, ""),
+        (true, true) => (Scope::Good, " *"),
+        (true, false) => (Scope::Bad, " *"),
     };
     let interval = format!("[{}, {}]", points(e.low), points(e.high));
     (scope, format!("{}  {interval}{mark}", right(&points(e.mean), 7)))

@@ -67,44 +67,51 @@ fn wide(app: &App) -> u16 {
     app.size.0.saturating_sub(6).min(96)
 }
 
-/// Lines that can be scrolled, with a word about those out of sight.
-fn scrolled(app: &App, canvas: &mut Canvas<'_>, title: &str, lines: &[Line], scroll: usize) {
-    let rows = (lines.len() as u16).min(app.size.1.saturating_sub(4));
-    let Some(inner) = place(app, (wide(app), rows)) else { return };
-    let stops = lines.len().saturating_sub(inner.height.into());
-    let skip = scroll.min(stops);
-    let mut caption = Line::of(Scope::TitleFocus, format!(" {title} "));
-    if stops > skip {
-        caption.push(Scope::Hint, format!("{} more lines below ", stops - skip));
-    }
-    panel(app, canvas, (wide(app), rows), &caption);
-    canvas.lines(inner, lines, skip);
+/// A text that lies over the panes.
+struct Content {
+    title: &'static str,
+    lines: Vec<Line>,
+    /// Columns and rows it would have.
+    size: (u16, u16),
 }
 
-/// Title and lines of the open text.
-fn content(app: &App) -> Option<(&'static str, Vec<Line>)> {
-    let columns = wide(app).into();
+/// The open text.
+fn content(app: &App) -> Option<Content> {
+    let columns = wide(app);
+    let fitted = |title, lines: Vec<Line>| Content { title, size: (columns, lines.len() as u16), lines };
     match &app.overlay {
-        Some(Overlay::Details { .. }) => Some(("Details", details::lines(app, columns))),
-        Some(Overlay::Log { .. }) => Some(("Log of this run", log::lines(app, columns))),
+        Some(Overlay::Details { .. }) => Some(fitted("Details", details::lines(app, columns.into()))),
         Some(Overlay::Doctor { findings, .. }) => {
-            Some(("This machine", new_run::doctor(findings.as_deref(), columns)))
+            Some(fitted("This machine", new_run::doctor(findings.as_deref(), columns.into())))
+        }
+        // It grows while one looks: a window of its own size for every line would be drawn anew for every line, and
+        // rows that reach from side to side are moved by the terminal itself.
+        Some(Overlay::Log { .. }) => {
+            let size = (app.size.0, app.size.1);
+            let lines = log::lines(app, place(app, size).map_or(0, |area| area.width.into()));
+            Some(Content { title: "Log of this run", lines, size })
         }
         _ => None,
     }
 }
 
 fn text(app: &App, canvas: &mut Canvas<'_>, scroll: usize) {
-    if let Some((title, lines)) = content(app) {
-        scrolled(app, canvas, title, &lines, scroll);
+    let Some(Content { title, lines, size }) = content(app) else { return };
+    let Some(inner) = place(app, size) else { return };
+    let stops = lines.len().saturating_sub(inner.height.into());
+    let skip = scroll.min(stops);
+    let mut caption = Line::of(Scope::TitleFocus, format!(" {title} "));
+    if stops > skip {
+        caption.push(Scope::Hint, format!("{} more lines below ", stops - skip));
     }
+    panel(app, canvas, size, &caption);
+    canvas.lines(inner, &lines, skip);
 }
 
 /// How far the open text can be scrolled, plus one.
 pub(super) fn stops(app: &App) -> usize {
-    let Some((_, lines)) = content(app) else { return 1 };
-    let rows = (lines.len() as u16).min(app.size.1.saturating_sub(4));
-    lines.len().saturating_sub(place(app, (wide(app), rows)).map_or(0, |area| area.height.into())) + 1
+    let Some(Content { lines, size, .. }) = content(app) else { return 1 };
+    lines.len().saturating_sub(place(app, size).map_or(0, |area| area.height.into())) + 1
 }
 
 /// Rows of the help below its search line.
