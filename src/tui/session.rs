@@ -55,6 +55,8 @@ const HANG_UP_LIMIT: Duration = Duration::from_millis(700);
 static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
 /// The thread that waits for signals is started once and stays.
 static SIGNALS: OnceLock<()> = OnceLock::new();
+/// Every signal that concerns the terminal.
+const HEARD: [i32; 7] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH];
 
 type Hook = Box<dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync>;
 
@@ -72,7 +74,7 @@ impl Session {
         *lock() = Some(Taken { terminal, before: None, outputs: None, lent: false, jobs });
         let mut session = Self { previous: None, alive: Arc::new(AtomicBool::new(true)) };
         session.install_hook();
-        SIGNALS.get_or_init(|| drop(thread::Builder::new().name("signals".into()).spawn(wait_for_signals)));
+        listen()?;
         enter()?;
         let outputs = divert(log)?;
         if let Some(taken) = lock().as_mut() {
@@ -222,10 +224,16 @@ fn watch(terminal: &File, alive: &AtomicBool) {
     }
 }
 
-fn wait_for_signals() {
-    let Ok(mut signals) = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH]) else {
-        return;
-    };
+/// Signals are heard before the terminal is changed: one that came between the two would leave it changed.
+fn listen() -> io::Result<()> {
+    if SIGNALS.set(()).is_ok() {
+        let signals = Signals::new(HEARD)?;
+        thread::Builder::new().name("signals".into()).spawn(move || wait_for_signals(signals))?;
+    }
+    Ok(())
+}
+
+fn wait_for_signals(mut signals: Signals) {
     for signal in signals.forever() {
         let (lent, screen) = lock().as_ref().map_or((false, None), |t| (t.lent, Some(t.jobs.clone())));
         match (screen, signal) {
