@@ -79,7 +79,7 @@ until_it_says "finished"
 for _ in $(seq 600); do "$program" runs | grep -q "second.*finished" && break; sleep 0.1; done
 press R
 until_it_says second
-press c
+press k c
 until_it_says "answered by all"
 capture compare
 press Escape Escape C

@@ -65,9 +65,9 @@ fn best(
     // Rows of `after` that may have come from `by` rows below or above, and what each saves: the best run of them.
     let (first, end) = if up { (0, rows - by) } else { (by, rows) };
     let (mut sum, mut start, mut found) = (0_isize, first, None);
-    for row in first..end {
+    for (row, as_it_is) in changed.iter().enumerate().take(end).skip(first) {
         let from = if up { row + by } else { row - by };
-        let saves = changed[row] as isize - cost(before, from, after, row) as isize;
+        let saves = *as_it_is as isize - cost(before, from, after, row) as isize;
         if sum <= 0 {
             (sum, start) = (0, row);
         }
@@ -117,7 +117,7 @@ mod tests {
     fn frame(from: usize) -> Buffer {
         let line = |row: usize| {
             let words = ["trained", "evaluated", "planned", "generated", "checked", "a note of somebody"];
-            let said: Vec<_> = (0..6).map(|n| words[(row * 7919 >> n) % words.len()]).collect();
+            let said: Vec<_> = (0..6).map(|n| words[((row * 7919) >> n) % words.len()]).collect();
             format!("|{:<78.78}|", format!("{row} {}", said.join(" ")))
         };
         let lines = std::iter::once("the head".to_owned()).chain((from..from + 18).map(line));
