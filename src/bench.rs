@@ -4,11 +4,15 @@
 //! not print: that is the command line's.
 
 pub mod endpoint;
+pub mod generate;
+pub mod refresh;
 pub mod resume;
 mod scratch;
 pub mod screen;
+mod serving;
 pub mod store;
 pub mod train;
+pub mod turn;
 mod usage;
 
 use serde::Serialize;

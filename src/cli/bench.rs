@@ -7,13 +7,17 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
-use crate::bench::{Figure, endpoint, resume, screen, store, train};
+use crate::bench::{Figure, endpoint, generate, refresh, resume, screen, store, train, turn};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Name {
     /// Requests per second, processor time and memory of the client of endpoints against a server of ours.
     Endpoint,
+    /// A whole job of answers through the workers, beside `transformers` where a Python is named.
+    Generate,
+    /// Time and memory of a worker that is given new weights again and again.
+    Refresh,
     /// Kills a scripted run at every fail point and at random instants, and compares what it comes to.
     Resume,
     /// The client in a terminal: from key to frame, bytes, processor time, memory, attaching to a large run.
@@ -22,6 +26,8 @@ pub(super) enum Name {
     Store,
     /// Training speed and memory, beside `PyTorch` + PEFT where a Python is named.
     Train,
+    /// One turn of the quick start's loop, by phase.
+    Turn,
 }
 
 /// A process of a bench beside the one that was started.
@@ -60,7 +66,10 @@ pub(super) struct BenchArgs {
     /// `resume`: kills at random instants.
     #[arg(long, default_value_t = 100)]
     random: u64,
-    /// `train`: a Python with `tests/peers/requirements.txt` [default: `DATAENVGYM_PEER_PYTHON`].
+    /// `refresh`: how often.
+    #[arg(long, default_value_t = 200)]
+    times: usize,
+    /// `train`, `generate`: a Python with `tests/peers/requirements.txt` [default: `DATAENVGYM_PEER_PYTHON`].
     #[arg(long, value_name = "PYTHON", visible_alias = "peer-python")]
     peer: Option<PathBuf>,
     /// `train`: threads of either side.
@@ -69,10 +78,10 @@ pub(super) struct BenchArgs {
     /// `train`: processor seconds per measurement; `screen`: seconds of watching.
     #[arg(long, default_value_t = 8.0)]
     seconds: f64,
-    /// `train`: measurements per side, of which the best one counts; `screen`: repeats.
+    /// `train`, `generate`: measurements per side, of which the best one counts; `screen`: repeats.
     #[arg(long, default_value_t = 2)]
     repeats: u32,
-    /// `train`, `screen`: only cells or scenes whose name contains this.
+    /// `train`, `generate`, `screen`: only cells or scenes whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
     /// `train`: settings of the peer, of which the best one counts.
@@ -117,7 +126,14 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
             Err(error) => broken = Some(error),
         }
     };
+    let peer = args.peer.or_else(|| std::env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from));
     match args.name {
+        Name::Generate => {
+            let options = generate::Options { peer, repeats: args.repeats, only: args.only };
+            generate::run(&options, &program, &mut sink)?;
+        }
+        Name::Refresh => refresh::run(args.times, &program, &mut sink)?,
+        Name::Turn => turn::run(&program, &mut sink)?,
         Name::Endpoint => endpoint::run(args.requests, &program, &mut sink)?,
         Name::Resume => same = resume::run(&program, args.random, &mut sink)?,
         Name::Screen => {
@@ -130,7 +146,6 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
         }
         Name::Store => store::run(args.rows, &program, &mut sink)?,
         Name::Train => {
-            let peer = args.peer.or_else(|| std::env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from));
             let (threads, seconds, repeats) = (args.threads.max(1), args.seconds, args.repeats);
             let options =
                 train::Options { peer, threads, seconds, repeats, only: args.only, settings: args.settings };

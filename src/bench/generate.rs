@@ -1,0 +1,201 @@
+//! `bench generate`: a whole job of answers through the workers, beside `transformers` on the same weights.
+//!
+//! 480 questions of the embedded world, answered greedily by models with random weights. Both sides arrange the
+//! work as they like on so many cores; loading is not counted. Every answer is compared with the one that a
+//! single worker gave to that question alone, asked in another order.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use super::scratch::Scratch;
+use super::serving::{job, pool};
+use super::{BenchError, Figure, Sink};
+use crate::gym::ports::{ChatReply, ChatRequest, Checkpoint, PortError, Sampling, Student as _};
+use crate::training::{PretrainRecipe, pretrain};
+use crate::worlds::arithmetic::{Split, evaluation_set};
+
+const PEER: &str = include_str!("../../tests/peers/bench_generate.py");
+/// Questions of each of the twelve skills.
+const PER_SKILL: usize = 40;
+/// A random model seldom ends by itself.
+const MAX_TOKENS: u32 = 32;
+/// Requests in flight per worker that are tried; the fastest counts, if its answers are right.
+const IN_FLIGHT: [u32; 2] = [1, 8];
+
+/// What is measured, with what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A Python with the peer's packages; without one only our figures are taken.
+    pub peer: Option<PathBuf>,
+    /// Measurements per side, in turns; the fastest one counts.
+    pub repeats: u32,
+    /// Only cells whose name contains this.
+    pub only: String,
+}
+
+/// What the peer is given.
+#[derive(Serialize)]
+struct Order<'a> {
+    folder: &'a Path,
+    threads: usize,
+    max_tokens: u32,
+    prompts: Vec<&'a str>,
+}
+
+/// What the peer says.
+#[derive(Deserialize)]
+struct Answered {
+    seconds: f64,
+    tokens: u64,
+    texts: Vec<String>,
+    setting: String,
+    versions: String,
+}
+
+/// One way of ours to arrange the job.
+struct Ours {
+    speed: f64,
+    /// Answers that are not those of one question at a time.
+    differing: usize,
+    in_flight: u32,
+}
+
+/// The models by name: 2.6 and 32 million parameters.
+fn models() -> [(&'static str, PretrainRecipe); 2] {
+    let shape = |[hidden, intermediate, layers, heads, kv_heads]: [usize; 5]| PretrainRecipe {
+        hidden,
+        intermediate,
+        layers,
+        heads,
+        kv_heads,
+        vocabulary: 1024,
+        // Random weights with a tokenizer: one step changes little.
+        tokenizer_examples: 2000,
+        steps: 1,
+        batch_size: 1,
+        warmup_steps: 0,
+        ..PretrainRecipe::default()
+    };
+    [("3m", shape([192, 512, 6, 6, 3])), ("32m", shape([512, 1536, 10, 8, 4]))]
+}
+
+/// Measures every cell.
+///
+/// # Errors
+/// When a model cannot be made, a worker fails or the peer does not deliver.
+pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(), BenchError> {
+    let machine = crate::probes::processor_name();
+    let problems = evaluation_set(Split::Validation, PER_SKILL);
+    let prompts: Vec<&str> = problems.iter().map(|problem| problem.question.as_str()).collect();
+    let requests: Vec<ChatRequest> =
+        prompts.iter().map(|prompt| ChatRequest::text(*prompt, Sampling::Greedy, MAX_TOKENS)).collect();
+    for (name, recipe) in models() {
+        let chosen = |cores: &usize| format!("{name}.{cores}").contains(&options.only);
+        let cores: Vec<usize> = [1, 2].into_iter().filter(chosen).collect();
+        if cores.is_empty() {
+            continue;
+        }
+        let scratch = Scratch::new()?;
+        let folder = scratch.path().join(name);
+        let made = pretrain(&recipe, &folder, &mut |_| ControlFlow::Continue(()));
+        made.map_err(|error| PortError::fatal(error.to_string()))?;
+        let checkpoint = Checkpoint::Full { folder: folder.clone() };
+        let expected = one_at_a_time(program, scratch.path(), &checkpoint, &requests)?;
+        for cores in cores {
+            let (mut ours, mut theirs): (Vec<Ours>, Vec<Answered>) = (Vec::new(), Vec::new());
+            for _ in 0..options.repeats.max(1) {
+                for in_flight in IN_FLIGHT {
+                    let (mut pool, _) = pool(program, scratch.path(), cores, in_flight);
+                    pool.refresh(&checkpoint)?;
+                    pool.load()?;
+                    let (replies, seconds) = job(&mut pool, &requests)?;
+                    let tokens: u64 = replies.iter().map(|reply| u64::from(reply.tokens)).sum();
+                    let differing = replies.iter().zip(&expected).filter(|(a, b)| a.text != b.text).count();
+                    ours.push(Ours { speed: tokens as f64 / seconds, differing, in_flight });
+                }
+                if let Some(python) = &options.peer {
+                    let prompts = prompts.clone();
+                    let order = Order { folder: &folder, threads: cores, max_tokens: MAX_TOKENS, prompts };
+                    theirs.push(peer(python, &order)?);
+                }
+            }
+            let differing: usize = ours.iter().map(|way| way.differing).sum();
+            // A fast wrong answer is no answer.
+            let right = ours.into_iter().filter(|way| way.differing == 0);
+            let best = right.max_by(|a, b| a.speed.total_cmp(&b.speed));
+            let speed = |answered: &Answered| answered.tokens as f64 / answered.seconds;
+            let peer = theirs.iter().max_by(|a, b| speed(a).total_cmp(&speed(b)));
+            let same =
+                peer.map(|peer| peer.texts.iter().zip(&expected).filter(|(a, b)| **a == b.text).count());
+            let beside = peer.map_or_else(
+                || "no peer".to_owned(),
+                |peer| {
+                    format!(
+                        "{}, {}; {} of {} answers as ours",
+                        peer.versions,
+                        peer.setting,
+                        same.unwrap_or(0),
+                        expected.len()
+                    )
+                },
+            );
+            let arranged = best.as_ref().map_or(0, |way| way.in_flight);
+            let conditions = format!(
+                "{machine}; {} questions, {MAX_TOKENS} tokens at most; {cores} workers with {arranged} in flight; {beside}",
+                requests.len()
+            );
+            let (ours, theirs) = (best.map_or(0.0, |way| way.speed), peer.map(speed));
+            sink(Figure {
+                figure: format!("generate.tokens_per_s.{name}.{cores}"),
+                value: ours,
+                unit: "tokens/s",
+                peer: theirs,
+                ratio: theirs.map(|theirs| ours / theirs),
+                conditions: conditions.clone(),
+            });
+            sink(Figure {
+                figure: format!("generate.wrong_answers.{name}.{cores}"),
+                value: differing as f64,
+                unit: "answers",
+                peer: None,
+                ratio: None,
+                conditions,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The answers of a single worker to one question after the other, asked from the last to the first.
+fn one_at_a_time(
+    program: &Path,
+    home: &Path,
+    checkpoint: &Checkpoint,
+    requests: &[ChatRequest],
+) -> Result<Vec<ChatReply>, BenchError> {
+    let (mut pool, _) = pool(program, home, 1, 1);
+    pool.refresh(checkpoint)?;
+    let backwards: Vec<ChatRequest> = requests.iter().rev().cloned().collect();
+    let (mut replies, _) = job(&mut pool, &backwards)?;
+    replies.reverse();
+    Ok(replies)
+}
+
+fn peer(python: &Path, order: &Order<'_>) -> Result<Answered, BenchError> {
+    let io = |source| BenchError::Io { what: format!("{}", python.display()), source };
+    let file = order.folder.with_extension("order.json");
+    std::fs::write(&file, serde_json::to_vec(order).unwrap_or_default()).map_err(io)?;
+    let output = Command::new(python)
+        .args(["-c", PEER])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(io)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let said = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    said.ok_or(BenchError::Process)
+}
