@@ -10,6 +10,7 @@ pub mod resume;
 mod scratch;
 pub mod screen;
 mod serving;
+pub mod shape;
 pub mod store;
 pub mod train;
 pub mod turn;

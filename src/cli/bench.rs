@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
-use crate::bench::{Figure, endpoint, generate, refresh, resume, screen, store, train, turn};
+use crate::bench::{Figure, endpoint, generate, refresh, resume, screen, shape, store, train, turn};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,8 @@ pub(super) enum Name {
     Resume,
     /// The client in a terminal: from key to frame, bytes, processor time, memory, attaching to a large run.
     Screen,
+    /// A model in the shape of Qwen2.5-0.5B with random weights: loading, answers, training, refresh.
+    Shape,
     /// Insertion, pages, search and resume of a large run database.
     Store,
     /// Training speed and memory, beside `PyTorch` + PEFT where a Python is named.
@@ -66,6 +68,9 @@ pub(super) struct BenchArgs {
     /// `resume`: kills at random instants.
     #[arg(long, default_value_t = 100)]
     random: u64,
+    /// `shape`: the `tokenizer.json` of a model whose end token is `<|endoftext|>`, as GPT-2's.
+    #[arg(long, value_name = "FILE", required_if_eq("name", "shape"))]
+    tokenizer: Option<PathBuf>,
     /// `refresh`: how often.
     #[arg(long, default_value_t = 200)]
     times: usize,
@@ -133,6 +138,10 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
             generate::run(&options, &program, &mut sink)?;
         }
         Name::Refresh => refresh::run(args.times, &program, &mut sink)?,
+        Name::Shape => {
+            let tokenizer = args.tokenizer.ok_or_else(|| eyre!("bench shape needs --tokenizer FILE"))?;
+            shape::run(&tokenizer, &program, &mut sink)?;
+        }
         Name::Turn => turn::run(&program, &mut sink)?,
         Name::Endpoint => endpoint::run(args.requests, &program, &mut sink)?,
         Name::Resume => same = resume::run(&program, args.random, &mut sink)?,

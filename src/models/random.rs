@@ -12,9 +12,20 @@ use serde_json::json;
 
 use crate::gym::rng::CounterRng;
 
-/// The shape of a Qwen3 decoder with tied embeddings.
+/// Whose decoder it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Qwen2 and Qwen2.5: queries, keys and values with a bias.
+    Qwen2,
+    /// Qwen3: queries and keys are normalised.
+    Qwen3,
+}
+
+/// The shape of a decoder with tied embeddings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
+    /// Its family.
+    pub family: Family,
     /// Rows of the embedding; at least as many as the tokenizer has.
     pub vocabulary: usize,
     /// Width of the residual stream.
@@ -31,6 +42,21 @@ pub struct Shape {
     pub head: usize,
     /// Context in tokens.
     pub context: usize,
+}
+
+impl Shape {
+    /// Qwen2.5-0.5B: 494 million parameters.
+    pub const QWEN2_5_HALF_BILLION: Self = Self {
+        family: Family::Qwen2,
+        vocabulary: 151_936,
+        hidden: 896,
+        intermediate: 4864,
+        layers: 24,
+        heads: 14,
+        kv_heads: 2,
+        head: 64,
+        context: 32_768,
+    };
 }
 
 /// A chat template of plain words, for tokenizers without tokens for roles.
@@ -60,11 +86,15 @@ pub fn write(folder: &Path, shape: &Shape, tokenizer: &Path, end: &str, seed: u6
         }),
     )?;
     json("generation_config.json", json!({"eos_token_id": id}))?;
+    let (architecture, kind) = match shape.family {
+        Family::Qwen2 => ("Qwen2ForCausalLM", "qwen2"),
+        Family::Qwen3 => ("Qwen3ForCausalLM", "qwen3"),
+    };
     json(
         "config.json",
         json!({
-            "architectures": ["Qwen3ForCausalLM"],
-            "model_type": "qwen3",
+            "architectures": [architecture],
+            "model_type": kind,
             "vocab_size": shape.vocabulary,
             "hidden_size": shape.hidden,
             "intermediate_size": shape.intermediate,
@@ -77,7 +107,7 @@ pub fn write(folder: &Path, shape: &Shape, tokenizer: &Path, end: &str, seed: u6
             "rope_theta": 1e6,
             "hidden_act": "silu",
             "tie_word_embeddings": true,
-            "attention_bias": false,
+            "attention_bias": shape.family == Family::Qwen2,
             "use_sliding_window": false,
             "sliding_window": null,
             "max_window_layers": shape.layers,
@@ -101,12 +131,19 @@ fn weights(file: &Path, shape: &Shape, seed: u64) -> io::Result<()> {
         add("self_attn.k_proj", &[keys, shape.hidden]);
         add("self_attn.v_proj", &[keys, shape.hidden]);
         add("self_attn.o_proj", &[shape.hidden, queries]);
-        add("self_attn.q_norm", &[shape.head]);
-        add("self_attn.k_norm", &[shape.head]);
+        if shape.family == Family::Qwen3 {
+            add("self_attn.q_norm", &[shape.head]);
+            add("self_attn.k_norm", &[shape.head]);
+        }
         add("post_attention_layernorm", &[shape.hidden]);
         add("mlp.gate_proj", &[shape.intermediate, shape.hidden]);
         add("mlp.up_proj", &[shape.intermediate, shape.hidden]);
         add("mlp.down_proj", &[shape.hidden, shape.intermediate]);
+        if shape.family == Family::Qwen2 {
+            for (name, size) in [("q_proj", queries), ("k_proj", keys), ("v_proj", keys)] {
+                shapes.push((format!("model.layers.{layer}.self_attn.{name}.bias"), vec![size]));
+            }
+        }
     }
     shapes.push(("model.norm.weight".to_owned(), vec![shape.hidden]));
     let drawn: Vec<(String, Vec<usize>, Vec<u8>)> =
@@ -121,12 +158,12 @@ fn weights(file: &Path, shape: &Shape, seed: u64) -> io::Result<()> {
     safetensors::serialize_to_file(views?, None, file).map_err(io::Error::other)
 }
 
-/// Norms are one; the rest is uniform with the deviation 0.02.
+/// Norms are one; the rest, biases too, is uniform with the deviation 0.02.
 fn drawn(name: String, size: Vec<usize>, seed: u64) -> (String, Vec<usize>, Vec<u8>) {
     let count: usize = size.iter().product();
     let mut rng = CounterRng::keyed(seed, &name);
     let spread = 0.02 * 12_f32.sqrt();
-    let norm = size.len() == 1;
+    let norm = name.ends_with("norm.weight");
     let value = |rng: &mut CounterRng| if norm { 1.0 } else { (rng.unit() as f32 - 0.5) * spread };
     let bytes = (0..count).flat_map(|_| bf16::from_f32(value(&mut rng)).to_le_bytes()).collect();
     (name, size, bytes)

@@ -3,7 +3,7 @@
 use dataenvgym::gym::episode::Halt;
 use dataenvgym::gym::ports::{ChatModel, ChatRequest, Checkpoint, Device, Sampling, Serving, Student};
 use dataenvgym::models::mistral::MistralStudent;
-use dataenvgym::models::random::{self, Shape};
+use dataenvgym::models::random::{self, Family, Shape};
 
 use crate::home::{Home, episode, outcome};
 
@@ -66,6 +66,7 @@ fn a_teacher_without_sense_obeys_the_schema_and_its_seed() {
     let Some(tokenizer) = real_tokenizer() else { return };
     let folder = tempfile::tempdir().unwrap();
     let shape = Shape {
+        family: Family::Qwen3,
         vocabulary: 50_304,
         hidden: 32,
         intermediate: 64,

@@ -1,0 +1,139 @@
+//! `bench shape`: a model in the shape of Qwen2.5-0.5B goes through everything a student and a teacher go
+//! through, with random weights; time and memory of each step.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::scratch::Scratch;
+use super::serving::{job, pool};
+use super::usage::status;
+use super::{BenchError, Figure, Sink, Times};
+use crate::gym::ports::{ChatRequest, Checkpoint, PortError, Sampling, Student as _};
+use crate::models::random::{self, Shape};
+use crate::runner::pool::Roster;
+
+/// Answers under a schema.
+const ANSWERS: u64 = 20;
+const BATCH: usize = 4;
+/// Optimiser steps.
+const STEPS: usize = 5;
+
+/// Measures loading, answers under a schema, training of an adapter with its export, and the refresh to it.
+/// `tokenizer` is the `tokenizer.json` of a model whose end token is `<|endoftext|>`.
+///
+/// # Errors
+/// When the model cannot be written, served or trained, or an answer does not obey the schema.
+pub fn run(tokenizer: &Path, program: &Path, sink: &mut Sink<'_>) -> Result<(), BenchError> {
+    let scratch = Scratch::new()?;
+    let folder = scratch.path().join("model");
+    let io = |source| BenchError::Io { what: folder.display().to_string(), source };
+    random::write(&folder, &Shape::QWEN2_5_HALF_BILLION, tokenizer, "<|endoftext|>", 1).map_err(io)?;
+    let conditions = format!(
+        "{}; 494 million random parameters, vocabulary of 151,936; one core for answers, all for training",
+        crate::probes::processor_name()
+    );
+    let mut say = |name: &str, value: f64, unit: &'static str| {
+        let (figure, conditions) = (format!("shape.{name}"), conditions.clone());
+        sink(Figure { figure, value, unit, peer: None, ratio: None, conditions });
+    };
+
+    let (mut pool, roster) = pool(program, scratch.path(), 1, 1);
+    pool.refresh(&Checkpoint::Full { folder: folder.clone() })?;
+    let mut load = Times::new();
+    load.take(|| pool.load())?;
+    say("load_s", load.quantile(1.0) / 1000.0, "s");
+    say("load_memory_mib", peak_of(&roster), "MiB");
+
+    let requests: Vec<ChatRequest> = (0..ANSWERS).map(exercise).collect();
+    let (replies, seconds) = job(&mut pool, &requests)?;
+    for reply in &replies {
+        let read: Result<serde_json::Value, _> = serde_json::from_str(&reply.text);
+        let obeys = read.is_ok_and(|value| value["question"].is_string() && value["answer"].is_string());
+        if !obeys {
+            return Err(
+                PortError::fatal(format!("an answer does not obey its schema: {}", reply.text)).into()
+            );
+        }
+    }
+    let tokens: u32 = replies.iter().map(|reply| reply.tokens).sum();
+    say("answers_s", seconds, "s");
+    say("answers_tokens_per_s", f64::from(tokens) / seconds, "tokens/s");
+    say("answers_memory_mib", peak_of(&roster), "MiB");
+    pool.release();
+
+    let adapter = scratch.path().join("adapter");
+    let (seconds, peak) = train(program, scratch.path(), &folder, &adapter)?;
+    say("train_and_export_s", seconds, "s");
+    say("train_memory_mib", peak, "MiB");
+
+    pool.refresh(&Checkpoint::Adapter { base: folder.clone(), adapter })?;
+    let mut refresh = Times::new();
+    refresh.take(|| pool.load())?;
+    say("refresh_s", refresh.quantile(1.0) / 1000.0, "s");
+    job(&mut pool, &[ChatRequest::text("What is 20 + 30?", Sampling::Greedy, 8)])?;
+    say("refresh_memory_mib", peak_of(&roster), "MiB");
+    Ok(())
+}
+
+fn exercise(n: u64) -> ChatRequest {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "question": {"type": "string", "minLength": 1, "maxLength": 20},
+            "answer": {"type": "string", "minLength": 1, "maxLength": 8},
+        },
+        "required": ["question", "answer"],
+        "additionalProperties": false,
+    });
+    let sampling = Sampling::drawn(1.0, 0.95, n);
+    ChatRequest { schema: Some(schema), ..ChatRequest::text(format!("Write exercise {n}."), sampling, 96) }
+}
+
+/// Most memory that the first worker ever had.
+fn peak_of(roster: &Roster) -> f64 {
+    let worker = roster.statuses().first().map(|status| status.pid.to_string());
+    worker.and_then(|pid| status(&pid, "VmHWM")).map_or(0.0, |kib| kib as f64 / 1024.0)
+}
+
+/// Trains an adapter for a few steps in a process of its own: seconds, and its peak of memory.
+fn train(program: &Path, home: &Path, base: &Path, adapter: &Path) -> Result<(f64, f64), BenchError> {
+    let io = |source| BenchError::Io { what: home.display().to_string(), source };
+    let lessons: PathBuf = home.join("lessons.jsonl");
+    let lesson = |n: usize| {
+        let (question, answer) = (format!("What is {n} + {n}?"), format!("{n} + {n} = {}. #### {0}", 2 * n));
+        json!({"instruction": question, "response": answer}).to_string()
+    };
+    let lines: Vec<String> = (0..BATCH * STEPS).map(lesson).collect();
+    std::fs::write(&lessons, lines.join("\n")).map_err(io)?;
+    let began = Instant::now();
+    let mut child = Command::new(program)
+        .args(["train", "--method", "lora", "--epochs", "1", "--batch-size", &BATCH.to_string(), "--data"])
+        .arg(&lessons)
+        .arg("--student")
+        .arg(base)
+        .arg("--out")
+        .arg(adapter)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(io)?;
+    let peak = watched(&mut child).map_err(io)?;
+    Ok((began.elapsed().as_secs_f64(), peak.ok_or(BenchError::Process)?))
+}
+
+/// Waits for the end and tells the most memory that was seen, in MiB; nothing when it failed.
+fn watched(child: &mut Child) -> std::io::Result<Option<f64>> {
+    let (pid, mut peak) = (child.id().to_string(), 0);
+    loop {
+        // Gone once the process has ended: the last look counts.
+        peak = peak.max(status(&pid, "VmHWM").unwrap_or(0));
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.success().then_some(peak as f64 / 1024.0));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
