@@ -36,6 +36,7 @@ use crate::gym::ports::{
 };
 use crate::gym::rng::CounterRng;
 use adapters::{Adapter, Trained};
+use probe::Abilities;
 use purse::Purse;
 use server::{Call, End, Server};
 use transport::Transport;
@@ -115,8 +116,9 @@ impl EndpointModel {
 
     fn findings(&self) -> Vec<Finding> {
         let finding = |server: &Arc<Server>| {
-            let logprobs = server.endpoint.logprobs;
-            let mut missing = server.abilities.get().map_or_else(Vec::new, |found| found.notes(logprobs));
+            let Endpoint { schema, logprobs, .. } = server.endpoint;
+            let notes = |found: &Abilities| found.notes(schema, logprobs);
+            let mut missing = server.abilities.get().map_or_else(Vec::new, notes);
             missing.extend(Transport::via(&server.endpoint));
             if server.uncounted.load(Ordering::Relaxed) {
                 missing.push("no count of tokens: four bytes are taken for one".to_owned());

@@ -93,7 +93,8 @@ pub struct ChatReply {
     /// Why it ended.
     pub finish: FinishReason,
     /// Natural logarithm of the probability that the model itself, at temperature 1 and before any grammar,
-    /// gave each generated token; empty unless asked for, and from endpoints.
+    /// gave each generated token; empty unless asked for. Endpoints tell it as they count it, some after temperature
+    /// and grammar, or not at all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_probabilities: Vec<f32>,
     /// Who gave it, where that was an endpoint.

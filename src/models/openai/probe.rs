@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::dialect::Completion;
 use super::purse::Purse;
 use super::server::{Call, End, Server};
-use crate::gym::ports::MaxTokensKey;
+use crate::gym::ports::{MaxTokensKey, SchemaMode};
+use crate::gym::prediction::FinishReason;
 
 /// The question of most trials, and the limit of its answer in tokens: a word, of which there are many.
 const WORD: (&str, u32) = ("Write one word that nobody expects.", 16);
@@ -32,15 +33,21 @@ pub(super) struct Abilities {
 }
 
 impl Abilities {
-    /// What is missing and what is done instead, in sentences.
-    pub(super) fn notes(&self, wants_logprobs: bool) -> Vec<String> {
+    /// What is missing and what is done instead, in sentences, for an endpoint that is configured so.
+    pub(super) fn notes(&self, mode: SchemaMode, wants_logprobs: bool) -> Vec<String> {
         let mut notes = Vec::new();
         let mut missing = |there: bool, note: &str| {
             if !there {
                 notes.push(note.to_owned());
             }
         };
-        missing(self.schema, "no JSON schema: it is written into the prompt and answers are checked");
+        let schema = match mode {
+            SchemaMode::Server => {
+                "no answer was seen to keep to a JSON schema, as `schema = \"server\"` has it"
+            }
+            _ => "no JSON schema: it is written into the prompt and answers are checked",
+        };
+        missing(self.schema || mode == SchemaMode::Prompt, schema);
         missing(self.seed, "no seed: a sampled answer cannot be drawn again");
         missing(self.samples, "the same answer for two seeds: it may not sample at all");
         missing(self.logprobs || !wants_logprobs, "no probabilities: none are kept");
@@ -180,14 +187,17 @@ pub(super) async fn probe(server: &Server, call: &Call, purse: &Purse) -> Result
     let named = json!({"name": "answer", "schema": schema, "strict": true});
     let held = [("response_format", json!({"type": "json_schema", "json_schema": named}))];
     let held = taken(trial.say("probe-schema", ("Hello! How are you?", 32), &held).await)?;
-    let schema = held.is_some_and(|completion| obeys(completion.text()));
+    let schema = held.is_some_and(|completion| obeys(completion.text(), completion.finish()));
     Ok(Abilities { n, schema, logprobs, seed, samples: !stuck, refused })
 }
 
-/// Whether the answer is the object that was asked for. One that was cut off early began as it.
-fn obeys(text: &str) -> bool {
+/// Whether the answer is the object that was asked for. One that was cut off began as it: small models fill an object
+/// with blanks as long as they may.
+fn obeys(text: &str, finish: FinishReason) -> bool {
+    const BEGINS: &str = "{\"digit\":";
     let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    squeezed.starts_with("{\"digit\":")
+    let cut = finish == FinishReason::Length && !squeezed.is_empty() && BEGINS.starts_with(&squeezed);
+    squeezed.starts_with(BEGINS) || cut
 }
 
 #[cfg(test)]
@@ -204,8 +214,10 @@ mod tests {
             samples: able,
             refused: if able { vec![] } else { vec!["temperature", "top_p"] },
         };
-        assert!(able(true).notes(true).is_empty());
-        assert_eq!((able(false).notes(true).len(), able(false).notes(false).len()), (7, 6));
+        assert!(able(true).notes(SchemaMode::Auto, true).is_empty());
+        let count = |mode, logprobs| able(false).notes(mode, logprobs).len();
+        assert_eq!((count(SchemaMode::Auto, true), count(SchemaMode::Auto, false)), (7, 6));
+        assert_eq!((count(SchemaMode::Server, true), count(SchemaMode::Prompt, true)), (7, 6));
     }
 
     #[test]
@@ -226,7 +238,9 @@ mod tests {
 
     #[test]
     fn an_answer_obeys_or_greets() {
-        assert!(obeys(" {\n \"digit\": 4}") && obeys("{\"digit\": 12345"));
-        assert!(!obeys("Hello! {\"digit\": 4}") && !obeys("{}"));
+        let (whole, cut) = (FinishReason::Stop, FinishReason::Length);
+        assert!(obeys(" {\n \"digit\": 4}", whole) && obeys("{\"digit\": 12345", cut));
+        assert!(obeys("{\n\n   \"di", cut) && !obeys("{\n\n   \"di", whole));
+        assert!(!obeys("Hello! {\"digit\": 4}", whole) && !obeys("{}", cut) && !obeys(" ", cut));
     }
 }
