@@ -179,6 +179,20 @@ fn limits_and_notes() {
 }
 
 #[test]
+fn what_endpoints_lack_and_were_paid_is_in_sight_also_at_rest() {
+    let (_folder, mut desk) = at("finished");
+    let mut live = live(work(2, Phase::Evaluate, None), 3, 40);
+    live.workers[0].notes = vec!["pupil: no seed".into()];
+    live.spending.add("pupil", 12, 3456, 0.25);
+    live.work = None;
+    desk.tell(Message::Link(LinkEvent::Live(Box::new(live))));
+    let text = desk.text();
+    for words in ["pupil: no seed", "12 answers, 3456 tokens, 0.2500 paid"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
 fn without_a_runner_a_command_starts_one() {
     let (_folder, mut desk) = scene("gone", (120, 40));
     desk.press("Nhello<Enter>");
