@@ -103,6 +103,15 @@ pub(crate) fn escape(text: &str, breaks: Breaks) -> Cow<'_, str> {
                     base.marks += 1;
                     out.push(c);
                 }
+                // A mark with columns of its own, as many terminals see it, and with none, as others do.
+                Some(1 | 2) if leans(c) => {
+                    if base.any && base.marks < MARKS {
+                        base.marks += 1;
+                        out.push(c);
+                    } else {
+                        base.name(&mut out, c);
+                    }
+                }
                 Some(1 | 2) => base.start(&mut out, c, true),
                 // Without a place of its own, or wider than terminals agree on.
                 _ => base.name(&mut out, c),
@@ -139,6 +148,12 @@ fn picture(c: char) -> char {
         '\u{7f}' => '\u{2421}',
         _ => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{2426}'),
     }
+}
+
+/// Whether it is drawn as a part of the character before it, such as a vowel sign of an Indic script.
+fn leans(c: char) -> bool {
+    let quick = matches!(c, '\u{300}'..='\u{1fff}' | '\u{3099}'..='\u{309c}' | '\u{a800}'..='\u{abff}' | '\u{10000}'..);
+    quick && ["a", c.encode_utf8(&mut [0; 4])].concat().graphemes(true).count() == 1
 }
 
 fn is_emoji(c: char) -> bool {
@@ -201,6 +216,7 @@ mod tests {
         let piled = format!("e{}", "\u{301}".repeat(6));
         assert_eq!(line(&piled), format!("e{}<U+0301>\u{301}", "\u{301}".repeat(4)));
         assert_eq!(line("\u{301}"), "<U+0301>");
+        assert_eq!(line("\u{940}\u{915}\u{940}"), "<U+0940>\u{915}\u{940}");
         assert_eq!(escape("a\n\u{301}", Breaks::Keep), "a\n<U+0301>");
     }
 

@@ -113,6 +113,12 @@ impl Desk {
     fn text(&self) -> String {
         text(&self.draw())
     }
+
+    /// What a golden frame holds: the text, then the styles.
+    fn frame(&self) -> String {
+        let buffer = self.draw();
+        format!("{}\n{}", text(&buffer), styles(&buffer))
+    }
 }
 
 /// Real times differ from run to run.
@@ -169,28 +175,44 @@ fn text(buffer: &Buffer) -> String {
     out
 }
 
-/// The runs of one style of a frame, without the plain ones.
+/// The runs of one style of a frame, without the plain ones; rows that have the same ones share a line.
 fn styles(buffer: &Buffer) -> String {
     let area = buffer.area;
-    let mut out = String::new();
-    for y in area.y..area.bottom() {
-        let mut x = area.x;
-        while x < area.right() {
-            let cell = &buffer[(x, y)];
-            let style = (cell.fg, cell.bg, cell.modifier);
-            let begun = x;
-            while x < area.right() && (buffer[(x, y)].fg, buffer[(x, y)].bg, buffer[(x, y)].modifier) == style
-            {
-                x += 1;
+    let row = |y: u16| {
+        let cells: Vec<String> = (area.x..area.right()).map(|x| style(&buffer[(x, y)])).collect();
+        let mut runs = Vec::new();
+        let mut begun = 0;
+        for run in cells.chunk_by(|a, b| a == b) {
+            let end = begun + run.len();
+            if !run[0].is_empty() {
+                runs.push(format!("{begun}-{} {}", end - 1, run[0]));
             }
-            let (fg, bg, modifier) = style;
-            let plain = fg == ratatui::style::Color::Reset && bg == fg && modifier.is_empty();
-            if !plain {
-                writeln!(out, "{y:2} {begun:3}-{:<3} {fg} on {bg} {modifier:?}", x - 1).unwrap();
-            }
+            begun = end;
         }
+        runs.join(", ")
+    };
+    let rows: Vec<(u16, String)> = (area.y..area.bottom()).map(|y| (y, row(y))).collect();
+    let mut out = String::new();
+    for same in rows.chunk_by(|a, b| a.1 == b.1).filter(|same| !same[0].1.is_empty()) {
+        let (first, last) = (same[0].0, same[same.len() - 1].0);
+        let at = if first == last { first.to_string() } else { format!("{first}-{last}") };
+        writeln!(out, "{at}: {}", same[0].1).unwrap();
     }
     out
+}
+
+/// `cyan on blue bold`; empty where nothing is special.
+fn style(cell: &ratatui::buffer::Cell) -> String {
+    let plain = ratatui::style::Color::Reset;
+    let mut words = Vec::new();
+    if cell.fg != plain {
+        words.push(cell.fg.to_string().to_lowercase());
+    }
+    if cell.bg != plain {
+        words.push(format!("on {}", cell.bg).to_lowercase());
+    }
+    words.extend(cell.modifier.iter_names().map(|(name, _)| name.to_lowercase()));
+    words.join(" ")
 }
 
 fn work(iteration: u32, phase: Phase, split: Option<Split>) -> Work {

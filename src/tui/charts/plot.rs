@@ -66,21 +66,24 @@ pub(crate) fn plot(chart: &Chart, columns: usize, rows: usize, glyphs: Glyphs) -
     grid.cells = vec![Cell::default(); grid.columns * grid.rows];
     let ((x_low, x_high), (y_low, y_high)) = chart.bounds();
     let (width, height) = (grid.columns * 2 - 1, grid.rows * 4 - 1);
-    // A little room on both sides, so that marks are whole.
-    let x = |v: f64| (1.0 + (v - x_low) / (x_high - x_low) * (width as f64 - 3.0)).round().max(0.0) as usize;
+    // A little room on both sides, so that marks are whole. Series with the same `x` stand side by side, one column
+    // apart, so that none hides another.
+    let room = width as f64 - 3.0 - 2.0 * (chart.series.len().saturating_sub(1)) as f64;
+    let x =
+        |v: f64, n: usize| (1.0 + (v - x_low) / (x_high - x_low) * room).round().max(0.0) as usize + 2 * n;
     let y = |v: f64| ((y_high - v.clamp(y_low, y_high)) / (y_high - y_low) * height as f64).round() as usize;
     for (n, series) in chart.series.iter().enumerate() {
         for pair in series.points.windows(2) {
-            grid.line((x(pair[0].x), y(pair[0].y)), (x(pair[1].x), y(pair[1].y)), n);
+            grid.line((x(pair[0].x, n), y(pair[0].y)), (x(pair[1].x, n), y(pair[1].y)), n);
         }
     }
     for (n, series) in chart.series.iter().enumerate() {
         for Point { x: at, y: value, range } in &series.points {
             if let Some((low, high)) = range {
-                grid.line((x(*at), y(*low)), (x(*at), y(*high)), n);
+                grid.line((x(*at, n), y(*low)), (x(*at, n), y(*high)), n);
             }
             if series.points.len() <= MARKED
-                && let Some(cell) = grid.cell(x(*at), y(*value))
+                && let Some(cell) = grid.cell(x(*at, n), y(*value))
             {
                 cell.mark = Some(glyphs.points[n % glyphs.points.len()]);
                 cell.series = n;
@@ -99,7 +102,7 @@ pub(crate) fn plot(chart: &Chart, columns: usize, rows: usize, glyphs: Glyphs) -
         cells(&grid.cells[row * grid.columns..(row + 1) * grid.columns], glyphs, &mut line);
         lines.push(line);
     }
-    lines.push(axis(chart, grid.columns, |v| x(v) / 2, glyphs));
+    lines.push(axis(chart, grid.columns, |v| x(v, 0) / 2, glyphs));
     lines
 }
 
@@ -147,10 +150,12 @@ fn axis(chart: &Chart, columns: usize, column: impl Fn(f64) -> usize, glyphs: Gl
             text.push_str(&label);
         }
     }
-    let tail = format!("  {}", chart.x);
-    text.truncate(columns.saturating_sub(tail.len()).max(1));
-    Line::of(Scope::Border, format!("{}{}", " ".repeat(MARGIN - 1), glyphs.corner()))
-        .with(Scope::Muted, text + &tail)
+    // The name of the axis where there is room for it: the title says it as well.
+    let name = format!("  {}", chart.x);
+    if text.len() + name.len() <= columns {
+        text.push_str(&name);
+    }
+    Line::of(Scope::Border, format!("{}{}", " ".repeat(MARGIN - 1), glyphs.corner())).with(Scope::Muted, text)
 }
 
 fn number(value: f64) -> String {

@@ -151,7 +151,7 @@ fn each_domain_has_its_own_view() {
             let behind = Behind { pictures: pictures.clone(), ..Behind::default() };
             let (_folder, mut desk) = reading(name, (width, height), sample.clone(), behind);
             desk.app.samples.reading = true;
-            insta::assert_snapshot!(format!("domain_{name}_{width}x{height}"), desk.text());
+            insta::assert_snapshot!(format!("domain_{name}_{width}x{height}"), desk.frame());
         }
     }
 }
@@ -225,7 +225,7 @@ fn a_datum_shows_the_way_from_the_error_to_the_review() {
     for (width, height) in [(80, 24), (120, 60), (200, 55)] {
         let sample = Sample::Datum(judged.clone());
         let (_folder, desk) = reading("provenance", (width, height), sample, behind.clone());
-        insta::assert_snapshot!(format!("provenance_{width}x{height}"), desk.text());
+        insta::assert_snapshot!(format!("provenance_{width}x{height}"), desk.frame());
     }
 }
 
@@ -241,12 +241,12 @@ fn teacher_calls_are_a_list_of_their_own() {
     desk.settle();
     desk.press("4tt");
     assert_eq!(desk.app.listed(), 2);
-    insta::assert_snapshot!("teacher_calls_120x40", desk.text());
+    insta::assert_snapshot!("teacher_calls_120x40", desk.frame());
     desk.press("aa");
     assert_eq!(desk.app.listed(), 1);
     assert!(desk.text().contains("malformed: no answer in it"));
     for (width, height) in [(80, 24), (200, 55)] {
         desk.tell(Message::Resize(width, height));
-        insta::assert_snapshot!(format!("teacher_calls_{width}x{height}"), desk.text());
+        insta::assert_snapshot!(format!("teacher_calls_{width}x{height}"), desk.frame());
     }
 }

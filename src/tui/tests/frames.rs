@@ -19,7 +19,7 @@ fn every_scene_at_every_size() {
     for name in SCENES {
         for (width, height) in SIZES {
             let (_folder, desk) = scene(name, (width, height));
-            insta::assert_snapshot!(format!("{name}_{width}x{height}"), desk.text());
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), desk.frame());
         }
     }
 }
@@ -38,12 +38,12 @@ fn every_pane_of_a_narrow_screen() {
         ("help", "<Esc>?"),
     ] {
         desk.press(keys);
-        insta::assert_snapshot!(format!("narrow_{name}"), desk.text());
+        insta::assert_snapshot!(format!("narrow_{name}"), desk.frame());
     }
 }
 
 /// Everything that can lie over the panes.
-const OVERLAYS: [(&str, &str, &str); 20] = [
+const OVERLAYS: [(&str, &str, &str); 30] = [
     ("help", "finished", "?"),
     ("help_found", "finished", "?gate"),
     ("palette", "training", "4:rev"),
@@ -64,6 +64,16 @@ const OVERLAYS: [(&str, &str, &str); 20] = [
     ("filter_mistake", "checked", "4/iter:2 verdict:wrong"),
     ("facets", "checked", "4F"),
     ("jump", "checked", "4jjjjJ"),
+    ("note", "checked", "Nseen by me"),
+    ("leaving", "training", "q"),
+    ("details", "finished", "2k<Enter>"),
+    ("chart_skill", "finished", "C<Tab>"),
+    ("chart_speed", "training", "C<Tab><Tab><Tab>"),
+    ("sorted", "checked", "4oo"),
+    ("flagged", "checked", "4*jj*"),
+    ("zoomed", "training", "3z"),
+    ("hidden", "training", "3H"),
+    ("log_of_nothing", "fresh", "L"),
 ];
 
 #[test]
@@ -74,10 +84,12 @@ fn every_overlay_at_every_size() {
             desk.tell(Message::Resize(width, height));
             desk.app.overlay = None;
             desk.app.focus = Pane::Iterations;
+            desk.app.zoom = false;
+            desk.app.hidden.clear();
             desk.app.samples.filter = Filter::default();
             desk.app.skill = (None, None);
             desk.press(keys);
-            insta::assert_snapshot!(format!("over_{name}_{width}x{height}"), desk.text());
+            insta::assert_snapshot!(format!("over_{name}_{width}x{height}"), desk.frame());
         }
     }
 }
@@ -177,22 +189,22 @@ fn the_lists_of_runs() {
         let (_folder, mut desk) = scene("finished", (width, height));
         desk.press("R");
         desk.tell(Message::Runs(RunsNews::Listed(listed.clone())));
-        insta::assert_snapshot!(format!("over_runs_{width}x{height}"), desk.text());
+        insta::assert_snapshot!(format!("over_runs_{width}x{height}"), desk.frame());
         desk.press("jd");
-        insta::assert_snapshot!(format!("over_delete_{width}x{height}"), desk.text());
+        insta::assert_snapshot!(format!("over_delete_{width}x{height}"), desk.frame());
         desk.app.overlay = Some(Overlay::Compare {
             runs: Vec::new(),
             split: Split::Test,
             shown: Some(Ok(comparison())),
             scroll: 0,
         });
-        insta::assert_snapshot!(format!("over_compare_{width}x{height}"), desk.text());
+        insta::assert_snapshot!(format!("over_compare_{width}x{height}"), desk.frame());
         let mut form = NewRun::new("quickstart".into(), settings());
         (form.selected, form.checked) = (1, Some(Ok(())));
         desk.app.overlay = Some(Overlay::NewRun(form));
-        insta::assert_snapshot!(format!("over_new_run_{width}x{height}"), desk.text());
+        insta::assert_snapshot!(format!("over_new_run_{width}x{height}"), desk.frame());
         desk.app.overlay = Some(Overlay::Doctor { findings: Some(findings()), scroll: 0 });
-        insta::assert_snapshot!(format!("over_doctor_{width}x{height}"), desk.text());
+        insta::assert_snapshot!(format!("over_doctor_{width}x{height}"), desk.frame());
     }
 }
 
@@ -200,9 +212,9 @@ fn the_lists_of_runs() {
 fn predictions_and_details_of_a_finished_run() {
     let (_folder, mut desk) = scene("finished", (120, 40));
     desk.press("4ta2k");
-    insta::assert_snapshot!("predictions_of_a_chosen_iteration", desk.text());
+    insta::assert_snapshot!("predictions_of_a_chosen_iteration", desk.frame());
     desk.press("<Enter>");
-    insta::assert_snapshot!("details_of_an_iteration", desk.text());
+    insta::assert_snapshot!("details_of_an_iteration", desk.frame());
 }
 
 #[test]

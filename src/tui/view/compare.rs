@@ -26,10 +26,8 @@ pub(super) fn draw(
     scroll: usize,
 ) {
     let title = format!(" {} runs on the {} split ", runs.len(), split.as_str());
-    let size = (app.size.0.saturating_sub(4).min(150), app.size.1.saturating_sub(5));
-    let Some(inner) = panel(app, canvas, size, &Line::of(Scope::TitleFocus, title)) else { return };
-    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    let columns = usize::from(inner.width);
+    let (width, height) = (app.size.0.saturating_sub(4).min(150), app.size.1.saturating_sub(5));
+    let columns = usize::from(width.saturating_sub(2));
     let lines = match shown {
         None => vec![Line::of(Scope::Muted, "Reading the answers of the runs.")],
         Some(Err(reason)) => {
@@ -39,6 +37,9 @@ pub(super) fn draw(
         }
         Some(Ok(comparison)) => lines(comparison, columns),
     };
+    let size = (width, height.min(lines.len() as u16));
+    let Some(inner) = panel(app, canvas, size, &Line::of(Scope::TitleFocus, title)) else { return };
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let skip = scroll.min(lines.len().saturating_sub(inner.height.into()));
     canvas.lines(inner, &lines, skip);
 }
