@@ -6,9 +6,8 @@
 
 use std::fmt::Write as _;
 
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::{Buffer, Cell, CellWidth};
 use ratatui::style::{Color, Modifier};
-use unicode_width::UnicodeWidthStr;
 
 /// Digits that turn each modifier on.
 const MODIFIERS: [(Modifier, &str); 9] = [
@@ -103,29 +102,57 @@ fn agreed(symbol: &str) -> bool {
 
 /// The bytes that make the terminal show `after` where it shows `before`; the pen is plain at both ends.
 pub(super) fn changes(before: &Buffer, after: &Buffer, out: &mut String) {
+    let columns = usize::from(after.area.width);
     let mut pen = Pen::PLAIN;
-    let mut cursor = None;
-    for (x, y, cell) in before.diff(after) {
-        if cursor != Some((x, y)) {
-            place(x, y, out);
+    if columns == 0 {
+        return;
+    }
+    for (y, (old, new)) in (0..).zip(before.content.chunks(columns).zip(after.content.chunks(columns))) {
+        let mut cursor = None;
+        let stale = stale(old, new);
+        let mut x = 0;
+        while x < columns {
+            let cell = &new[x];
+            let end = (x + width(cell)).min(columns);
+            if stale[x..end].contains(&true) {
+                if cursor != Some(x) {
+                    place(x, y, out);
+                }
+                pen.change(Pen::of(cell), out);
+                pen = Pen::of(cell);
+                cursor = Some(end);
+                if !agreed(cell.symbol()) {
+                    out.push_str(&" ".repeat(end - x));
+                    place(x, y, out);
+                    cursor = None;
+                }
+                out.push_str(cell.symbol());
+            }
+            x = end;
         }
-        pen.change(Pen::of(cell), out);
-        pen = Pen::of(cell);
-        let symbol = cell.symbol();
-        let columns = symbol.width();
-        cursor = Some((x + columns as u16, y));
-        if !agreed(symbol) {
-            out.push_str(&" ".repeat(columns));
-            place(x, y, out);
-            cursor = None;
-        }
-        out.push_str(symbol);
     }
     pen.change(Pen::PLAIN, out);
 }
 
+/// Columns of a cell, of which there is at least one.
+fn width(cell: &Cell) -> usize {
+    usize::from(cell.symbol().cell_width()).max(1)
+}
+
+/// The columns of a row that do not show what they should: what changed, as far as it reached.
+fn stale(old: &[Cell], new: &[Cell]) -> Vec<bool> {
+    let mut stale = vec![false; new.len()];
+    for (x, (before, after)) in old.iter().zip(new).enumerate() {
+        if before != after {
+            let end = (x + width(before)).min(new.len());
+            stale[x..end].fill(true);
+        }
+    }
+    stale
+}
+
 /// Sets the cursor.
-fn place(x: u16, y: u16, out: &mut String) {
+fn place(x: usize, y: usize, out: &mut String) {
     // Writing into a string cannot fail.
     let _ = match (x, y) {
         (0, 0) => write!(out, "\x1b[H"),
@@ -178,6 +205,8 @@ mod tests {
     #[test]
     fn a_character_of_unsure_width_displaces_nothing() {
         let text = row("a\u{915}\u{940}b", &[]);
+        let gone = sent(&text, &row("a", &[]));
+        assert_eq!(gone, "\x1b[1;2H   ", "the columns of the mark too");
         assert_eq!(sent(&row("", &[]), &text), "\x1b[Ha  \x1b[1;2H\u{915}\u{940}\x1b[1;4Hb");
     }
 }
