@@ -30,6 +30,7 @@ use super::status::{self, State};
 use super::text;
 use super::theme::Scope;
 use crate::analysis::compare::Comparison;
+use crate::gym::episode::Command;
 
 /// Columns of a copied sample: more than a line of one has.
 const COPIED_COLUMNS: usize = 100_000;
@@ -155,7 +156,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let once = offered.filter(|(entry, _)| {
         let new = !said.contains(&&entry.action);
         said.push(&entry.action);
-        new
+        new && serves(app, &entry.action)
     });
     let (last, first): (Vec<_>, Vec<_>) =
         once.partition(|(entry, _)| matches!(entry.action, Action::Help | Action::Quit | Action::Palette));
@@ -178,6 +179,16 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     right.push(Scope::Text, " ");
     let start = (width.saturating_sub(right.width()) as u16).max((left.width() as u16).min(area.width));
     canvas.line(Rect { x: area.x + start, width: area.width - start, ..area }, 0, &right);
+}
+
+/// Whether an action does anything to the run as it is: a running one need not be told to run, nor a paused one to
+/// pause.
+fn serves(app: &App, action: &Action) -> bool {
+    match action {
+        Action::Tell(Command::Pause) => app.running(),
+        Action::Tell(Command::Run | Command::AdvanceIteration | Command::AdvancePhase) => !app.running(),
+        _ => true,
+    }
 }
 
 fn offer(line: &mut Line, entry: &Entry, key: Chord) {

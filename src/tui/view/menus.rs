@@ -9,7 +9,7 @@ use crate::tui::app::{App, window};
 use crate::tui::canvas::{Canvas, Line};
 use crate::tui::overlay::{Menu, Target};
 use crate::tui::runs::RunRow;
-use crate::tui::text::{duration, interval, left, right, wrap};
+use crate::tui::text::{cut, duration, interval, left, right, width, wrap};
 use crate::tui::theme::Scope;
 use crate::tui::update::{BULK, PHASES};
 
@@ -17,13 +17,15 @@ use crate::tui::update::{BULK, PHASES};
 const RUN: [usize; 5] = [20, 10, 11, 16, 13];
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, menu: &Menu, choice: usize) {
-    let columns = app.size.0.saturating_sub(6).min(74);
+    // Configurations are told apart by what is said of them, so they get what there is.
+    let most = if matches!(menu, Menu::Ready { .. }) { 110 } else { 74 };
+    let columns = app.size.0.saturating_sub(6).min(most);
     let head: Vec<Line> = about(app, menu)
         .iter()
         .flat_map(|text| wrap(text, usize::from(columns).saturating_sub(2)))
         .map(|line| Line::of(Scope::Text, format!(" {line}")))
         .collect();
-    let lines = lines(app, menu);
+    let lines = lines(app, menu, columns.into());
     let room = app.size.1.saturating_sub(6).saturating_sub(head.len() as u16 + 1).max(1);
     let shown = (lines.len() as u16).clamp(1, room);
     let rows = head.len() as u16 + 1 + shown;
@@ -108,7 +110,7 @@ fn named(selection: &DataSelection) -> String {
     format!("{verdict}{skill}{failed}{iteration}: what the list names")
 }
 
-fn lines(app: &App, menu: &Menu) -> Vec<Line> {
+fn lines(app: &App, menu: &Menu, columns: usize) -> Vec<Line> {
     let text = |text: String| Line::of(Scope::Text, text);
     match menu {
         Menu::Gates => {
@@ -131,8 +133,10 @@ fn lines(app: &App, menu: &Menu) -> Vec<Line> {
         }
         Menu::Ready { ready } if ready.is_empty() => vec![Line::of(Scope::Muted, "  ...")],
         Menu::Ready { ready } => {
+            let longest = ready.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(24);
+            let room = columns.saturating_sub(longest + 5);
             let line = |(name, about): &(String, String)| {
-                text(format!("  {}", left(name, 14))).with(Scope::Muted, about)
+                text(format!("  {}  ", left(name, longest))).with(Scope::Muted, cut(about, room))
             };
             ready.iter().map(line).collect()
         }

@@ -184,9 +184,11 @@ fn row(app: &App, sample: &Sample, glyphs: Glyphs, column: usize) -> Line {
     };
     // A person's hand is seen in the list.
     let reviewed = matches!(sample, Sample::Datum(judged) if judged.review.is_some());
-    let hand = if reviewed { glyphs.here } else { " " };
-    let flag = if app.samples.flags.contains(sample.id()) { glyphs.flag } else { " " };
-    let mut line = Line::of(Scope::Match, flag).with(scope, sign).with(Scope::Match, format!("{hand} "));
+    let flagged = app.samples.flags.contains(sample.id());
+    // What is not there is plain: a theme may underline marks.
+    let mark = |there: bool, glyph| if there { (Scope::Match, glyph) } else { (Scope::Text, " ") };
+    let ((flag, flagged), (hand, reviewed)) = (mark(flagged, glyphs.flag), mark(reviewed, glyphs.here));
+    let mut line = Line::of(flag, flagged).with(scope, sign).with(hand, reviewed).with(Scope::Text, " ");
     if column > 0 {
         line.push(Scope::Muted, format!("{}  ", left(skill(sample), column)));
     }
