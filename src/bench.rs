@@ -12,6 +12,7 @@ pub mod screen;
 mod serving;
 pub mod shape;
 pub mod store;
+pub mod teacher;
 pub mod train;
 pub mod turn;
 mod usage;

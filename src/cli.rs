@@ -164,12 +164,8 @@ enum Verb {
     Eval(alone::EvalArgs),
     /// Ask a student, one question per line of standard input.
     Chat(alone::ChatArgs),
-    /// Make the embedded student from its recipe with our own trainer.
-    Pretrain {
-        /// Folder to create.
-        #[arg(long, value_name = "FOLDER")]
-        out: PathBuf,
-    },
+    /// Make an embedded model from its recipe with our own trainer.
+    Pretrain(train::PretrainArgs),
     /// Measure this program: speed and size, under the names that its claims use.
     Bench(bench::BenchArgs),
     /// Print the keys of the screen as Markdown.
@@ -260,8 +256,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Verb::Train(args)) => train::train(&paths, &args),
         Some(Verb::Eval(args)) => alone::eval(&paths, &args),
         Some(Verb::Chat(args)) => alone::chat(&paths, &args),
-        Some(Verb::Bench(args)) => bench::run(args),
-        Some(Verb::Pretrain { out }) => train::pretrain(&out),
+        Some(Verb::Bench(args)) => bench::run(&paths, args),
+        Some(Verb::Pretrain(args)) => train::pretrain(&paths, &args),
         Some(Verb::Config(verb)) => config::run(&paths, &verb),
         Some(Verb::Endpoints(verb)) => endpoints::run(&paths, &verb),
         Some(Verb::Export(args)) => export::run(&paths, args),

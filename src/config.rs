@@ -38,6 +38,7 @@ use crate::gym::budget::{Budget, Plateau};
 use crate::gym::episode::{EpisodeRules, Phase};
 use crate::gym::instance::Domain;
 use crate::gym::ports::{Endpoint, EnvironmentKind, Precision, Quantisation, Serving};
+use crate::prompts::PromptSet;
 use crate::skills::{SkillsChoice, SubskillsChoice};
 
 pub use benchmark::{BenchmarkConfig, BenchmarkSource, PromptStyle, ScoringConfig};
@@ -55,6 +56,9 @@ pub use socket::{private_folder, socket};
 pub use sources::{Flag, Layer, Sources};
 pub(crate) use suggest::nearest;
 pub use trainer::{Method, TrainerConfig, Update};
+
+/// Names of the embedded teachers, the better one first.
+pub const EMBEDDED_TEACHERS: [&str; 2] = ["embedded", "embedded-weak"];
 
 /// Everything a run is made from. `configs/quickstart.toml` shows every key of the embedded world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -332,7 +336,7 @@ pub enum StateConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeacherConfig {
-    /// `none`, `scripted`, a Hugging Face model folder, a GGUF file, a model of the hub as
+    /// `none`, `scripted`, `embedded`, `embedded-weak`, a Hugging Face model folder, a GGUF file, a model of the hub as
     /// `hub:organisation/name`, or `endpoint:NAME`; `endpoint:A*3,B` asks several by weight.
     pub model: String,
     /// `cpu`, `cuda:0`, `cuda:0,cuda:1`, `metal`: several GPUs share the questions.
@@ -351,6 +355,8 @@ pub struct TeacherConfig {
     /// that is smaller.
     #[schemars(range(min = 1))]
     pub context: u32,
+    /// The texts it is asked with; a person's own come before either.
+    pub prompts: TeacherPrompts,
     /// Whether its workers stay loaded while the trainer works.
     pub keep_while_training: bool,
     /// What a `scripted` teacher does; other models ignore it.
@@ -367,10 +373,24 @@ impl Default for TeacherConfig {
             precision: Precision::Auto,
             quantisation: Quantisation::None,
             context: 2 * Serving::default().context,
+            prompts: TeacherPrompts::Auto,
             keep_while_training: true,
             script: TeacherScript::default(),
         }
     }
+}
+
+/// The texts that a teacher is asked with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TeacherPrompts {
+    /// Compact ones for the embedded teachers, standard ones for others.
+    #[default]
+    Auto,
+    /// Whole instructions, for any language model.
+    Standard,
+    /// The single lines that the embedded teachers learned, where there is one.
+    Compact,
 }
 
 /// What a scripted teacher does. Shares are of its answers, drawn from the run's seed and the question.
@@ -476,6 +496,17 @@ impl Config {
             || (explores && self.environment.subskills == SubskillsChoice::Taught)
             || matches!(self.skills, SkillsChoice::Discovered(_))
             || self.checks.votes > 0
+    }
+
+    /// The built-in texts that the teacher is asked with.
+    pub fn prompt_set(&self) -> PromptSet {
+        match self.teacher.prompts {
+            TeacherPrompts::Auto if EMBEDDED_TEACHERS.contains(&self.teacher.model.as_str()) => {
+                PromptSet::Compact
+            }
+            TeacherPrompts::Auto | TeacherPrompts::Standard => PromptSet::Standard,
+            TeacherPrompts::Compact => PromptSet::Compact,
+        }
     }
 
     /// Whether plans name subskills that no source lists.

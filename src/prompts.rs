@@ -16,10 +16,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use minijinja::{Environment, UndefinedBehavior};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use library::{BUILT_IN, BuiltIn};
+pub use library::{BUILT_IN, BuiltIn, COMPACT, Compact};
 
 use crate::gym::hex::hex;
 use crate::gym::ports::{PortError, Rendered};
@@ -53,22 +55,45 @@ pub enum PromptError {
     },
 }
 
-/// The prompts of a run: the built-in ones, some of them replaced.
+/// Which of the built-in texts a teacher is asked with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptSet {
+    /// Whole instructions, for any language model.
+    #[default]
+    Standard,
+    /// One line where there is one ([`COMPACT`]), for the embedded teachers.
+    Compact,
+}
+
+/// The prompts of a run: the built-in ones, some of them replaced. By name, version and text of the replacements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prompts {
     replaced: BTreeMap<String, (String, String)>,
 }
 
 impl Prompts {
-    /// The built-in prompts, and for each file `NAME.txt` in a folder its text in the place of the built-in
-    /// one. A folder that does not exist replaces nothing.
-    pub fn with(folder: &Path) -> Result<Self, PromptError> {
+    /// The built-in prompts of a set.
+    pub fn of(set: PromptSet) -> Self {
+        let compact = match set {
+            PromptSet::Standard => &[],
+            PromptSet::Compact => COMPACT,
+        };
+        let entry = |prompt: &Compact| {
+            (prompt.name.to_owned(), (format!("compact-{}", prompt.version), prompt.text.to_owned()))
+        };
+        Self { replaced: compact.iter().map(entry).collect() }
+    }
+
+    /// The built-in prompts of a set, and for each file `NAME.txt` in a folder its text in the place of the
+    /// built-in one. A folder that does not exist replaces nothing.
+    pub fn with(set: PromptSet, folder: &Path) -> Result<Self, PromptError> {
         let unreadable = |path: &Path, source| PromptError::Unreadable { path: path.to_owned(), source };
+        let Self { mut replaced } = Self::of(set);
         let entries = match std::fs::read_dir(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self { replaced }),
             entries => entries.map_err(|e| unreadable(folder, e))?,
         };
-        let mut replaced = BTreeMap::new();
         for entry in entries {
             let path = entry.map_err(|e| unreadable(folder, e))?.path();
             if path.extension().is_none_or(|extension| extension != "txt") {

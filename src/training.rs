@@ -38,6 +38,6 @@ pub use control::Control;
 pub use decode::GreedyDecoder;
 pub use error::TrainingError;
 pub use export::merge_adapter;
-pub use pretrain::{PretrainRecipe, pretrain, score};
+pub use pretrain::{Lesson, Lessons, Making, PretrainRecipe, PromptShares, RECIPES, pretrain, score};
 pub use rehearsal::{Rehearsal, rehearse};
 pub use trainer::{Resources, train};

@@ -14,7 +14,7 @@ use super::scratch::Scratch;
 use super::serving::{job, pool};
 use super::{BenchError, Figure, Sink};
 use crate::gym::ports::{ChatReply, ChatRequest, Checkpoint, PortError, Sampling, Student as _};
-use crate::training::{PretrainRecipe, pretrain};
+use crate::training::{Making, PretrainRecipe, pretrain};
 use crate::worlds::arithmetic::{Split, evaluation_set};
 
 const PEER: &str = include_str!("../../tests/peers/bench_generate.py");
@@ -100,7 +100,9 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
         }
         let scratch = Scratch::new()?;
         let folder = scratch.path().join(name);
-        let made = pretrain(&recipe, &folder, &mut |_| ControlFlow::Continue(()));
+        let made = pretrain(&recipe, Making { folder: &folder, start: None, threads: None }, &mut |_| {
+            ControlFlow::Continue(())
+        });
         made.map_err(|error| PortError::fatal(error.to_string()))?;
         let checkpoint = Checkpoint::Full { folder: folder.clone() };
         let expected = one_at_a_time(program, scratch.path(), &checkpoint, &requests)?;

@@ -7,7 +7,7 @@ use super::serving::{job, pool};
 use super::usage::status;
 use super::{BenchError, Figure, Sink, Times};
 use crate::gym::ports::{ChatRequest, Checkpoint, PortError, Sampling, Student as _};
-use crate::models::embedded;
+use crate::models::embedded::Embedded;
 
 /// Refreshes after which memory is first looked at: libraries have filled their caches by then.
 const SETTLED: usize = 20;
@@ -21,7 +21,8 @@ const STARTS: usize = 5;
 pub fn run(times: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), BenchError> {
     let scratch = Scratch::new()?;
     let refused = |error: &dyn std::fmt::Display| PortError::fatal(error.to_string());
-    let folder = embedded::student(&scratch.path().join("embedded")).map_err(|error| refused(&error))?;
+    let folder =
+        Embedded::Student.folder(&scratch.path().join("embedded")).map_err(|error| refused(&error))?;
     let other = scratch.path().join("other");
     copy(&folder, &other)?;
     let checkpoints = [folder, other].map(|folder| Checkpoint::Full { folder });

@@ -102,7 +102,7 @@ fn with_student<T>(
 /// `dataenvgym eval`.
 pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
     let report = with_student(paths, &args.student, |config, folder, student| {
-        let task = scene::task(config, &Arc::new(Prompts::with(&paths.prompts)?))?;
+        let task = scene::task(config, &Arc::new(Prompts::with(config.prompt_set(), &paths.prompts)?))?;
         let instances = task.instances(args.split);
         let instances = &instances[..args.limit.unwrap_or(instances.len()).min(instances.len())];
         // Where the student finds what the questions show.

@@ -1,5 +1,7 @@
 //! `dataenvgym bench`: measures and prints figures. It does not judge.
 
+mod teacher;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +9,9 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
+use crate::agents::engines::TaughtSettings;
 use crate::bench::{Figure, endpoint, generate, refresh, resume, screen, shape, store, train, turn};
+use crate::config::Paths;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,6 +30,8 @@ pub(super) enum Name {
     Shape,
     /// Insertion, pages, search and resume of a large run database.
     Store,
+    /// Right labels, asked skills, variety and length of what a teacher writes for the embedded world.
+    Teacher,
     /// Training speed and memory, beside `PyTorch` + PEFT where a Python is named.
     Train,
     /// One turn of the quick start's loop, by phase.
@@ -74,6 +80,21 @@ pub(super) struct BenchArgs {
     /// `refresh`: how often.
     #[arg(long, default_value_t = 200)]
     times: usize,
+    /// `teacher`: the model, as in `teacher.model`.
+    #[arg(long, default_value = "embedded")]
+    model: String,
+    /// `teacher`: exercises per skill.
+    #[arg(long, default_value_t = 300)]
+    data: u32,
+    /// `teacher`: as in `engine.temperature`.
+    #[arg(long, default_value_t = TaughtSettings::default().temperature)]
+    temperature: f64,
+    /// `teacher`: as in `engine.top_p`.
+    #[arg(long, default_value_t = TaughtSettings::default().top_p)]
+    top_p: f64,
+    /// `teacher`: decides every draw.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// `train`, `generate`: a Python with `tests/peers/requirements.txt` [default: `DATAENVGYM_PEER_PYTHON`].
     #[arg(long, value_name = "PYTHON", visible_alias = "peer-python")]
     peer: Option<PathBuf>,
@@ -100,7 +121,7 @@ pub(super) struct BenchArgs {
     cell: Option<String>,
 }
 
-pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
+pub(super) fn run(paths: &Paths, args: BenchArgs) -> Result<ExitCode> {
     if let Some(cell) = &args.cell {
         say(&serde_json::to_string(&train::rehearsed(&serde_json::from_str(cell)?)?)?);
         return Ok(ExitCode::SUCCESS);
@@ -154,6 +175,10 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode> {
             )?;
         }
         Name::Store => store::run(args.rows, &program, &mut sink)?,
+        Name::Teacher => {
+            let BenchArgs { model, data, temperature, top_p, seed, .. } = args;
+            teacher::run(paths, &teacher::Options { model, data, temperature, top_p, seed }, &mut sink)?;
+        }
         Name::Train => {
             let (threads, seconds, repeats) = (args.threads.max(1), args.seconds, args.repeats);
             let options =

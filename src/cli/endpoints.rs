@@ -112,7 +112,8 @@ fn estimate(paths: &Paths, config: &Config) -> Result<Vec<String>> {
     let mut total = 0.0;
     let members = |model: &str| config.endpoints_of(model).map_err(|message| eyre!(message));
     if let Some(members) = members(&config.student.model)? {
-        let prompts = std::sync::Arc::new(crate::prompts::Prompts::with(&paths.prompts)?);
+        let prompts =
+            std::sync::Arc::new(crate::prompts::Prompts::with(config.prompt_set(), &paths.prompts)?);
         let load = evaluations(config, scene::task(config, &prompts)?.as_ref());
         total += say("student, evaluations", load, &members, &mut lines);
         if let Some(load) = knowing(config) {

@@ -77,7 +77,7 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
     let elsewhere =
         ["none", "scripted"].contains(&teacher.model.as_str()) || teacher.model.starts_with(ENDPOINT);
     if config.asks() && !elsewhere {
-        let model = source::check(&scene::weights(paths, &teacher.model)?)?;
+        let model = source::check(&scene::teacher_weights(paths, config)?)?;
         charges.push(Charge {
             role: "teacher",
             size: model.size(),

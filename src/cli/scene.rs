@@ -8,16 +8,17 @@ use color_eyre::eyre::{Result, bail, eyre};
 
 use super::format;
 use super::launch::CONFIG;
-use crate::agents::engines::EngineChoice;
+use crate::agents::engines::{EngineChoice, Taught, TaughtSettings};
 use crate::config::{
-    AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, ENDPOINT, Method, Paths, PromptStyle,
-    ScoringConfig, StateConfig, TaskConfig, Update,
+    AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, EMBEDDED_TEACHERS, ENDPOINT, Method, Paths,
+    PromptStyle, ScoringConfig, StateConfig, TaskConfig, Update,
 };
 use crate::environments::{Scene, Stays, TeacherSource};
 use crate::gym::instance::{Domain, Split};
 use crate::gym::ports::{Checkpoint, Engine, Policy, SkillDiscovery, SubskillProposal, Task};
+use crate::models::embedded::Embedded;
 use crate::models::hub::{self, HubName};
-use crate::models::{embedded, source};
+use crate::models::source;
 use crate::prompts::Prompts;
 use crate::runner::driver::checkpoints;
 use crate::skills::{
@@ -40,7 +41,8 @@ const SKILLS: &str = "skills.json";
 pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Scene> {
     exchange(config)?;
     let own = folder.join(CONFIG).exists();
-    let prompts = Arc::new(Prompts::with(&if own { folder.join(PROMPTS) } else { paths.prompts.clone() })?);
+    let replaced = if own { folder.join(PROMPTS) } else { paths.prompts.clone() };
+    let prompts = Arc::new(Prompts::with(config.prompt_set(), &replaced)?);
     let plain = task(config, &prompts)?;
     let Skilled { task, discovery, proposal } = skilled(config, plain, folder)?;
     Ok(Scene {
@@ -194,7 +196,7 @@ fn policy(config: &Config) -> Result<Arc<dyn Policy>> {
     )
 }
 
-fn engine(config: &Config, task: &Arc<dyn Task>) -> Result<Arc<dyn Engine>> {
+pub(super) fn engine(config: &Config, task: &Arc<dyn Task>) -> Result<Arc<dyn Engine>> {
     if config.invents_subskills() && !config.engine.asks() {
         bail!(
             "`environment.subskills = \"taught\"` and the policy `hypotheses` make up subskills, and only \
@@ -212,7 +214,13 @@ fn engine(config: &Config, task: &Arc<dyn Task>) -> Result<Arc<dyn Engine>> {
         }
         _ => {}
     }
-    Ok(config.engine.build(task))
+    match &config.engine {
+        // The embedded teachers learned to write one exercise per question.
+        EngineChoice::Taught(settings) if embedded_teacher(&config.teacher.model).is_some() => Ok(Arc::new(
+            Taught::new(TaughtSettings { data_per_question: 1, ..settings.clone() }, Arc::clone(task)),
+        )),
+        engine => Ok(engine.build(task)),
+    }
 }
 
 fn teacher(paths: &Paths, config: &Config) -> Result<Option<TeacherSource>> {
@@ -235,8 +243,19 @@ pub(super) fn teacher_weights(paths: &Paths, config: &Config) -> Result<PathBuf>
     let model = &config.teacher.model;
     match config.endpoints_of(model).map_err(|message| eyre!("`teacher.model`: {message}"))? {
         Some(_) => Ok(PathBuf::new()),
-        None => weights(paths, model),
+        None => match embedded_teacher(model) {
+            Some(teacher) => Ok(teacher.folder(&paths.cache)?),
+            None => weights(paths, model),
+        },
     }
+}
+
+/// The embedded teacher of that name.
+fn embedded_teacher(name: &str) -> Option<Embedded> {
+    let [better, weaker] = EMBEDDED_TEACHERS;
+    [(better, Embedded::Teacher), (weaker, Embedded::WeakTeacher)]
+        .into_iter()
+        .find_map(|(known, teacher)| (known == name).then_some(teacher))
 }
 
 /// The subskills that the source of a task names.
@@ -285,7 +304,7 @@ fn exchange(config: &Config) -> Result<()> {
 /// Folder or GGUF file of a model's weights.
 pub(super) fn weights(paths: &Paths, model: &str) -> Result<PathBuf> {
     match model {
-        "embedded" => Ok(embedded::student(&paths.cache)?),
+        "embedded" => Ok(Embedded::Student.folder(&paths.cache)?),
         "scripted" => {
             // A folder without a script's file is an untrained scripted student.
             let folder = paths.cache.join("scripted");

@@ -19,7 +19,8 @@ use crate::config::{Method, Paths, TrainerConfig};
 use crate::gym::ports::{
     Checkpoint, PortError, Trainer, TrainingOrder, TrainingOutcome, TrainingProgress, TrainingSink,
 };
-use crate::training::{self, Control, PretrainRecipe, Resources, TrainingError};
+use crate::models::embedded::Embedded;
+use crate::training::{self, Control, Making, PretrainRecipe, RECIPES, Resources, TrainingError};
 
 /// Our trainer in this process.
 pub(super) struct InProcess;
@@ -236,19 +237,62 @@ impl Teller {
     }
 }
 
-/// `dataenvgym pretrain`.
-pub(super) fn pretrain(out: &Path) -> Result<ExitCode> {
+/// What `dataenvgym pretrain` is given.
+#[derive(Debug, Args)]
+pub(super) struct PretrainArgs {
+    /// The model: `student`, `teacher`, `weak-teacher`, or a `recipe.json`.
+    #[arg(long, default_value = "student")]
+    recipe: String,
+    /// Folder to create.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Threads [default: all of the machine].
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+/// The recipe that a file holds, alone or as a model's `recipe.json` does.
+fn written_recipe(path: &Path) -> Result<PretrainRecipe> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .wrap_err_with(|| format!("`{shown}` is none of {} and no file", RECIPES.join(", ")))?;
+    let mut value: serde_json::Value = serde_json::from_str(&text).wrap_err_with(|| format!("{shown}"))?;
+    let recipe = match value.get_mut("recipe") {
+        Some(recipe) => recipe.take(),
+        None => value,
+    };
+    serde_json::from_value(recipe).wrap_err_with(|| format!("{shown} holds no recipe"))
+}
+
+/// `dataenvgym pretrain`. A teacher's training that ended early goes on when it is called again.
+pub(super) fn pretrain(paths: &Paths, args: &PretrainArgs) -> Result<ExitCode> {
+    let out = &args.out;
     if out.exists() {
         bail!("{} exists already; give a folder that does not", out.display());
     }
-    let recipe = PretrainRecipe::default();
+    let recipe = match PretrainRecipe::named(&args.recipe) {
+        Some(recipe) => recipe,
+        None => written_recipe(Path::new(&args.recipe))?,
+    };
+    let start = recipe.start_sha256.as_ref().map(|_| Embedded::Student.folder(&paths.cache)).transpose()?;
     println!("recipe {}", recipe.sha256());
+    let control = Arc::new(Control::default());
+    stop_on_signals(Arc::clone(&control))?;
     let mut teller = Teller::new();
-    training::pretrain(&recipe, out, &mut |progress| {
-        teller.tell(progress);
-        ControlFlow::Continue(())
-    })?;
+    let made = training::pretrain(
+        &recipe,
+        Making { folder: out, start: start.as_deref(), threads: args.threads },
+        &mut |progress| {
+            teller.tell(progress);
+            if control.goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        },
+    );
     teller.end();
-    println!("the student is in {}", format::escaped(&out.display().to_string()));
+    if let Err(TrainingError::Stopped { step }) = made {
+        println!("stopped after step {step}");
+        return Ok(ExitCode::from(RESUME_ME));
+    }
+    made?;
+    println!("the {} is in {}", args.recipe, format::escaped(&out.display().to_string()));
     Ok(ExitCode::SUCCESS)
 }

@@ -218,7 +218,7 @@ pub(super) fn device(key: &str, word: &str) -> Result<Device> {
 /// The script of a scripted student, which is told every right answer.
 fn script(config: &Config, folder: &Path) -> Result<String> {
     let prompts = folder.join(scene::PROMPTS);
-    let task = scene::task(config, &Arc::new(Prompts::with(&prompts)?))?;
+    let task = scene::task(config, &Arc::new(Prompts::with(config.prompt_set(), &prompts)?))?;
     let instances = [Split::Validation, Split::Test].into_iter().flat_map(|split| task.instances(split));
     let answers: HashMap<String, String> =
         instances.map(|instance| (task.prompt(instance), task.solution(instance))).collect();

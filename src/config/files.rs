@@ -26,7 +26,7 @@ const PATHS: &[(&[&str], &[&str])] = &[
     (&["skills", "labels"], &[]),
     (&["student", "model"], &["embedded", "scripted"]),
     (&["student", "weights"], &["embedded", "scripted"]),
-    (&["teacher", "model"], &["none", "embedded", "scripted"]),
+    (&["teacher", "model"], &["none", "embedded", "embedded-weak", "scripted"]),
 ];
 
 /// The project's file in `folder` or in the nearest folder above that has one; the search ends at `home`

@@ -49,6 +49,30 @@ macro_rules! engine_prompt {
     };
 }
 
+macro_rules! compact {
+    ($name:literal, $version:literal) => {
+        Compact {
+            name: $name,
+            version: $version,
+            text: include_str!(concat!("compact/", $name, ".", $version, ".txt")),
+        }
+    };
+}
+
+/// A short text in the place of a built-in prompt, for the embedded teachers, who learned it.
+#[derive(Debug, Clone, Copy)]
+pub struct Compact {
+    /// Name of the built-in prompt, whose variables it is given.
+    pub name: &'static str,
+    /// Counts up when the text changes; the embedded teachers have to be made anew then.
+    pub version: u32,
+    /// The template.
+    pub text: &'static str,
+}
+
+/// Every prompt that has a compact text.
+pub const COMPACT: &[Compact] = &[compact!("mathematics", 1), compact!("solve", 1), compact!("subskills", 1)];
+
 /// Every built-in prompt.
 pub const BUILT_IN: &[BuiltIn] = &[
     engine_prompt!("mathematics", 2, "new exercises of mathematics"),

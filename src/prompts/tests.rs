@@ -43,19 +43,40 @@ fn golden_renderings() {
 }
 
 #[test]
+fn compact_texts_are_filled_like_those_they_stand_for() {
+    let prompts = Prompts::of(PromptSet::Compact);
+    for compact in COMPACT {
+        let built_in = BUILT_IN.iter().find(|prompt| prompt.name == compact.name).unwrap();
+        let rendered = prompts.render(compact.name, &built_in.sample()).unwrap();
+        assert_eq!(rendered.name, format!("{}@compact-{}", compact.name, compact.version));
+        insta::assert_snapshot!(format!("compact_{}_{}", compact.name, compact.version), rendered.text);
+    }
+    let exercise = |subskill: &str, skill: &str, shown: &[&str]| {
+        let shown: Vec<_> = shown.iter().map(|text| serde_json::json!({"question": text})).collect();
+        let values = serde_json::json!({"skill": skill, "subskill": subskill, "shown": shown});
+        prompts.render("mathematics", &values).unwrap().text
+    };
+    assert_eq!(exercise("carry", "add", &["1?"]), "exercise for add: carry");
+    assert_eq!(exercise("", "add", &["1?", "2?"]), "exercise like: 1?");
+    assert_eq!(exercise("", "add", &[]), "exercise for add");
+    assert_eq!(exercise("", "", &[]), "exercise");
+    assert_eq!(prompts.render("label", &BUILT_IN[4].sample()).unwrap().name, "label@1");
+}
+
+#[test]
 fn a_folder_replaces_prompts_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(Prompts::with(&folder.path().join("none")).unwrap(), Prompts::default());
+    assert_eq!(Prompts::with(PromptSet::Standard, &folder.path().join("none")).unwrap(), Prompts::default());
     std::fs::write(folder.path().join("solve.txt"), "Solve: {{ question }}").unwrap();
     std::fs::write(folder.path().join("notes.md"), "not a prompt").unwrap();
-    let prompts = Prompts::with(folder.path()).unwrap();
+    let prompts = Prompts::with(PromptSet::Standard, folder.path()).unwrap();
     let rendered = prompts.render("solve", &serde_json::json!({"question": "2+2?"})).unwrap();
     assert_eq!(rendered.text, "Solve: 2+2?");
     assert!(rendered.name.starts_with("solve@") && rendered.name.len() == "solve@".len() + 8);
     let said = |name: &str, text: &str| {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), text).unwrap();
-        Prompts::with(folder.path()).unwrap_err().to_string()
+        Prompts::with(PromptSet::Standard, folder.path()).unwrap_err().to_string()
     };
     let unknown = said("sovle.txt", "");
     assert!(unknown.contains("sovle.txt") && unknown.contains("solve.txt"), "{unknown}");

@@ -1,6 +1,6 @@
 //! The embedded world as a task.
 
-use super::{Splits, marked_answer};
+use super::{ANSWER_MARK, Splits, marked_answer};
 use crate::gym::instance::{Content, Split, TaskInstance};
 use crate::gym::ports::Task;
 use crate::worlds::arithmetic::{self, Problem, Skill};
@@ -68,6 +68,11 @@ impl Task for ArithmeticTask {
 
     fn prompt(&self, instance: &TaskInstance) -> String {
         instance.content.question().to_owned()
+    }
+
+    /// As the world's own solutions are written, which the embedded student learned.
+    fn response(&self, reasoning: &str, answer: &str) -> String {
+        format!("{} {ANSWER_MARK} {answer}", reasoning.trim()).trim_start().to_owned()
     }
 
     fn max_tokens(&self) -> u32 {

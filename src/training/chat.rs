@@ -196,6 +196,16 @@ impl ChatFormat {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// The text of a token in the vocabulary.
+    pub(super) fn token(&self, id: u32) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
+    /// The token of a text in the vocabulary.
+    pub(super) fn id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+
     /// Token ids of a rendered prompt.
     pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>, TrainingError> {
         self.ids(&self.render(prompt)?)

@@ -44,7 +44,7 @@ impl Control {
     }
 
     /// Waits out a pause. Whether to go on.
-    pub(super) fn goes_on(&self) -> bool {
+    pub fn goes_on(&self) -> bool {
         let held = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
         let paused = self.changed.wait_while(held, |wish| *wish == Wish::Pause);
         *paused.unwrap_or_else(PoisonError::into_inner) != Wish::Stop

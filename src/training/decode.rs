@@ -1,6 +1,6 @@
-//! Greedy decoding with a key-value cache: the yardstick for tests and for making the embedded student.
+//! Decoding with a key-value cache, greedy or drawn: the yardstick for tests and for making the embedded student.
 //!
-//! A run's evaluations go through the inference room; this decoder knows nothing of sampling or templates.
+//! A run's models are asked through the inference room; this decoder knows nothing of grammars or templates.
 
 use super::config::DecoderConfig;
 use super::error::TrainingError;
@@ -9,6 +9,7 @@ use super::ops::{
     Gate, Matrix, Rotary, add_to_rows, gated_in_place, multiply, rms_norm, rotate, soft_cap, softmax,
 };
 use super::weights::{self, Weights};
+use crate::gym::rng::CounterRng;
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -27,6 +28,9 @@ struct Layer {
     up: Vec<f32>,
     down: Vec<f32>,
 }
+
+/// Chooses a token from logits: `(index of the prompt, place in the answer, logits)`.
+type Choice<'choice> = dyn FnMut(usize, usize, &[f32]) -> u32 + 'choice;
 
 /// A model ready to decode on the CPU in f32.
 pub struct GreedyDecoder {
@@ -110,6 +114,33 @@ impl GreedyDecoder {
     /// Continues every prompt greedily until one of `ends` or `most` new tokens. Returns the new tokens, the
     /// end left out, in the order of the prompts. An empty prompt yields nothing.
     pub fn generate(&self, prompts: &[Vec<u32>], ends: &[u32], most: usize) -> Vec<Vec<u32>> {
+        self.continued(prompts, ends, most, &mut |_, _, logits| best(logits.iter().copied()))
+    }
+
+    /// As [`generate`](Self::generate), with every token drawn from the distribution at `temperature`, by numbers
+    /// of the seed, the index of the prompt and the place in the answer.
+    pub fn draw(
+        &self,
+        prompts: &[Vec<u32>],
+        ends: &[u32],
+        most: usize,
+        (temperature, seed): (f32, u64),
+    ) -> Vec<Vec<u32>> {
+        let rng = CounterRng::keyed(seed, "decode");
+        self.continued(prompts, ends, most, &mut |index, place, logits| {
+            // The largest of logits with Gumbel noise is a draw from their distribution.
+            let mut rng = rng.child(index as u64).child(place as u64);
+            best(logits.iter().map(|logit| logit / temperature - (-(1.0 - rng.unit()).ln()).ln() as f32))
+        })
+    }
+
+    fn continued(
+        &self,
+        prompts: &[Vec<u32>],
+        ends: &[u32],
+        most: usize,
+        choose: &mut Choice<'_>,
+    ) -> Vec<Vec<u32>> {
         let mut order: Vec<usize> = (0..prompts.len()).filter(|&index| !prompts[index].is_empty()).collect();
         order.sort_by_key(|&index| prompts[index].len());
         let mut out = vec![Vec::new(); prompts.len()];
@@ -119,7 +150,7 @@ impl GreedyDecoder {
             let longest = members.iter().map(|&index| prompts[index].len()).max().unwrap_or(0) + most;
             let rotary = Rotary::new(longest, &self.config.frequencies());
             while !active.is_empty() {
-                let next = self.advance(&mut active, &rotary);
+                let next = self.advance(&mut active, &rotary, choose);
                 for (sequence, token) in active.iter_mut().zip(next) {
                     sequence.position += 1;
                     if let Some(token) = token {
@@ -166,10 +197,10 @@ impl GreedyDecoder {
         }
     }
 
-    /// Feeds each sequence its token at `position`; the greedy next token where the prompt is through.
-    fn advance(&self, active: &mut [Sequence], rotary: &Rotary) -> Vec<Option<u32>> {
+    /// Feeds each sequence its token at `position`; the chosen next token where the prompt is through.
+    fn advance(&self, active: &mut [Sequence], rotary: &Rotary, choose: &mut Choice<'_>) -> Vec<Option<u32>> {
         let states = self.states(active, rotary);
-        self.next_tokens(active, &states)
+        self.next_tokens(active, &states, choose)
     }
 
     /// Feeds each sequence its token at `position`: [sequences, hidden] before the last norm.
@@ -294,7 +325,7 @@ impl GreedyDecoder {
         logits
     }
 
-    fn next_tokens(&self, active: &[Sequence], x: &[f32]) -> Vec<Option<u32>> {
+    fn next_tokens(&self, active: &[Sequence], x: &[f32], choose: &mut Choice<'_>) -> Vec<Option<u32>> {
         let hidden = self.config.hidden;
         let wanted: Vec<bool> =
             active.iter().map(|sequence| sequence.position + 1 == sequence.tokens.len()).collect();
@@ -305,12 +336,23 @@ impl GreedyDecoder {
             .flat_map(|(row, _)| row.iter().copied())
             .collect();
         let logits = self.head(&rows);
-        let mut best = logits.chunks_exact(self.config.vocabulary).map(|row| {
-            let first = (0_u32, f32::NEG_INFINITY);
-            row.iter().zip(0_u32..).fold(first, |best, (x, id)| if *x > best.1 { (id, *x) } else { best }).0
-        });
-        wanted.into_iter().map(|wanted| if wanted { best.next() } else { None }).collect()
+        let mut rows = logits.chunks_exact(self.config.vocabulary);
+        let mut chosen = |sequence: &Sequence| {
+            let place = sequence.tokens.len() - sequence.prompt;
+            Some(choose(sequence.index, place, rows.next()?))
+        };
+        wanted
+            .into_iter()
+            .zip(active)
+            .map(|(wanted, sequence)| if wanted { chosen(sequence) } else { None })
+            .collect()
     }
+}
+
+/// Index of the largest value, the first of equal ones.
+fn best(row: impl Iterator<Item = f32>) -> u32 {
+    let first = (0_u32, f32::NEG_INFINITY);
+    row.zip(0_u32..).fold(first, |best, (x, id)| if x > best.1 { (id, x) } else { best }).0
 }
 
 /// `y = x W^T`; x has rows of `inner`.

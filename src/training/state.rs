@@ -69,10 +69,22 @@ impl Saved {
         // How often the state is saved does not change what comes out.
         order.settings.save_seconds = 0;
         let text = serde_json::to_vec(&(&order, prints, env!("CARGO_PKG_VERSION"))).unwrap_or_default();
-        let name =
-            order.output.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let path = order.output.with_file_name(format!(".{name}.unfinished.safetensors"));
-        Ok(Self { path, identity: hex(&text) })
+        Ok(Self::at(&order.output, hex(&text)))
+    }
+
+    /// The place beside `output` for the state of a training of that identity.
+    pub(super) fn at(output: &Path, identity: String) -> Self {
+        let name = output.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let path = output.with_file_name(format!(".{name}.unfinished.safetensors"));
+        Self { path, identity }
+    }
+
+    /// As [`resume`](Self::resume), for a state of at most `last` steps; otherwise the session stays at its beginning.
+    pub(super) fn resume_until(&self, session: &mut Session, last: usize) -> Result<Standing, TrainingError> {
+        if self.read().is_none_or(|(standing, _)| standing.step > last) {
+            return Ok(Standing::default());
+        }
+        Ok(self.resume(session)?.map_or_else(Standing::default, |(standing, _)| standing))
     }
 
     /// Writes the state; the earlier one stays until the new one is whole.

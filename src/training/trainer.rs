@@ -172,7 +172,7 @@ impl<'a> Course<'a> {
         let per_epoch = self.data.steps_per_epoch();
         let total = per_epoch * settings.epochs as usize;
         let warmup = (total as f64 * settings.warmup).ceil() as usize;
-        let schedule = Schedule { peak: settings.learning_rate, warmup, total };
+        let schedule = Schedule { peak: settings.learning_rate, warmup, total, decay: None };
         let held_out = self.data.held_out();
         let pause = Duration::from_secs(u64::from(settings.save_seconds));
         let (stepping, before) = (Instant::now(), (self.standing.step, self.standing.tokens));

@@ -8,10 +8,12 @@
 mod drafts;
 mod phrases;
 mod problem;
+mod reading;
 mod skill;
 #[cfg(test)]
 mod tests;
 mod working;
 
 pub use problem::{Problem, Split, UnknownSubskill, evaluation_set, extract_answer, operand_key, sample};
+pub use reading::{Reading, read};
 pub use skill::Skill;

@@ -15,7 +15,7 @@ use dataenvgym::gym::ports::{
     ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Serving, Student, TrainingMethod,
     TrainingOrder, TrainingSettings,
 };
-use dataenvgym::models::embedded;
+use dataenvgym::models::embedded::Embedded;
 use dataenvgym::runner::pool::{Roster, WorkerCommand, WorkerPool};
 use dataenvgym::training::{self, Resources};
 use dataenvgym::worlds::arithmetic::{Problem, Skill, Split, evaluation_set, sample};
@@ -162,7 +162,7 @@ fn the_embedded_student_and_what_we_train_from_it_answer_as_in_transformers() {
     };
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
-    let base = embedded::student(&folder.join("cache")).unwrap();
+    let base = Embedded::Student.folder(&folder.join("cache")).unwrap();
     let problems = evaluation_set(Split::Test, 2);
     let prompts: Vec<&str> = problems.iter().take(20).map(|p| p.question.as_str()).collect();
     let pool_problems = Skill::ALL

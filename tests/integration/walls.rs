@@ -36,12 +36,12 @@ const ROOMS: &[(&str, Imports)] = &[
     ("environments", Imports::Only(&["gym", "worlds", "prompts", "tasks", "checks", "skills", "agents"])),
     // What touches models and machines.
     ("models", Imports::Only(&["gym", "worlds", "faults", "checksums"])),
-    ("training", Imports::Only(&["gym", "worlds", "faults", "checksums"])),
+    ("training", Imports::Only(&["gym", "worlds", "prompts", "faults", "checksums"])),
     ("sandbox", Imports::Only(&["gym", "worlds"])),
     ("probes", Imports::Only(&["gym", "worlds"])),
     // Processes and what they share.
     ("protocol", Imports::Only(&["gym"])),
-    ("config", Imports::Only(&["gym", "tasks", "checks", "skills", "agents"])),
+    ("config", Imports::Only(&["gym", "prompts", "tasks", "checks", "skills", "agents"])),
     ("store", Imports::Only(&["gym", "faults"])),
     ("exchange", Imports::Only(&["gym", "store", "skills"])),
     ("worker", Imports::Only(&["gym", "protocol", "models", "training", "sandbox", "tasks"])),

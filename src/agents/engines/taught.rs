@@ -23,7 +23,8 @@ use crate::gym::teacher_call::TeacherCall;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaughtSettings {
-    /// Data per question; an allocation of more is asked for in several questions.
+    /// Data per question; an allocation of more is asked for in several questions. The embedded teachers are
+    /// asked for one at a time, whatever this says.
     #[schemars(range(min = 1))]
     pub data_per_question: u32,
     /// Divides the logits of the teacher; above 0.
@@ -115,7 +116,7 @@ impl Taught {
             job.iteration, job.round, portion.allocation, portion.first
         );
         let written: Vec<&str> = portion.written.iter().map(|(s, _)| s.question.as_str()).collect();
-        let prompt = self.recipe.prompt(allocation, missing, &written, aids)?;
+        let prompt = self.recipe.prompt(allocation, portion.first, missing, &written, aids)?;
         let seed = CounterRng::keyed(job.seed, &item).bits();
         let sampling = Sampling::drawn(self.settings.temperature, self.settings.top_p, seed);
         Ok(Question {

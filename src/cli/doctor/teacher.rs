@@ -3,22 +3,24 @@
 //! The questions are made and the answers are read by the very code that a run uses: discovery, proposals,
 //! policies, engines and checks.
 
-mod clerk;
+pub(in crate::cli) mod clerk;
 mod rounds;
 mod sample;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use color_eyre::eyre::{Result, bail, eyre};
+use color_eyre::eyre::{Report, Result, bail, eyre};
 use serde::Serialize;
 
 use self::clerk::{Answered, Clerk};
 use super::super::config::LayerArgs;
 use super::super::{format, scene, work};
 use crate::agents::engines::{EngineChoice, TaughtSettings};
-use crate::config::{self, Paths};
-use crate::gym::ports::Checkpoint;
+use crate::config::{self, Config, Paths};
+use crate::gym::ports::{Checkpoint, PortError};
 use crate::prompts::Prompts;
+use crate::runner::driver::Hands;
 
 /// Reasons that are printed for each prompt.
 const REASONS: usize = 3;
@@ -55,28 +57,61 @@ impl Yield {
     }
 }
 
+/// A teacher at work outside a run, and the configuration it was hired by.
+pub(in crate::cli) struct Hired {
+    pub(in crate::cli) config: Config,
+    pub(in crate::cli) hands: Hands,
+    folder: PathBuf,
+}
+
+impl Hired {
+    /// Loads `model` in the place of the layers' teacher.
+    pub(in crate::cli) fn new(paths: &Paths, model: &str) -> Result<Self> {
+        let set = format!("teacher.model={}", toml::Value::from(model));
+        let layers = LayerArgs { set: vec![set], ..LayerArgs::default() };
+        let mut config = config::resolve(&layers.sources(paths)?)?.config;
+        config.engine = EngineChoice::Taught(TaughtSettings::default());
+        let folder = paths.cache.join("alone").join(std::process::id().to_string());
+        std::fs::create_dir_all(&folder)?;
+        let mut hands = work::hands(paths, &config, &folder)?;
+        let Some(teacher) = hands.teacher.as_mut() else {
+            bail!("`{model}` is no teacher: give `embedded`, `scripted` or a model folder")
+        };
+        teacher.refresh(&Checkpoint::Full { folder: scene::teacher_weights(paths, &config)? })?;
+        Ok(Self { config, hands, folder })
+    }
+
+    /// It with an empty book.
+    pub(in crate::cli) fn clerk(&mut self, paths: &Paths) -> Result<Clerk<'_>> {
+        let prompts = Prompts::with(self.config.prompt_set(), &paths.prompts)?;
+        let Some(teacher) = self.hands.teacher.as_mut() else { bail!("there is no teacher") };
+        Ok(Clerk::new(teacher.as_mut(), prompts))
+    }
+
+    /// What went wrong, with the place of the logs.
+    pub(in crate::cli) fn told(&self, error: &PortError) -> Report {
+        eyre!("{error}\n  the teacher's logs are in {}", self.folder.display())
+    }
+
+    /// Ends its workers.
+    pub(in crate::cli) fn dismiss(self) {
+        drop(self.hands);
+        // Nothing in it is wanted any more; what cannot be removed is only untidy.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
 /// Asks the model of the layers, with `model` in the place of theirs, `answers` questions of every prompt, and
 /// prints the yield. The exit code is 1 when no answer to some prompt could be used.
 pub(crate) fn doctor(paths: &Paths, model: &str, answers: u32, json: bool) -> Result<ExitCode> {
-    let set = format!("teacher.model={}", toml::Value::from(model));
-    let layers = LayerArgs { set: vec![set], ..LayerArgs::default() };
-    let mut config = config::resolve(&layers.sources(paths)?)?.config;
-    config.engine = EngineChoice::Taught(TaughtSettings::default());
-    let folder = paths.cache.join("alone").join(std::process::id().to_string());
-    std::fs::create_dir_all(&folder)?;
-    let mut hands = work::hands(paths, &config, &folder)?;
-    let Some(teacher) = hands.teacher.as_mut() else {
-        bail!("`{model}` is no teacher: give `scripted` or a model folder")
-    };
-    teacher.refresh(&Checkpoint::Full { folder: scene::teacher_weights(paths, &config)? })?;
-    let mut clerk = Clerk::new(teacher.as_mut(), Prompts::with(&paths.prompts)?);
-    rounds::all(&mut clerk, answers.max(1), config.seed)
-        .map_err(|error| eyre!("{error}\n  the teacher's logs are in {}", folder.display()))?;
+    let mut hired = Hired::new(paths, model)?;
+    let seed = hired.config.seed;
+    let mut clerk = hired.clerk(paths)?;
+    let asked = rounds::all(&mut clerk, answers.max(1), seed);
     let yields = clerk.by_prompt().into_iter().map(|(prompt, answers)| Yield::of(prompt, &answers));
     let yields: Vec<Yield> = yields.collect();
-    drop(hands);
-    // Nothing in it is wanted any more; what cannot be removed is only untidy.
-    let _ = std::fs::remove_dir_all(&folder);
+    asked.map_err(|error| hired.told(&error))?;
+    hired.dismiss();
     print(&yields, json)?;
     let barren = yields.iter().filter(|row| row.well_formed + row.repaired == 0).count();
     Ok(if barren > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -114,6 +149,7 @@ mod tests {
             schema,
             reply: reply.into(),
             fault: fault.map(str::to_owned),
+            tokens: 1,
         };
         let answers = [
             answer(true, " {\"a\": 1}\n", None),

@@ -226,7 +226,7 @@ fn a_tokenizer_that_the_library_gets_wrong_needs_the_original_beside() {
     fault("eos_token_id` is no token", &changed(|w| done(w.count("tokenizer.ggml.eos_token_id", 4))));
 
     let folder = tempfile::tempdir().unwrap();
-    let student = crate::models::embedded::student(folder.path()).unwrap();
+    let student = crate::models::embedded::Embedded::Student.folder(folder.path()).unwrap();
     let path = student.join("model.gguf");
     fs::write(&path, &bytes).unwrap();
     // The tokenizer beside is larger than this model.

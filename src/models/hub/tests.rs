@@ -15,7 +15,7 @@ fn access(cache: &Path) -> Access {
 /// A cache that has the embedded student as `house/student`.
 fn cache() -> tempfile::TempDir {
     let cache = tempfile::tempdir().unwrap();
-    let student = crate::models::embedded::student(cache.path()).unwrap();
+    let student = crate::models::embedded::Embedded::Student.folder(cache.path()).unwrap();
     let model = cache.path().join("models--house--student");
     std::fs::create_dir_all(model.join("refs")).unwrap();
     std::fs::write(model.join("refs/main"), COMMIT).unwrap();
@@ -142,7 +142,7 @@ mod served {
     #[test]
     fn a_model_is_fetched_once_with_its_commit_and_its_progress() {
         let place = tempfile::tempdir().unwrap();
-        let student = crate::models::embedded::student(place.path()).unwrap();
+        let student = crate::models::embedded::Embedded::Student.folder(place.path()).unwrap();
         let endpoint = Some(hub(student, Some("hf_right")));
         let with = |token: Option<&str>| Access {
             endpoint: endpoint.clone(),

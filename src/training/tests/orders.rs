@@ -1,10 +1,11 @@
 //! Whole trainings: the same bits on any number of threads, progress, stopping, resuming, continuing.
 
-use super::support::{alone, order, student, tiny_recipe};
+use super::support::{alone, making, order, student, tiny_recipe};
 use crate::gym::ports::{Checkpoint, Device, TrainingMethod, TrainingOrder, TrainingOutcome};
+use crate::training::pretrain::hex;
 use crate::training::{
-    ChatFormat, Control, GreedyDecoder, PretrainRecipe, Resources, TrainingError, merge_adapter, pretrain,
-    train,
+    ChatFormat, Control, GreedyDecoder, Making, PretrainRecipe, Resources, TrainingError, merge_adapter,
+    pretrain, train,
 };
 use std::fs;
 use std::ops::ControlFlow;
@@ -100,8 +101,45 @@ fn a_recipe_gives_the_same_student_twice() {
     }
     let other = PretrainRecipe { seed: 2, ..tiny_recipe() };
     assert_ne!(other.sha256(), tiny_recipe().sha256());
-    pretrain(&other, &two, &mut carry_on).unwrap();
+    pretrain(&other, making(&two), &mut carry_on).unwrap();
     assert_ne!(bytes(&one, "model.safetensors"), bytes(&two, "model.safetensors"));
+}
+
+#[test]
+fn a_recipe_that_was_stopped_goes_on_to_the_same_bits_also_with_more_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, straight, other) =
+        (folder.path().join("base"), folder.path().join("straight"), folder.path().join("other"));
+    student(&base);
+    let digest = hex(&bytes(&base, "model.safetensors"));
+    let recipe = PretrainRecipe {
+        start_sha256: Some(digest),
+        vocabulary: 310,
+        decay_steps: Some(3),
+        ..PretrainRecipe { seed: 3, ..tiny_recipe() }
+    };
+    let from = |folder| Making { start: Some(&base), ..making(folder) };
+    pretrain(&recipe, from(&straight), &mut carry_on).unwrap();
+    let mut steps = Vec::new();
+    let shorter = PretrainRecipe { steps: 10, ..recipe.clone() };
+    let stopped = pretrain(&shorter, from(&other), &mut |progress| {
+        if progress.step < 5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    assert!(matches!(stopped, Err(TrainingError::Stopped { step: 5 })) && !other.exists());
+    pretrain(&recipe, from(&other), &mut |progress| {
+        steps.push(progress.step);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(steps, (6..=12).collect::<Vec<_>>());
+    assert_eq!(bytes(&straight, "model.safetensors"), bytes(&other, "model.safetensors"));
+    assert!(!unfinished(&other).exists());
+
+    let changed = PretrainRecipe { start_sha256: Some("0".repeat(64)), ..recipe.clone() };
+    for (recipe, start) in [(&changed, Some(base.as_path())), (&recipe, None)] {
+        let refused = pretrain(recipe, Making { start, ..making(&folder.path().join("no")) }, &mut carry_on);
+        assert!(matches!(refused, Err(TrainingError::Job(_))), "{refused:?}");
+    }
 }
 
 #[test]
@@ -171,7 +209,7 @@ fn another_order_or_a_damaged_state_begins_anew() {
     fs::write(unfinished(&output), &state[..state.len() / 2]).unwrap();
     assert_eq!(first(&other), 1);
     // The weights it started from changed.
-    pretrain(&PretrainRecipe { seed: 2, ..tiny_recipe() }, &base, &mut carry_on).unwrap();
+    pretrain(&PretrainRecipe { seed: 2, ..tiny_recipe() }, making(&base), &mut carry_on).unwrap();
     assert_eq!(first(&other), 1);
 }
 

@@ -8,7 +8,7 @@ use crate::training::config::{DecoderConfig, Family};
 use crate::training::gradients::Gradients;
 use crate::training::lora::Adapter;
 use crate::training::model::{Decoder, Path as Route, Variables};
-use crate::training::pretrain::{PretrainRecipe, pretrain};
+use crate::training::pretrain::{Making, PretrainRecipe, pretrain};
 use crate::training::weights::Weights;
 use crate::worlds::arithmetic::{Skill, Split, sample};
 use candle_core::{Device, Tensor, Var};
@@ -144,9 +144,14 @@ pub(super) fn tiny_recipe() -> PretrainRecipe {
     }
 }
 
+/// Nothing but a folder.
+pub(super) fn making(folder: &Path) -> Making<'_> {
+    Making { folder, start: None, threads: None }
+}
+
 /// Writes a tiny student folder.
 pub(super) fn student(folder: &Path) {
-    pretrain(&tiny_recipe(), folder, &mut |_| ControlFlow::Continue(())).unwrap();
+    pretrain(&tiny_recipe(), making(folder), &mut |_| ControlFlow::Continue(())).unwrap();
 }
 
 /// A short training on pool problems.

@@ -8,13 +8,12 @@ use crate::gym::rng::CounterRng;
 
 /// A problem before it is given to a split.
 pub(super) struct Draft {
-    pub(super) subskill: &'static str,
     pub(super) question: String,
     pub(super) working: String,
     pub(super) answer: String,
 }
 
-/// Draws one problem of a skill.
+/// Draws one problem of a skill; which subskill it is, its question tells.
 pub(super) fn draw(skill: Skill, rng: &mut CounterRng) -> Draft {
     match skill {
         Skill::Add => add(rng),
@@ -39,8 +38,8 @@ fn number(rng: &mut CounterRng, most: u32) -> u64 {
     rng.between(low, 10_u64.pow(length) - 1)
 }
 
-fn draft(subskill: &'static str, question: String, working: String, answer: impl std::fmt::Display) -> Draft {
-    Draft { subskill, question, working, answer: format!("{answer}") }
+fn draft(question: String, working: String, answer: impl std::fmt::Display) -> Draft {
+    Draft { question, working, answer: format!("{answer}") }
 }
 
 fn add(rng: &mut CounterRng) -> Draft {
@@ -50,12 +49,7 @@ fn add(rng: &mut CounterRng) -> Draft {
         1 => format!("Add {a} and {b}."),
         _ => format!("Calculate {a} + {b}."),
     };
-    let subskill = match (a.max(b) >= 100, working::carries(a, b)) {
-        (true, _) => "three_digits",
-        (false, true) => "carry",
-        (false, false) => "no_carry",
-    };
-    draft(subskill, question, working::addition(a, b), a + b)
+    draft(question, working::addition(a, b), a + b)
 }
 
 fn sub(rng: &mut CounterRng) -> Draft {
@@ -66,12 +60,7 @@ fn sub(rng: &mut CounterRng) -> Draft {
         1 => format!("Subtract {b} from {a}."),
         _ => format!("Calculate {a} - {b}."),
     };
-    let subskill = match (a >= 100, working::borrows(a, b)) {
-        (true, _) => "three_digits",
-        (false, true) => "borrow",
-        (false, false) => "no_borrow",
-    };
-    draft(subskill, question, working::subtraction(a, b), a - b)
+    draft(question, working::subtraction(a, b), a - b)
 }
 
 /// Two digits half the time, else 100..=299.
@@ -86,7 +75,7 @@ fn mul(rng: &mut CounterRng) -> Draft {
         1 => format!("Multiply {a} by {b}."),
         _ => format!("Calculate {a} * {b}."),
     };
-    draft(if a < 100 { "two_digits" } else { "three_digits" }, question, working::product(a, b), a * b)
+    draft(question, working::product(a, b), a * b)
 }
 
 fn cmp(rng: &mut CounterRng) -> Draft {
@@ -99,13 +88,8 @@ fn cmp(rng: &mut CounterRng) -> Draft {
         1 => (format!("Which is smaller, {a} or {b}?"), true),
         _ => (format!("Which number is greater: {a} or {b}?"), false),
     };
-    let subskill = match (a.abs_diff(b) < 30, smaller) {
-        (false, _) => "far",
-        (true, false) => "close_larger",
-        (true, true) => "close_smaller",
-    };
     let (low, high) = (a.min(b), a.max(b));
-    draft(subskill, question, format!("{low}<{high}."), if smaller { low } else { high })
+    draft(question, format!("{low}<{high}."), if smaller { low } else { high })
 }
 
 fn wp_add(rng: &mut CounterRng) -> Draft {
@@ -122,8 +106,7 @@ fn wp_add(rng: &mut CounterRng) -> Draft {
             "{name} finds {a} {things} on Monday and {b} {things} on Tuesday. How many {things} does {name} find?"
         ),
     };
-    let subskill = if working::carries(a, b) { "carry" } else { "no_carry" };
-    draft(subskill, question, working::addition(a, b), a + b)
+    draft(question, working::addition(a, b), a + b)
 }
 
 fn wp_sub(rng: &mut CounterRng) -> Draft {
@@ -135,8 +118,7 @@ fn wp_sub(rng: &mut CounterRng) -> Draft {
         1 => format!("There were {a} {things} in a shop. {b} were sold. How many {things} are left?"),
         _ => format!("{name} had {a} {things} and lost {b}. How many {things} does {name} have now?"),
     };
-    let subskill = if working::borrows(a, b) { "borrow" } else { "no_borrow" };
-    draft(subskill, question, working::subtraction(a, b), a - b)
+    draft(question, working::subtraction(a, b), a - b)
 }
 
 fn div(rng: &mut CounterRng) -> Draft {
@@ -149,12 +131,7 @@ fn div(rng: &mut CounterRng) -> Draft {
         1 => format!("Divide {a} by {b}."),
         _ => format!("Calculate {a} / {b} with remainder."),
     };
-    let subskill = match (quotient >= 10, rest) {
-        (true, _) => "long",
-        (false, 0) => "exact",
-        (false, _) => "remainder",
-    };
-    draft(subskill, question, working::division(a, b), format!("{quotient} remainder {rest}"))
+    draft(question, working::division(a, b), format!("{quotient} remainder {rest}"))
 }
 
 fn seq(rng: &mut CounterRng) -> Draft {
@@ -177,9 +154,8 @@ fn seq(rng: &mut CounterRng) -> Draft {
         1 => format!("Continue the sequence: {listed}."),
         _ => format!("Find the next number: {listed}."),
     };
-    let (subskill, work, next) = if descending {
+    let (work, next) = if descending {
         (
-            "descending",
             format!(
                 "{before}-{last}: {} {last}-{step}: {}",
                 working::subtraction(before, last),
@@ -188,15 +164,14 @@ fn seq(rng: &mut CounterRng) -> Draft {
             last - step,
         )
     } else {
-        let subskill = if step < 10 { "small_step" } else { "large_step" };
         let work = format!(
             "{last}-{before}: {} {last}+{step}: {}",
             working::subtraction(last, before),
             working::addition(last, step)
         );
-        (subskill, work, last + step)
+        (work, last + step)
     };
-    draft(subskill, question, work, next)
+    draft(question, work, next)
 }
 
 fn wp_mul(rng: &mut CounterRng) -> Draft {
@@ -207,15 +182,15 @@ fn wp_mul(rng: &mut CounterRng) -> Draft {
         1 => format!("{name} buys {a} bags with {b} {things} each. How many {things} is that?"),
         _ => format!("There are {a} rows of {b} {things}. How many {things} are there in total?"),
     };
-    draft(if b < 100 { "two_digits" } else { "three_digits" }, question, working::product(b, a), a * b)
+    draft(question, working::product(b, a), a * b)
 }
 
 fn unit(rng: &mut CounterRng) -> Draft {
     let a = rng.between(1, 25);
-    let (subskill, factor, most, large, small) = match rng.below(3) {
-        0 => ("hours", 60, 59, "hours", "minutes"),
-        1 => ("weeks", 7, 6, "weeks", "days"),
-        _ => ("meters", 100, 99, "meters", "centimeters"),
+    let (factor, most, large, small) = match rng.below(3) {
+        0 => (60, 59, "hours", "minutes"),
+        1 => (7, 6, "weeks", "days"),
+        _ => (100, 99, "meters", "centimeters"),
     };
     let b = rng.between(1, most);
     let question = match rng.below(2) {
@@ -224,7 +199,7 @@ fn unit(rng: &mut CounterRng) -> Draft {
     };
     let product = a * factor;
     let total = product + b;
-    draft(subskill, question, format!("{a}*{factor}={product}. {product}+{b}={total}."), total)
+    draft(question, format!("{a}*{factor}={product}. {product}+{b}={total}."), total)
 }
 
 fn two_step(rng: &mut CounterRng) -> Draft {
@@ -252,10 +227,10 @@ fn two_step(rng: &mut CounterRng) -> Draft {
     let product = a * b;
     if adds {
         let work = format!("{a}*{b}={product}. {product}+{c}: {}", working::addition(product, c));
-        draft("put_together", question, work, product + c)
+        draft(question, work, product + c)
     } else {
         let work = format!("{a}*{b}={product}. {product}-{c}: {}", working::subtraction(product, c));
-        draft("take_away", question, work, product - c)
+        draft(question, work, product - c)
     }
 }
 
@@ -276,5 +251,5 @@ fn avg(rng: &mut CounterRng) -> Draft {
         working::addition(x, y),
         working::addition(part, z)
     );
-    draft(if mean < 10 { "small_mean" } else { "large_mean" }, question, work, mean)
+    draft(question, work, mean)
 }

@@ -12,6 +12,14 @@ const THINGS: [&str; 16] = [
     "balls", "cups", "keys", "roses", "nuts",
 ];
 
+pub(super) fn is_name(word: &str) -> bool {
+    NAMES.contains(&word)
+}
+
+pub(super) fn is_thing(word: &str) -> bool {
+    THINGS.contains(&word)
+}
+
 pub(super) fn name(rng: &mut CounterRng) -> &'static str {
     rng.pick(&NAMES).copied().unwrap_or(NAMES[0])
 }

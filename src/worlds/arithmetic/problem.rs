@@ -1,6 +1,6 @@
 //! Problems, their operand keys and the splits.
 
-use super::{Skill, drafts};
+use super::{Skill, drafts, reading};
 use crate::gym::rng::{CounterRng, hash_text, mix};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -118,14 +118,15 @@ fn drawn(skill: Skill, subskill: Option<&str>, split: Split, stream: &CounterRng
     loop {
         let draft = drafts::draw(skill, &mut stream.child(attempt));
         attempt += 1;
-        if subskill.is_some_and(|name| name != draft.subskill) {
+        let drawn = reading::subskill(skill, &draft.question);
+        if subskill.is_some_and(|name| name != drawn) {
             continue;
         }
         let key = operand_key(skill, &draft.question);
         if Split::of_key(&key) == split {
             let response = format!("{} #### {}", draft.working, draft.answer);
-            let drafts::Draft { subskill, question, answer, .. } = draft;
-            return Problem { skill, subskill, key, question, response, answer };
+            let drafts::Draft { question, answer, .. } = draft;
+            return Problem { skill, subskill: drawn, key, question, response, answer };
         }
     }
 }

@@ -1,31 +1,11 @@
-use super::{Problem, Skill, Split, drafts, evaluation_set, extract_answer, operand_key, sample};
+use super::{
+    Problem, Reading, Skill, Split, drafts, evaluation_set, extract_answer, operand_key, read, sample,
+};
 use crate::gym::rng::CounterRng;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 fn numbers(text: &str) -> Vec<i64> {
     text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
-}
-
-/// The answer from the words of the question alone, by another route than the generator's.
-fn solve(skill: Skill, question: &str) -> String {
-    let n = numbers(question);
-    let larger = n.iter().copied().max().unwrap();
-    let smaller = n.iter().copied().min().unwrap();
-    match skill {
-        Skill::Add | Skill::WpAdd => n.iter().sum::<i64>().to_string(),
-        Skill::Sub | Skill::WpSub => (larger - smaller).to_string(),
-        Skill::Mul | Skill::WpMul => n.iter().product::<i64>().to_string(),
-        Skill::Cmp if question.contains("smaller") => smaller.to_string(),
-        Skill::Cmp => larger.to_string(),
-        Skill::Div => format!("{} remainder {}", n[0].div_euclid(n[1]), n[0].rem_euclid(n[1])),
-        Skill::Seq => (2 * n[3] - n[2]).to_string(),
-        Skill::Unit if question.contains("hours") => (n[0] * 60 + n[1]).to_string(),
-        Skill::Unit if question.contains("weeks") => (n[0] * 7 + n[1]).to_string(),
-        Skill::Unit => (n[0] * 100 + n[1]).to_string(),
-        Skill::TwoStep if question.contains("more") => (n[0] * n[1] + n[2]).to_string(),
-        Skill::TwoStep => (n[0] * n[1] - n[2]).to_string(),
-        Skill::Avg => (n.iter().sum::<i64>() / 3).to_string(),
-    }
 }
 
 /// Every sentence `l=r` of a working must hold; `l<r` likewise.
@@ -53,7 +33,8 @@ fn working_holds(working: &str) -> bool {
 
 fn check(problem: &Problem) {
     let Problem { skill, subskill, key, question, response, answer } = problem;
-    assert_eq!(answer, &solve(*skill, question), "{question}");
+    let reading = Reading { skill: *skill, subskill, key: key.clone(), answer: answer.clone() };
+    assert_eq!(read(question), Some(reading), "{question}");
     assert_eq!(extract_answer(response), Some(answer.as_str()));
     assert!(working_holds(response.split(" #### ").next().unwrap()), "{question} -> {response}");
     assert!(skill.subskills().contains(subskill));
@@ -70,6 +51,27 @@ fn answers_and_workings_are_right() {
                 assert_eq!(Split::of_key(&problem.key), split);
             }
         }
+    }
+}
+
+#[test]
+fn questions_outside_the_world_are_not_read() {
+    for question in [
+        "",
+        "What is 3 - 7?",
+        "Which is larger, 5 or 5?",
+        "What number comes next: 2, 5, 9, 10?",
+        "What is the average of 1, 2 and 5?",
+        "What is 1234 + 1?",
+        "What is 012 + 1?",
+        "What is 7 divided by 0?",
+        "What is 3 + 4",
+        "What is 3 + 4?!",
+        "Anna has 3 pens. Ben gets 4 more. How many pens does Anna have now?",
+        "Anna has 3 pens and gives away 2 of them. How many books are left?",
+        "What is \u{663} + 1?",
+    ] {
+        assert_eq!(read(question), None, "{question}");
     }
 }
 

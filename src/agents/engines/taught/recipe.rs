@@ -25,15 +25,20 @@ impl Recipe {
         Self { domain, layout: settings.layout, shown_characters: settings.shown_characters }
     }
 
-    /// The question for `count` data of an allocation, `written` of which are there already.
+    /// The question for `count` data of an allocation, `written` of which are there already. The examples begin
+    /// with the one whose skill the datum of the draw `first` is given.
     pub(super) fn prompt(
         self,
         allocation: &Allocation,
+        first: u32,
         count: u32,
         written: &[&str],
         aids: &dyn EngineAids,
     ) -> Result<Rendered, PortError> {
-        let shown = shown(allocation.shown.iter().filter_map(|id| aids.shown(id)), self.shown_characters);
+        let mut ids: Vec<&String> = allocation.shown.iter().collect();
+        let turn = first as usize % ids.len().max(1);
+        ids.rotate_left(turn);
+        let shown = shown(ids.into_iter().filter_map(|id| aids.shown(id)), self.shown_characters);
         let (skill, subskill) = (&allocation.skill, &allocation.subskill);
         let values = json!({"skill": skill, "subskill": subskill, "count": count, "written": written, "shown": shown,
                    "headings": self.layout == Layout::Headings});

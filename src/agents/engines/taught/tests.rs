@@ -83,7 +83,7 @@ fn allocations_are_asked_in_portions_and_surplus_is_cut() {
     let draws: Vec<(u32, u64)> = data.iter().map(|d| (d.provenance.allocation, d.provenance.draw)).collect();
     assert_eq!(draws, [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (1, 0), (1, 1), (1, 2)]);
     assert_eq!(data[4].provenance.teacher_call.as_deref(), Some("call-1"));
-    assert_eq!((data[0].response.as_str(), data[0].answer.as_deref()), ("so\n#### 0", Some("0")));
+    assert_eq!((data[0].response.as_str(), data[0].answer.as_deref()), ("so #### 0", Some("0")));
     assert!(asked[0].request.prompt.contains("Write 4 new exercises"), "{}", asked[0].request.prompt);
 }
 

@@ -18,42 +18,50 @@ use crate::prompts::Prompts;
 
 /// An answer and its fate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answered {
+pub(in crate::cli) struct Answered {
     /// Which prompt asked, as `name@version`.
-    pub(super) prompt: String,
+    pub(in crate::cli) prompt: String,
     /// Whether the answer had to obey a JSON schema.
-    pub(super) schema: bool,
+    pub(in crate::cli) schema: bool,
     /// The whole answer.
-    pub(super) reply: String,
+    pub(in crate::cli) reply: String,
     /// What could not be used of it.
-    pub(super) fault: Option<String>,
+    pub(in crate::cli) fault: Option<String>,
+    /// Tokens of question and answer.
+    pub(in crate::cli) tokens: u64,
 }
 
 impl Answered {
     /// Whether it could be used although it is not the bare JSON that was asked for.
-    pub(super) fn repaired(&self) -> bool {
+    pub(in crate::cli) fn repaired(&self) -> bool {
         self.schema && self.fault.is_none() && serde_json::from_str::<Value>(self.reply.trim()).is_err()
     }
 }
 
 /// The model with the book about its answers.
-pub(super) struct Clerk<'m> {
+pub(in crate::cli) struct Clerk<'m> {
     model: &'m mut dyn Student,
     prompts: Prompts,
     /// Every answer; the id of a call is its place.
     book: Vec<Answered>,
     /// What an engine may show.
-    pub(super) errors: HashMap<String, (TaskInstance, Prediction)>,
+    pub(in crate::cli) errors: HashMap<String, (TaskInstance, Prediction)>,
 }
 
 impl<'m> Clerk<'m> {
     /// With nothing in the book.
-    pub(super) fn new(model: &'m mut dyn Student, prompts: Prompts) -> Self {
+    pub(in crate::cli) fn new(model: &'m mut dyn Student, prompts: Prompts) -> Self {
         Self { model, prompts, book: Vec::new(), errors: HashMap::new() }
     }
 
+    /// Answers so far, their tokens with those of their questions, and how many of them could not be used.
+    pub(in crate::cli) fn counted(&self) -> (usize, u64, usize) {
+        let malformed = self.book.iter().filter(|answer| answer.fault.is_some()).count();
+        (self.book.len(), self.book.iter().map(|answer| answer.tokens).sum(), malformed)
+    }
+
     /// The answers by prompt.
-    pub(super) fn by_prompt(&self) -> BTreeMap<String, Vec<&Answered>> {
+    pub(in crate::cli) fn by_prompt(&self) -> BTreeMap<String, Vec<&Answered>> {
         let mut rows: BTreeMap<String, Vec<&Answered>> = BTreeMap::new();
         for answer in &self.book {
             rows.entry(answer.prompt.clone()).or_default().push(answer);
@@ -86,6 +94,7 @@ impl Teacher for Clerk<'_> {
                 schema: request.schema.is_some(),
                 reply: reply.text.clone(),
                 fault: None,
+                tokens: u64::from(reply.prompt_tokens) + u64::from(reply.tokens),
             });
             calls.push(TeacherCall {
                 id,
