@@ -107,6 +107,11 @@ fn rest(options: &Options, stage: &mut Stage, taker: &mut Taker<'_, '_>) -> Resu
             sample.push(act(&mut client, "j")?);
         }
         act(&mut client, "L")?;
+        // The window is full, so that every further line moves the others.
+        for n in 0..SIZE.1 {
+            stage.note("rest", &format!("a note before number {n}"))?;
+        }
+        client.quiet(QUIET);
         for n in 0..ACTIONS {
             let before = client.count().0;
             let words = format!("the note of number {n} in the log");
@@ -122,8 +127,13 @@ fn rest(options: &Options, stage: &mut Stage, taker: &mut Taker<'_, '_>) -> Resu
     taker.take("selection_bytes", "bytes", &skill, "another skill selected");
     taker.take("selection_bytes_max", "bytes", &skill.largest(), "another skill selected, the dearest");
     taker.take("other_sample_bytes", "bytes", &sample, "another sample selected, with what stands beside it");
-    taker.take("log_line_bytes", "bytes", &log, "one more line in the open log");
-    taker.take("log_line_bytes_max", "bytes", &log.largest(), "one more line in the open log, the dearest");
+    taker.take("log_line_bytes", "bytes", &log, "one more line in the open log, which is full");
+    taker.take(
+        "log_line_bytes_max",
+        "bytes",
+        &log.largest(),
+        "one more line in the open log, which is full, the dearest",
+    );
     taker.take("client_cpu_rest_pct", "%", &cpu, &format!("of one core, {} s at rest", options.seconds));
     Ok(())
 }

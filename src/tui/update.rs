@@ -287,7 +287,9 @@ fn take_facts(app: &mut App, facts: Facts) {
     if app.asked.as_ref().is_some_and(|asked| asked.stage == Stage::Acknowledged) {
         app.asked = None;
     }
-    if !facts.episode.running {
+    // What a runner says while the run rests is true, also when it comes before the first look into the database.
+    let worked = app.facts.as_ref().is_some_and(|known| known.episode.running);
+    if worked && !facts.episode.running {
         app.live = None;
     }
     if app.facts.is_none() {
