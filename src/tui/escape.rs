@@ -97,7 +97,7 @@ pub(crate) fn escape(text: &str, breaks: Breaks) -> Cow<'_, str> {
             // that every terminal agrees on the width.
             '\u{fe0e}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' if base.emoji => {}
             '\u{200d}' if base.emoji && rest.peek().copied().is_some_and(is_emoji) => {}
-            _ if is_hidden(c) => base.name(&mut out, c),
+            _ if is_hidden(c) || leads(c) => base.name(&mut out, c),
             _ => match c.width() {
                 Some(0) if base.any && base.marks < MARKS => {
                     base.marks += 1;
@@ -152,8 +152,21 @@ fn picture(c: char) -> char {
 
 /// Whether it is drawn as a part of the character before it, such as a vowel sign of an Indic script.
 fn leans(c: char) -> bool {
-    let quick = matches!(c, '\u{300}'..='\u{1fff}' | '\u{3099}'..='\u{309c}' | '\u{a800}'..='\u{abff}' | '\u{10000}'..);
-    quick && ["a", c.encode_utf8(&mut [0; 4])].concat().graphemes(true).count() == 1
+    of_complex_script(c) && one_grapheme(['a', c])
+}
+
+/// Whether it is drawn as a part of the character behind it, such as a sign over an Arabic number. Terminals disagree on
+/// its columns, and what follows it is not known yet.
+fn leads(c: char) -> bool {
+    of_complex_script(c) && one_grapheme([c, 'a'])
+}
+
+fn of_complex_script(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{1fff}' | '\u{3099}'..='\u{309c}' | '\u{a800}'..='\u{abff}' | '\u{10000}'..='\u{1efff}')
+}
+
+fn one_grapheme(chars: [char; 2]) -> bool {
+    String::from_iter(chars).graphemes(true).nth(1).is_none()
 }
 
 fn is_emoji(c: char) -> bool {
@@ -218,6 +231,11 @@ mod tests {
         assert_eq!(line("\u{301}"), "<U+0301>");
         assert_eq!(line("\u{940}\u{915}\u{940}"), "<U+0940>\u{915}\u{940}");
         assert_eq!(escape("a\n\u{301}", Breaks::Keep), "a\n<U+0301>");
+    }
+
+    #[test]
+    fn a_sign_that_belongs_to_what_follows_is_named() {
+        assert_eq!(line("a\u{605}1\u{891}2\u{110bd}"), "a<U+0605>1<U+0891>2<U+110BD>");
     }
 
     fn any_text() -> impl Strategy<Value = String> {

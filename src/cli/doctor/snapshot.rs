@@ -172,18 +172,19 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn terminal() -> Terminal {
-    let output = std::io::stdout();
+    // While the screen is up the output leads into a log; the keys still come from the terminal.
+    let input = std::io::stdin();
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable).unwrap_or_default();
     let locale = locale.to_ascii_lowercase();
     Terminal {
-        present: output.is_terminal() && std::io::stdin().is_terminal(),
+        present: input.is_terminal(),
         term: variable("TERM"),
         colours: match variable("COLORTERM").as_deref() {
             _ if variable("NO_COLOR").is_some() => Colours::Unwanted,
             Some("truecolor" | "24bit") => Colours::All,
             _ => Colours::Some,
         },
-        size: rustix::termios::tcgetwinsize(&output).ok().map(|size| (size.ws_col, size.ws_row)),
+        size: rustix::termios::tcgetwinsize(&input).ok().map(|size| (size.ws_col, size.ws_row)),
         utf8: locale.contains("utf-8") || locale.contains("utf8"),
     }
 }
