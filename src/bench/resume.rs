@@ -153,7 +153,8 @@ struct Bench {
 /// # Errors
 /// As [`sweep_all`].
 pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<bool, BenchError> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // A run mostly waits for the disk.
+    let threads = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let began = Instant::now();
     let findings = sweep_all(program, 1, random, threads)?;
     let conditions = format!(
