@@ -90,7 +90,7 @@ pub(crate) fn escape(text: &str, breaks: Breaks) -> Cow<'_, str> {
             '\r' if breaks == Breaks::Keep && rest.peek() == Some(&'\n') => {}
             '\t' => {
                 out.push_str("    ");
-                base = Base { any: true, ..Base::default() };
+                base = Base { last: Some(' '), ..Base::default() };
             }
             '\0'..='\u{1f}' | '\u{7f}' => base.start(&mut out, picture(c), true),
             // Presentation of a symbol, its tone and the joint of a compound emoji: left out where they belong, so
@@ -98,21 +98,9 @@ pub(crate) fn escape(text: &str, breaks: Breaks) -> Cow<'_, str> {
             '\u{fe0e}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' if base.emoji => {}
             '\u{200d}' if base.emoji && rest.peek().copied().is_some_and(is_emoji) => {}
             _ if is_hidden(c) || leads(c) => base.name(&mut out, c),
+            _ if base.takes(c) => base.mark(&mut out, c),
             _ => match c.width() {
-                Some(0) if base.any && base.marks < MARKS => {
-                    base.marks += 1;
-                    out.push(c);
-                }
-                // A mark with columns of its own, as many terminals see it, and with none, as others do.
-                Some(1 | 2) if leans(c) => {
-                    if base.any && base.marks < MARKS {
-                        base.marks += 1;
-                        out.push(c);
-                    } else {
-                        base.name(&mut out, c);
-                    }
-                }
-                Some(1 | 2) => base.start(&mut out, c, true),
+                Some(1 | 2) if !leans(c) => base.start(&mut out, c, true),
                 // Without a place of its own, or wider than terminals agree on.
                 _ => base.name(&mut out, c),
             },
@@ -121,10 +109,11 @@ pub(crate) fn escape(text: &str, breaks: Breaks) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The last character that stands on its own.
+/// What stands before a character.
 #[derive(Default)]
 struct Base {
-    any: bool,
+    /// The last character, if it takes marks.
+    last: Option<char>,
     emoji: bool,
     marks: usize,
 }
@@ -132,13 +121,27 @@ struct Base {
 impl Base {
     fn start(&mut self, out: &mut String, c: char, takes_marks: bool) {
         out.push(c);
-        *self = Self { any: takes_marks, emoji: is_emoji(c), marks: 0 };
+        *self = Self { last: takes_marks.then_some(c), emoji: is_emoji(c), marks: 0 };
+    }
+
+    /// Whether a character is drawn as a part of what stands before it.
+    fn takes(&self, c: char) -> bool {
+        may_join(c) && self.last.is_some_and(|last| one_grapheme([last, c]))
+    }
+
+    fn mark(&mut self, out: &mut String, c: char) {
+        if self.marks == MARKS {
+            return self.name(out, c);
+        }
+        out.push(c);
+        self.last = Some(c);
+        self.marks += 1;
     }
 
     fn name(&mut self, out: &mut String, c: char) {
         // Writing into a string cannot fail.
         let _ = write!(out, "<U+{:04X}>", u32::from(c));
-        *self = Self { any: true, ..Self::default() };
+        *self = Self { last: Some('>'), ..Self::default() };
     }
 }
 
@@ -150,19 +153,21 @@ fn picture(c: char) -> char {
     }
 }
 
-/// Whether it is drawn as a part of the character before it, such as a vowel sign of an Indic script.
+/// Whether it belongs to a character before it, such as a vowel sign of an Indic script.
 fn leans(c: char) -> bool {
-    of_complex_script(c) && one_grapheme(['a', c])
+    may_join(c) && one_grapheme(['a', c])
 }
 
 /// Whether it is drawn as a part of the character behind it, such as a sign over an Arabic number. Terminals disagree on
 /// its columns, and what follows it is not known yet.
 fn leads(c: char) -> bool {
-    of_complex_script(c) && one_grapheme([c, 'a'])
+    may_join(c) && one_grapheme([c, 'a'])
 }
 
-fn of_complex_script(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{1fff}' | '\u{3099}'..='\u{309c}' | '\u{a800}'..='\u{abff}' | '\u{10000}'..='\u{1efff}')
+/// Quickly says no for most characters that stand for themselves.
+fn may_join(c: char) -> bool {
+    c >= '\u{300}'
+        && !matches!(c, '\u{2100}'..='\u{2bff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{1f000}'..='\u{1faff}')
 }
 
 fn one_grapheme(chars: [char; 2]) -> bool {
@@ -218,7 +223,17 @@ mod tests {
 
     #[test]
     fn honest_text_of_any_script_stays() {
-        for text in ["naïve café", "日本語 ", "שלום", "e\u{301}\u{323}", "∑ 3×4 ≤ 12"] {
+        for text in [
+            "naïve café",
+            "日本語 ",
+            "한국어",
+            "हिन्दी",
+            "ที่นี่",
+            "العربية",
+            "שלום",
+            "e\u{301}\u{323}",
+            "∑ 3×4 ≤ 12",
+        ] {
             assert_eq!(line(text), text);
         }
         assert_eq!(line("⚠\u{fe0f} 👩\u{200d}🔬"), "⚠ 👩🔬");
@@ -231,6 +246,12 @@ mod tests {
         assert_eq!(line("\u{301}"), "<U+0301>");
         assert_eq!(line("\u{940}\u{915}\u{940}"), "<U+0940>\u{915}\u{940}");
         assert_eq!(escape("a\n\u{301}", Breaks::Keep), "a\n<U+0301>");
+    }
+
+    #[test]
+    fn letters_of_hangul_join_and_one_without_its_first_is_named() {
+        assert_eq!(line("\u{1100}\u{1161}\u{11a8}"), "\u{1100}\u{1161}\u{11a8}");
+        assert_eq!(line("x\u{1182}"), "x<U+1182>");
     }
 
     #[test]
