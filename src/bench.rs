@@ -5,6 +5,7 @@
 
 pub mod endpoint;
 pub mod generate;
+mod process;
 pub mod refresh;
 pub mod resume;
 mod scratch;
@@ -34,6 +35,25 @@ pub struct Figure {
     pub ratio: Option<f64>,
     /// Under which conditions it was measured.
     pub conditions: String,
+}
+
+impl Figure {
+    /// A number without a peer's beside it.
+    pub fn new(
+        figure: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        conditions: impl Into<String>,
+    ) -> Self {
+        let (figure, conditions) = (figure.into(), conditions.into());
+        Self { figure, value, unit, peer: None, ratio: None, conditions }
+    }
+
+    /// The same with the peer's number, where there is one.
+    #[must_use]
+    pub fn beside(self, peer: Option<f64>) -> Self {
+        Self { peer, ratio: peer.map(|peer| self.value / peer), ..self }
+    }
 }
 
 /// Takes figures as they are measured.
@@ -67,6 +87,26 @@ pub enum BenchError {
         /// What is there instead.
         shown: String,
     },
+    /// The trainer failed.
+    #[error(transparent)]
+    Training(#[from] crate::training::TrainingError),
+    /// A measuring process could not be started.
+    #[error("cannot start {}: {source}; a peer is a Python with tests/peers/requirements.txt", program.display())]
+    Start {
+        /// The program.
+        program: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A measuring process did not say what was expected.
+    #[error("{} ended without its figures; look at its messages above", program.display())]
+    Silent {
+        /// The program.
+        program: std::path::PathBuf,
+    },
+    /// The system does not tell processor time or memory.
+    #[error("processor time and peak memory are read from /proc, which this system does not have")]
+    Unmeasurable,
     /// A second process said something unexpected.
     #[error("the second process ended without its figures; look at its messages above")]
     Process,

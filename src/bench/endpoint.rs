@@ -12,6 +12,7 @@ use std::time::Instant;
 
 pub use stub::{Asked, Said, Stub, completion};
 
+use super::usage::{SELF, mebibytes};
 use super::{BenchError, Figure, Sink};
 use crate::gym::ports::{ChatModel, ChatRequest, Endpoint, Price, Sampling};
 use crate::models::openai::{EndpointModel, Endpoints};
@@ -85,10 +86,10 @@ fn measure(url: &str, requests: usize, sink: &mut Sink<'_>) -> Result<(), BenchE
     };
     answer(&asked(0, requests / 10))?;
     let all = asked(requests, requests);
-    let (memory, processor, began) = (resident_mb(), processor_s(), Instant::now());
+    let (memory, processor, began) = (mebibytes(SELF, "VmRSS"), processor_s(), Instant::now());
     let half = requests / 2;
     let mut heard = answer(&all[..half])?;
-    let middle = resident_mb();
+    let middle = mebibytes(SELF, "VmRSS");
     heard += answer(&all[half..])?;
     let (elapsed, used) = (began.elapsed().as_secs_f64(), processor_s() - processor);
     if heard != requests {
@@ -98,15 +99,14 @@ fn measure(url: &str, requests: usize, sink: &mut Sink<'_>) -> Result<(), BenchE
         "{requests} requests, {IN_FLIGHT} in flight, answers of 220 bytes, server in its own process"
     );
     let mut say = |figure: &str, value: f64, unit: &'static str| {
-        let (figure, conditions) = (figure.to_owned(), conditions.clone());
-        sink(Figure { figure, value, unit, peer: None, ratio: None, conditions });
+        sink(Figure::new(figure, value, unit, &conditions));
     };
     say("endpoint.requests_per_s", requests as f64 / elapsed, "1/s");
     say("endpoint.client_cores", used / elapsed, "cores");
     say("endpoint.client_us_per_request", used * 1e6 / requests as f64, "us");
-    say("endpoint.memory_mb", resident_mb(), "MB");
+    say("endpoint.memory_mb", mebibytes(SELF, "VmRSS"), "MB");
     say("endpoint.memory_growth_first_half_mb", middle - memory, "MB");
-    say("endpoint.memory_growth_second_half_mb", resident_mb() - middle, "MB");
+    say("endpoint.memory_growth_second_half_mb", mebibytes(SELF, "VmRSS") - middle, "MB");
     Ok(())
 }
 
@@ -117,14 +117,6 @@ fn processor_s() -> f64 {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) / 100.0
-}
-
-/// Resident memory of this process.
-fn resident_mb() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kib.unwrap_or(0.0) / 1024.0
 }
 
 fn io_error(what: &str, source: io::Error) -> BenchError {

@@ -6,10 +6,11 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use super::process::said;
 use super::scratch::Scratch;
 use super::serving::{job, pool};
 use super::{BenchError, Figure, Sink};
@@ -150,22 +151,11 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
                 requests.len()
             );
             let (ours, theirs) = (best.map_or(0.0, |way| way.speed), peer.map(speed));
-            sink(Figure {
-                figure: format!("generate.tokens_per_s.{name}.{cores}"),
-                value: ours,
-                unit: "tokens/s",
-                peer: theirs,
-                ratio: theirs.map(|theirs| ours / theirs),
-                conditions: conditions.clone(),
-            });
-            sink(Figure {
-                figure: format!("generate.wrong_answers.{name}.{cores}"),
-                value: differing as f64,
-                unit: "answers",
-                peer: None,
-                ratio: None,
-                conditions,
-            });
+            let speeds =
+                Figure::new(format!("generate.tokens_per_s.{name}.{cores}"), ours, "tokens/s", &conditions);
+            sink(speeds.beside(theirs));
+            let wrong = format!("generate.wrong_answers.{name}.{cores}");
+            sink(Figure::new(wrong, differing as f64, "answers", conditions));
         }
     }
     Ok(())
@@ -190,14 +180,5 @@ fn peer(python: &Path, order: &Order<'_>) -> Result<Answered, BenchError> {
     let io = |source| BenchError::Io { what: format!("{}", python.display()), source };
     let file = order.folder.with_extension("order.json");
     std::fs::write(&file, serde_json::to_vec(order).unwrap_or_default()).map_err(io)?;
-    let output = Command::new(python)
-        .args(["-c", PEER])
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(io)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let said = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    said.ok_or(BenchError::Process)
+    said(Command::new(python).args(["-c", PEER]).arg(&file))
 }

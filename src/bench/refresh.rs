@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::scratch::Scratch;
 use super::serving::{job, pool};
-use super::usage::status;
+use super::usage::mebibytes;
 use super::{BenchError, Figure, Sink, Times};
 use crate::gym::ports::{ChatRequest, Checkpoint, PortError, Sampling, Student as _};
 use crate::models::embedded::Embedded;
@@ -39,7 +39,7 @@ pub fn run(times: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), Benc
     let (expected, _) = job(&mut pool, &question)?;
     let resident = || {
         let worker = roster.statuses().first().map(|status| status.pid.to_string());
-        worker.and_then(|pid| status(&pid, "VmRSS")).map_or(0.0, |kib| kib as f64 / 1024.0)
+        worker.map_or(0.0, |pid| mebibytes(&pid, "VmRSS"))
     };
     let (mut loads, mut settled) = (Times::new(), 0.0);
     for n in 1..=times.max(SETTLED + 1) {
@@ -59,8 +59,7 @@ pub fn run(times: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), Benc
         loads.len()
     );
     let mut say = |name: &str, value: f64, unit: &'static str| {
-        let (figure, conditions) = (format!("refresh.{name}"), conditions.clone());
-        sink(Figure { figure, value, unit, peer: None, ratio: None, conditions });
+        sink(Figure::new(format!("refresh.{name}"), value, unit, &conditions));
     };
     say("median_ms", loads.quantile(0.5), "ms");
     say("p99_ms", loads.quantile(0.99), "ms");

@@ -170,8 +170,7 @@ each at every passing; {threads} threads; {}",
         },
     );
     let mut say = |name: &str, value: f64, unit: &'static str| {
-        let (figure, conditions) = (format!("resume.{name}"), conditions.clone());
-        sink(Figure { figure, value, unit, peer: None, ratio: None, conditions });
+        sink(Figure::new(format!("resume.{name}"), value, unit, &conditions));
     };
     say("kill_points", findings.kill_points as f64, "kills");
     say("random_kills", findings.random_kills as f64, "kills");

@@ -73,8 +73,7 @@ impl Taker<'_, '_> {
             usage::load_average(),
             self.machine
         );
-        let (figure, value) = (format!("screen.{name}"), repeats.quantile(0.5));
-        (self.sink)(Figure { figure, value, unit, peer: None, ratio: None, conditions });
+        (self.sink)(Figure::new(format!("screen.{name}"), repeats.quantile(0.5), unit, conditions));
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::scratch::Scratch;
 use super::serving::{job, pool};
-use super::usage::status;
+use super::usage::mebibytes;
 use super::{BenchError, Figure, Sink, Times};
 use crate::gym::ports::{ChatRequest, Checkpoint, PortError, Sampling, Student as _};
 use crate::models::random::{self, Shape};
@@ -36,8 +36,7 @@ pub fn run(tokenizer: &Path, program: &Path, sink: &mut Sink<'_>) -> Result<(), 
         crate::probes::processor_name()
     );
     let mut say = |name: &str, value: f64, unit: &'static str| {
-        let (figure, conditions) = (format!("shape.{name}"), conditions.clone());
-        sink(Figure { figure, value, unit, peer: None, ratio: None, conditions });
+        sink(Figure::new(format!("shape.{name}"), value, unit, &conditions));
     };
 
     let (mut pool, roster) = pool(program, scratch.path(), 1, 1);
@@ -95,7 +94,7 @@ fn exercise(n: u64) -> ChatRequest {
 /// Most memory that the first worker ever had.
 fn peak_of(roster: &Roster) -> f64 {
     let worker = roster.statuses().first().map(|status| status.pid.to_string());
-    worker.and_then(|pid| status(&pid, "VmHWM")).map_or(0.0, |kib| kib as f64 / 1024.0)
+    worker.map_or(0.0, |pid| mebibytes(&pid, "VmHWM"))
 }
 
 /// Trains an adapter for a few steps in a process of its own: seconds, and its peak of memory.
@@ -127,12 +126,12 @@ fn train(program: &Path, home: &Path, base: &Path, adapter: &Path) -> Result<(f6
 
 /// Waits for the end and tells the most memory that was seen, in MiB; nothing when it failed.
 fn watched(child: &mut Child) -> std::io::Result<Option<f64>> {
-    let (pid, mut peak) = (child.id().to_string(), 0);
+    let (pid, mut peak) = (child.id().to_string(), 0.0_f64);
     loop {
         // Gone once the process has ended: the last look counts.
-        peak = peak.max(status(&pid, "VmHWM").unwrap_or(0));
+        peak = peak.max(mebibytes(&pid, "VmHWM"));
         if let Some(status) = child.try_wait()? {
-            return Ok(status.success().then_some(peak as f64 / 1024.0));
+            return Ok(status.success().then_some(peak));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -29,8 +29,7 @@ pub fn run(rows: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), Bench
     let folder = Scratch::new()?;
     let path = folder.path().join("run");
     let mut take = |figure: &str, value: f64, unit: &'static str, conditions: &str| {
-        let figure = format!("store.{figure}");
-        sink(Figure { figure, value, unit, peer: None, ratio: None, conditions: conditions.to_owned() });
+        sink(Figure::new(format!("store.{figure}"), value, unit, conditions));
     };
     let mut store = create(&path, rows)?;
     let client = processes::Client::start(program, &path)?;

@@ -61,10 +61,6 @@ fn percent(part: usize, whole: usize) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
 }
 
-fn figure(name: String, value: f64, unit: &'static str, conditions: String) -> Figure {
-    Figure { figure: name, value, unit, peer: None, ratio: None, conditions }
-}
-
 /// The figures of exercises, `way` being how they were asked for; `own` are the world's own generator's for the same
 /// plan, which repeats itself too, because a subskill has only so many numbers.
 pub fn figures(way: &str, written: &[Written], own: &[Written]) -> Vec<Figure> {
@@ -77,7 +73,7 @@ pub fn figures(way: &str, written: &[Written], own: &[Written]) -> Vec<Figure> {
         let Tally { written, right, unread, other_skill, other_subskill, held_out, .. } = tally;
         let mut tell = |what: &str, part: usize, conditions: String| {
             let value = percent(part, written);
-            out.push(figure(format!("teacher.{way}.{what}.{name}"), value, "%", conditions));
+            out.push(Figure::new(format!("teacher.{way}.{what}.{name}"), value, "%", conditions));
         };
         tell("right", right, format!("{written} exercises{subskills}"));
         tell("other_skill", other_skill + unread, format!("{unread} not in the world's words"));
@@ -86,19 +82,12 @@ pub fn figures(way: &str, written: &[Written], own: &[Written]) -> Vec<Figure> {
         let first =
             |all: &[Written]| percent(Tally::of(all.iter().take(TOGETHER)).repeated, all.len().min(TOGETHER));
         let peer = (!own.is_empty()).then(|| first(own));
-        out.push(Figure {
-            peer,
-            ratio: peer.map(|peer| first(ours) / peer),
-            ..figure(
-                format!("teacher.{way}.repeated.{name}"),
-                first(ours),
-                "%",
-                format!(
-                    "by numbers without their order, in {}; peer: the world's generator",
-                    ours.len().min(TOGETHER)
-                ),
-            )
-        });
+        let conditions = format!(
+            "by numbers without their order, in {}; peer: the world's generator",
+            ours.len().min(TOGETHER)
+        );
+        let repeated = format!("teacher.{way}.repeated.{name}");
+        out.push(Figure::new(repeated, first(ours), "%", conditions).beside(peer));
     };
     for skill in Skill::ALL {
         let (ours, theirs) = (of(written, skill), of(own, skill));
@@ -121,30 +110,26 @@ pub fn figures(way: &str, written: &[Written], own: &[Written]) -> Vec<Figure> {
 pub fn cost(asked: usize, malformed: usize, tokens: u64, seconds: f64) -> Vec<Figure> {
     let conditions = format!("{asked} questions");
     vec![
-        figure("teacher.malformed".to_owned(), percent(malformed, asked), "%", conditions),
-        figure(
-            "teacher.tokens_per_datum".to_owned(),
+        Figure::new("teacher.malformed", percent(malformed, asked), "%", conditions),
+        Figure::new(
+            "teacher.tokens_per_datum",
             tokens as f64 / asked.max(1) as f64,
             "tokens",
-            "prompt and answer".to_owned(),
+            "prompt and answer",
         ),
-        figure(
-            "teacher.data_per_second".to_owned(),
+        Figure::new(
+            "teacher.data_per_second",
             (asked - malformed) as f64 / seconds.max(1e-9),
             "1/s",
-            "loading left out".to_owned(),
+            "loading left out",
         ),
     ]
 }
 
 /// The share of questions that were solved.
 pub fn solved(right: usize, asked: usize) -> Figure {
-    figure(
-        "teacher.solved".to_owned(),
-        percent(right, asked),
-        "%",
-        format!("{asked} validation questions, one vote each"),
-    )
+    let conditions = format!("{asked} validation questions, one vote each");
+    Figure::new("teacher.solved", percent(right, asked), "%", conditions)
 }
 
 #[cfg(test)]

@@ -5,45 +5,21 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use super::process::said;
 use super::usage::{SELF, cpu_seconds, status};
-use super::{Figure, Sink};
+use super::{BenchError, Figure, Sink};
 use crate::gym::ports::TrainingMethod;
-use crate::training::{PretrainRecipe, Rehearsal, TrainingError, rehearse};
+use crate::training::{PretrainRecipe, Rehearsal, rehearse};
 
 const PEER: &str = include_str!("../../tests/peers/bench_train.py");
 const WARM_UP: u32 = 2;
 const FEWEST_STEPS: u32 = 3;
 const ROWS: usize = 16;
 const RANK: u32 = 16;
-
-/// Why the bench could not be carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainBenchError {
-    /// The trainer failed.
-    #[error(transparent)]
-    Training(#[from] TrainingError),
-    /// A process could not be started.
-    #[error("cannot start {program}: {source}; name a Python with tests/peers/requirements.txt")]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A process did not say what was expected.
-    #[error("{program} ended without its figures; look at its messages above")]
-    Silent {
-        /// The program.
-        program: PathBuf,
-    },
-    /// The system does not tell processor time or memory.
-    #[error("processor time and peak memory are read from /proc, which this system does not have")]
-    Unmeasurable,
-}
 
 /// What is measured, with what.
 #[derive(Debug, Clone)]
@@ -141,19 +117,19 @@ pub(super) fn load(threads: usize, seconds: f64) -> String {
 ///
 /// # Errors
 /// When a process cannot be started or does not deliver.
-pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(), TrainBenchError> {
+pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(), BenchError> {
     let machine = crate::probes::processor_name();
     let best = |readings: Vec<Reading>| readings.into_iter().max_by(|a, b| a.speed().total_cmp(&b.speed()));
     for (name, cell) in cells(options) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..options.repeats.max(1) {
             let json = serde_json::to_string(&cell).unwrap_or_default();
-            ours.push(measure(Command::new(program).args(["bench", "train", "--cell", &json]), program)?);
+            ours.push(said(Command::new(program).args(["bench", "train", "--cell", &json]))?);
             for setting in options.settings.iter().filter(|_| options.peer.is_some()) {
                 let cell = Cell { setting: setting.clone(), ..cell.clone() };
                 let json = serde_json::to_string(&cell).unwrap_or_default();
                 let python = options.peer.as_deref().unwrap_or(program);
-                let reading = measure(Command::new(python).args(["-c", PEER, &json]), python)?;
+                let reading: Reading = said(Command::new(python).args(["-c", PEER, &json]))?;
                 theirs.push(Reading { versions: format!("{}, {setting}", reading.versions), ..reading });
             }
         }
@@ -163,39 +139,21 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
         let peer = theirs.as_ref().map_or("no peer", |reading| reading.versions.as_str());
         let conditions = format!("{machine}; threads {}; {peer}", cell.threads);
         let speed = theirs.as_ref().map(Reading::speed);
-        sink(figure(
-            &format!("train.tokens_per_cpu_second.{name}"),
-            "tokens/s",
-            ours.speed(),
-            speed,
-            &conditions,
-        ));
+        let name_of = |what: &str| format!("train.{what}.{name}");
+        let tokens = Figure::new(name_of("tokens_per_cpu_second"), ours.speed(), "tokens/s", &conditions);
+        sink(tokens.beside(speed));
         let mib = 1024.0 * 1024.0;
-        let (peak, least) = (ours.peak_bytes as f64 / mib, least.map(|bytes| bytes / mib));
-        sink(figure(&format!("train.peak_memory.{name}"), "MiB", peak, least, &conditions));
+        let memory = Figure::new(name_of("peak_memory"), ours.peak_bytes as f64 / mib, "MiB", conditions);
+        sink(memory.beside(least.map(|bytes| bytes / mib)));
     }
     Ok(())
-}
-
-fn figure(name: &str, unit: &'static str, value: f64, peer: Option<f64>, conditions: &str) -> Figure {
-    let ratio = peer.map(|peer| value / peer);
-    Figure { figure: name.to_owned(), value, unit, peer, ratio, conditions: conditions.to_owned() }
-}
-
-/// Runs a measuring process to its end; its last line is the reading.
-fn measure(command: &mut Command, program: &Path) -> Result<Reading, TrainBenchError> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.map_err(|source| TrainBenchError::Start { program: program.to_owned(), source })?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let reading = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    reading.ok_or_else(|| TrainBenchError::Silent { program: program.to_owned() })
 }
 
 /// The measuring process of our side.
 ///
 /// # Errors
 /// When the training fails or the system does not tell what it used.
-pub fn rehearsed(cell: &Cell) -> Result<Reading, TrainBenchError> {
+pub fn rehearsed(cell: &Cell) -> Result<Reading, BenchError> {
     let &Cell { hidden, intermediate, layers, heads, kv_heads, vocabulary, .. } = cell;
     let sizes = PretrainRecipe::default();
     let recipe = PretrainRecipe { hidden, intermediate, layers, heads, kv_heads, vocabulary, ..sizes };
@@ -216,8 +174,8 @@ pub fn rehearsed(cell: &Cell) -> Result<Reading, TrainBenchError> {
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let tokens = u64::from(counted) * (cell.rows * cell.length) as u64;
-    let peak_bytes = status(SELF, "VmHWM").ok_or(TrainBenchError::Unmeasurable)? * 1024;
-    let cpu_seconds = Some(now - begun).filter(|s| s.is_finite()).ok_or(TrainBenchError::Unmeasurable)?;
+    let peak_bytes = status(SELF, "VmHWM").ok_or(BenchError::Unmeasurable)? * 1024;
+    let cpu_seconds = Some(now - begun).filter(|s| s.is_finite()).ok_or(BenchError::Unmeasurable)?;
     Ok(Reading { tokens, cpu_seconds, peak_bytes, versions: String::new() })
 }
 

@@ -31,8 +31,7 @@ pub fn run(program: &Path, sink: &mut Sink<'_>) -> Result<(), BenchError> {
     let reader = Reader::open(&scratch.path().join("quickstart"))?;
     let conditions = format!("{}; the quick start, seed 1, one iteration", crate::probes::processor_name());
     let mut say = |name: &str, value: f64| {
-        let (figure, conditions) = (format!("turn.{name}_s"), conditions.clone());
-        sink(Figure { figure, value, unit: "s", peer: None, ratio: None, conditions });
+        sink(Figure::new(format!("turn.{name}_s"), value, "s", &conditions));
     };
     let mut work = 0.0;
     for timing in reader.timings()? {

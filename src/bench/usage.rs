@@ -22,6 +22,11 @@ pub(super) fn status(process: &str, field: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// Memory of a process by its field in `status`, in MiB; 0 where the system does not say.
+pub(super) fn mebibytes(process: &str, field: &str) -> f64 {
+    status(process, field).map_or(0.0, |kib| kib as f64 / 1024.0)
+}
+
 /// Processes that wanted a core in the last minute, on average.
 pub(super) fn load_average() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

@@ -24,6 +24,7 @@ use crate::runner::disk::{self, DiskGuard};
 use crate::runner::driver::{Charge, Leave, Mail, drive};
 use crate::runner::filesystem::SystemProbe;
 use crate::runner::live::LiveBoard;
+use crate::runner::machine;
 use crate::runner::residence::{Residence, roots};
 use crate::store::Request;
 use crate::store::Store;
@@ -104,7 +105,7 @@ pub(super) fn own(
 /// consistent then as well.
 fn pause_on_signals(mail: Sender<Mail>, log: LogHandle) -> Result<()> {
     let mut wanted = vec![SIGTERM, SIGINT, SIGUSR1];
-    if !is_ignored(SIGHUP) {
+    if !machine::ignores(SIGHUP) {
         wanted.push(SIGHUP);
     }
     let mut signals = Signals::new(wanted)?;
@@ -154,12 +155,4 @@ fn leave_a_lost_terminal() {
     if lost(tcgetattr(std::io::stderr()).map(drop)) {
         let _ = rustix::stdio::dup2_stderr(&null);
     }
-}
-
-/// Whether whoever started this process asked for a signal to be ignored, as `nohup` does.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask =
-        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

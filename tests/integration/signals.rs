@@ -10,6 +10,7 @@ use dataenvgym::gym::ports::Ledger;
 use dataenvgym::protocol::control::Live;
 use dataenvgym::runner::client::{Client, socket_of};
 use dataenvgym::runner::lock::{self, RunLock};
+use dataenvgym::runner::machine;
 use dataenvgym::store::Store;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,25 +41,15 @@ fn shown_as_done(folder: &Path, at_least: u64) -> usize {
     frames.into_iter().find(enough).unwrap().done as usize
 }
 
-/// Whether a hang-up reaches the programs started here: below `nohup` they inherit that it does not, and keep to it.
-fn hangs_up() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask =
-        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    let heard = mask.is_none_or(|mask| mask & 1 == 0);
-    if !heard {
-        println!("skipped: a hang-up is ignored here (nohup)");
-    }
-    heard
-}
-
 #[test]
 fn a_signal_pauses_a_headless_run_and_what_was_answered_is_kept() {
     let home = Home::new();
     let config = home.scripted(20, 1);
     let expected = unharmed(&home, &config);
     let mut signals = vec![Signal::TERM, Signal::USR1, Signal::INT];
-    if hangs_up() {
+    if machine::ignores(Signal::HUP.as_raw()) {
+        println!("skipped: a hang-up is ignored here (nohup)");
+    } else {
         signals.push(Signal::HUP);
     }
     for (n, signal) in signals.into_iter().enumerate() {
