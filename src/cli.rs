@@ -192,6 +192,9 @@ enum Verb {
         /// Ask endpoints instead of a model of this machine.
         #[arg(long)]
         endpoint: Option<String>,
+        /// Keep a model of this machine on one core that no other worker has taken.
+        #[arg(long)]
+        one_core: bool,
     },
 }
 
@@ -249,8 +252,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     let runs = cli.runs_dir.or_else(|| std::env::var_os("DATAENVGYM_RUNS_DIR").map(PathBuf::from));
     let paths = Paths::find(runs.as_deref())?;
     match cli.command {
-        Some(Verb::Worker { role, scripted, endpoint }) => {
-            work::worker(role, scripted.as_deref(), endpoint.as_deref())
+        Some(Verb::Worker { role, scripted, endpoint, one_core }) => {
+            work::worker(role, scripted.as_deref(), endpoint.as_deref(), one_core)
         }
         Some(Verb::Runner { folder, go }) => serve::detached(&paths, &folder, go),
         Some(Verb::Train(args)) => train::train(&paths, &args),

@@ -5,6 +5,7 @@
 //! closes, the process ends at once, also in the middle of a generation. Decides nothing: which model
 //! and which trainer are hosted is handed in by `cli`.
 
+mod core;
 mod hosts;
 pub mod placement;
 mod stream;
@@ -15,6 +16,7 @@ use std::process;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+pub use core::Core;
 pub use hosts::{Hosts, StudentHost, TrainerHost};
 pub use stream::runner_stream;
 

@@ -24,7 +24,7 @@ use crate::runner::log_file;
 use crate::runner::pool::{Roster, TrainerProcess, WorkerCommand, WorkerPool};
 use crate::runner::purse::Purse;
 use crate::store::artifact_folder;
-use crate::worker::{Hosts, StudentHost, runner_stream, serve};
+use crate::worker::{Core, Hosts, StudentHost, runner_stream, serve};
 
 /// File in a run folder that tells a scripted student the right answers.
 const ANSWERS: &str = "answers.json";
@@ -33,9 +33,16 @@ const ANSWERS: &str = "answers.json";
 const ATTEMPTS: &str = "attempts";
 
 /// `dataenvgym worker`: serves the runner behind standard input.
-pub(super) fn worker(role: Role, scripted: Option<&str>, endpoint: Option<&str>) -> Result<ExitCode> {
+pub(super) fn worker(
+    role: Role,
+    scripted: Option<&str>,
+    endpoint: Option<&str>,
+    one_core: bool,
+) -> Result<ExitCode> {
     // Standard error is the worker's log file.
     std::panic::set_hook(Box::new(|info| eprintln!("panic: {}", format::escaped(&info.to_string()))));
+    // Before any thread is started, and until the process ends.
+    let _core = (one_core && scripted.is_none() && endpoint.is_none()).then(Core::take);
     let hosts = match scripted {
         _ if endpoint.is_some() => endpoint_hosts(endpoint.unwrap_or_default())?,
         Some(text) if role == Role::Teacher => {

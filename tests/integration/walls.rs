@@ -81,6 +81,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("candle_nn", &["training", "models::mistral"]),
     ("gemm", &["training"]),
     ("pulp", &["training"]),
+    ("core_affinity", &["worker::core"]),
     ("portable_pty", &["bench"]),
     ("vt100", &["bench", "tui::tests"]),
     ("ratatui", &["tui"]),

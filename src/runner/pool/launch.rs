@@ -66,6 +66,9 @@ impl WorkerCommand {
         for name in &self.without {
             command.env_remove(name);
         }
+        if role != Role::Trainer && device == Device::Cpu && threads <= 1 {
+            command.arg("--one-core");
+        }
         match device {
             Device::Cuda(index) => {
                 let visible = env::var_os("CUDA_VISIBLE_DEVICES");
