@@ -6,6 +6,7 @@
 
 mod answered;
 mod arithmetic;
+mod budget;
 mod duplicates;
 mod form;
 mod leakage;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answered::{Agreement, Answered, LONGEST_VOTE, known, solve, vote};
 pub use arithmetic::{Arithmetic, Verdict as ArithmeticVerdict, verify};
+pub use budget::within_budget;
 pub use duplicates::{Duplicates, NearDuplicates};
 pub use form::{Form, claimed};
 pub use leakage::{Leakage, Overlap};
@@ -42,8 +44,10 @@ pub const NEAR_DUPLICATE: &str = "near_duplicate";
 pub const AGREEMENT: &str = "agreement";
 /// The student does not know it already.
 pub const KNOWN: &str = "known";
+/// The run may still take it: `episode.training_data`. Always rejects.
+pub const BUDGET: &str = "budget";
 
-/// Names of the checks, in the order in which they run.
+/// Names of the checks that configuration chooses from, in the order in which they run.
 pub const NAMES: &[&str] = &[FORM, ARITHMETIC, LEAKAGE, OVERLAP, DUPLICATE, NEAR_DUPLICATE, AGREEMENT, KNOWN];
 
 /// How data are checked, and which checks reject.

@@ -419,7 +419,8 @@ pub struct TeacherScript {
 pub struct EpisodeConfig {
     /// Iterations after iteration 0.
     pub iterations: u32,
-    /// Accepted training data, cumulative, after which the run ends; 0 means no limit.
+    /// Accepted training data, cumulative, after which the run ends; 0 means no limit. Not one more is accepted,
+    /// unless a person does.
     pub training_data: u32,
     /// Tokens of all models after which the run ends: teacher questions and answers, student answers, tokens
     /// trained on; 0 means no limit.

@@ -1,7 +1,7 @@
 //! The checks together.
 
 use super::*;
-use crate::gym::datum::{Provenance, Verdict};
+use crate::gym::datum::{CheckResult, Provenance, Review, Verdict};
 use crate::gym::instance::{Domain, Split};
 use crate::tasks::arithmetic::ArithmeticTask;
 use crate::worlds::arithmetic::{self, Skill};
@@ -160,4 +160,48 @@ fn the_embedded_world_does_not_contaminate_itself() {
         }
     }
     assert!(most < settings.overlap, "{most}");
+}
+
+fn sound(id: usize) -> JudgedDatum {
+    let mut judged = JudgedDatum::pending(datum("What is 1 + 1?", "1 + 1 = 2. #### 2", Some("2"), "1+1"));
+    judged.datum.id = format!("d{id:02}");
+    judged.verdict = Verdict::Accepted;
+    judged.checks = vec![CheckResult {
+        check: "form".into(),
+        passed: true,
+        filters: true,
+        score: None,
+        reason: String::new(),
+    }];
+    judged
+}
+
+fn taken(judged: &[JudgedDatum]) -> Vec<&str> {
+    let accepted = judged.iter().filter(|d| d.verdict == Verdict::Accepted);
+    accepted.map(|d| d.datum.id.as_str()).collect()
+}
+
+#[test]
+fn a_draw_keeps_as_many_as_there_is_room_for() {
+    let round: Vec<JudgedDatum> = (0..20).map(sound).collect();
+    let ids: Vec<String> = round.iter().map(|d| d.datum.id.clone()).collect();
+    let (once, again) = (within_budget(round.clone(), 7, 1), within_budget(round.clone(), 7, 1));
+    assert_eq!(taken(&once).len(), 7);
+    assert_eq!(once, again);
+    assert_ne!(taken(&once), taken(&within_budget(round.clone(), 7, 2)), "the seed decides");
+    assert_eq!(once.iter().map(|d| d.datum.id.clone()).collect::<Vec<_>>(), ids, "the order stays");
+    let left_out = once.iter().filter(|d| d.verdict == Verdict::Rejected);
+    assert!(left_out.into_iter().all(|d| d.checks.last().is_some_and(|c| c.check == BUDGET)));
+    assert_eq!(taken(&within_budget(round.clone(), 20, 1)).len(), 20);
+    assert_eq!(taken(&within_budget(round, 0, 1)).len(), 0);
+}
+
+#[test]
+fn a_persons_choice_comes_first() {
+    let mut round: Vec<JudgedDatum> = (0..20).map(sound).collect();
+    for place in [3, 11, 17] {
+        round[place].review = Some(Review { verdict: Some(Verdict::Accepted), ..Review::default() });
+    }
+    assert_eq!(taken(&within_budget(round.clone(), 3, 1)), ["d03", "d11", "d17"]);
+    assert_eq!(taken(&within_budget(round, 1, 1)), ["d03", "d11", "d17"], "and is never taken back");
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::results::{ArmRow, ContrastRow, Results};
+use super::results::{ArmRow, ContrastRow, Results, RunRow};
 use crate::analysis::figure::{Chart, Point, Series};
 use crate::analysis::table::{Table, p_value, points};
 use crate::gym::statistics::{Estimate, over_seeds};
@@ -103,25 +103,31 @@ impl Results {
             "after, %",
             "gain over seeds, points",
             "p",
-            "accepted data per run",
+            "trainings",
+            "data asked for",
+            "produced",
+            "accepted",
         ]);
         for arm in &self.arms {
-            let mean = |of: fn(&super::results::RunRow) -> f64| {
+            let mean = |digits: usize, of: fn(&RunRow) -> f64| {
                 let sum: f64 = arm.runs.iter().map(of).sum();
                 if arm.runs.is_empty() {
                     String::new()
                 } else {
-                    format!("{:.1}", 100.0 * sum / arm.runs.len() as f64)
+                    format!("{:.digits$}", sum / arm.runs.len() as f64)
                 }
             };
             table.push(vec![
                 arm.name.clone(),
                 arm.runs.len().to_string(),
-                mean(|run| run.base.mean),
-                mean(|run| run.accuracy.mean),
+                mean(1, |run| 100.0 * run.base.mean),
+                mean(1, |run| 100.0 * run.accuracy.mean),
                 arm.gain.map(|gain| points(&gain.effect)).unwrap_or_default(),
                 arm.gain.map(|gain| p_value(gain.p)).unwrap_or_default(),
-                format!("{:.0}", arm.accepted),
+                mean(1, |run| run.validation.len().saturating_sub(1) as f64),
+                mean(0, |run| run.data.specified as f64),
+                mean(0, |run| run.data.produced as f64),
+                mean(0, |run| run.data.accepted as f64),
             ]);
         }
         table

@@ -35,11 +35,12 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// The grid of a design below `folder`. Every configuration is resolved, none of a user's own settings
-    /// counts: the file alone says what is run.
+    /// The grid of a design below `folder`. Every configuration is resolved, none of a user's own settings and
+    /// prompts counts: the file alone says what is run.
     pub(super) fn new(paths: &Paths, design: &Design, folder: &Path) -> Result<Self> {
         let seeds = design.seeds().map_err(|message| eyre!(message))?;
-        let paths = Paths { runs: folder.join("runs"), ..paths.clone() };
+        let (runs, prompts) = (folder.join("runs"), folder.join("prompts"));
+        let paths = Paths { runs, prompts, ..paths.clone() };
         let arms = design.arms();
         let mut cells = Vec::new();
         for seed in &seeds {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use super::Stage;
 use super::asking::Asking;
-use crate::checks::{Agreement, Answered, claimed, judge, known, pure, solve, vote};
+use crate::checks::{Agreement, Answered, claimed, judge, known, pure, solve, vote, within_budget};
 use crate::gym::datum::{CheckResult, JudgedDatum, TrainingDatum, Verdict};
 use crate::gym::instance::TaskInstance;
 use crate::gym::ports::{ChatRequest, Check, Fact, PortError, Question};
+use crate::gym::rng::CounterRng;
 use crate::prompts::asking::ask_once;
 
 impl Stage<'_, '_, '_> {
@@ -36,6 +37,11 @@ impl Stage<'_, '_, '_> {
             let mut answered = asked(&judged, &mut asking)?;
             teacher_tokens = asking.tokens();
             judged = judge_all(judged, &mut answered);
+        }
+        if let Some(limit) = self.episode.rules.budget.training_data {
+            let room = limit.saturating_sub(self.episode.accepted());
+            let seed = CounterRng::keyed(scene.seed, &format!("budget/{}", self.work.iteration)).bits();
+            judged = within_budget(judged, room as usize, seed);
         }
         self.ledger.put_data(self.work.iteration, self.work.round, &judged)?;
         let mut counts: BTreeMap<(String, String), u32> = BTreeMap::new();
