@@ -42,7 +42,7 @@ pub(super) fn worker(
     // Standard error is the worker's log file.
     std::panic::set_hook(Box::new(|info| eprintln!("panic: {}", format::escaped(&info.to_string()))));
     // Before any thread is started, and until the process ends.
-    let _core = (one_core && scripted.is_none() && endpoint.is_none()).then(Core::take);
+    let _core = (one_core && scripted.is_none() && endpoint.is_none()).then(|| Core::take(role));
     let hosts = match scripted {
         _ if endpoint.is_some() => endpoint_hosts(endpoint.unwrap_or_default())?,
         Some(text) if role == Role::Teacher => {

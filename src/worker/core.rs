@@ -4,7 +4,10 @@
 //! core that is a switch; where the second one has to be woken on an idle core it costs more than the layer itself
 //! (measured: three times the time of a 1 M model). So such a worker stays on one core.
 
-/// A core that no other worker of this machine has taken; given back when this is dropped or the process ends.
+use crate::protocol::worker::Role;
+
+/// A core that no other worker of its role has taken on this machine (students and teachers work in turn); given back
+/// when this is dropped or the process ends.
 pub struct Core {
     #[cfg(target_os = "linux")]
     _name: std::os::unix::net::UnixListener,
@@ -15,7 +18,7 @@ impl Core {
     /// and all that it starts from now on there. `None` where every core is taken, or cores cannot be chosen: the
     /// system moves the threads about then.
     #[cfg(target_os = "linux")]
-    pub fn take() -> Option<Self> {
+    pub fn take(role: Role) -> Option<Self> {
         use std::hash::{BuildHasher as _, RandomState};
         use std::os::linux::net::SocketAddrExt as _;
         use std::os::unix::net::{SocketAddr, UnixListener};
@@ -25,7 +28,9 @@ impl Core {
         let first = RandomState::new().hash_one(std::process::id()) as usize % cores.len().max(1);
         cores.iter().cycle().skip(first).take(cores.len()).find_map(|core| {
             // A name without a file: the system gives it to one process at a time, and back when that ends.
-            let name = SocketAddr::from_abstract_name(format!("dataenvgym-core-{}", core.id)).ok()?;
+            let name =
+                SocketAddr::from_abstract_name(format!("dataenvgym-{}-core-{}", role.as_str(), core.id))
+                    .ok()?;
             let held = UnixListener::bind_addr(&name).ok()?;
             core_affinity::set_for_current(*core).then_some(Self { _name: held })
         })
@@ -33,7 +38,7 @@ impl Core {
 
     /// Cores cannot be chosen on this system.
     #[cfg(not(target_os = "linux"))]
-    pub fn take() -> Option<Self> {
+    pub fn take(_role: Role) -> Option<Self> {
         None
     }
 }
@@ -49,7 +54,7 @@ mod tests {
         // The cores that a thread of a thread that took one may use, and what was taken.
         let taken = || {
             let thread = std::thread::spawn(|| {
-                let core = Core::take();
+                let core = Core::take(Role::Student);
                 (std::thread::spawn(core_affinity::get_core_ids).join().unwrap().unwrap(), core)
             });
             thread.join().unwrap()
