@@ -223,6 +223,9 @@ pub struct StudentConfig {
     pub device: String,
     /// Worker processes; 0 means one per core, and on GPUs one per device.
     pub workers: u32,
+    /// Threads of each worker on the processor: 1 is fastest for a small model, with a worker per core; 0 shares the
+    /// cores among the workers, for a model too large to be held once per core.
+    pub threads: u32,
     /// Requests in flight per worker. Above 1 the worker proves first that batches change nothing.
     #[schemars(range(min = 1))]
     pub in_flight: u32,
@@ -267,6 +270,7 @@ impl Default for StudentConfig {
             weights: "embedded".into(),
             device: "cpu".into(),
             workers: 0,
+            threads: 1,
             in_flight: 1,
             precision: Precision::Auto,
             quantisation: Quantisation::None,
@@ -344,6 +348,9 @@ pub struct TeacherConfig {
     pub device: String,
     /// Worker processes; 0 means one per core, and on GPUs one per device.
     pub workers: u32,
+    /// Threads of each worker on the processor: 1 is fastest for a small model, with a worker per core; 0 shares the
+    /// cores among the workers, for a model too large to be held once per core.
+    pub threads: u32,
     /// Requests in flight per worker. Above 1 the worker proves first that batches change nothing.
     #[schemars(range(min = 1))]
     pub in_flight: u32,
@@ -369,6 +376,7 @@ impl Default for TeacherConfig {
             model: "none".into(),
             device: "cpu".into(),
             workers: 0,
+            threads: 1,
             in_flight: 1,
             precision: Precision::Auto,
             quantisation: Quantisation::None,

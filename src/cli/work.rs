@@ -12,7 +12,7 @@ use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 use super::{format, placement, scene};
 use crate::config::{Config, ENDPOINT, Method, Paths, ScriptConfig};
 use crate::gym::instance::Split;
-use crate::gym::ports::{Device, PortError, Student, Trainer};
+use crate::gym::ports::{Device, PortError, Serving, Student, Trainer};
 use crate::models::openai::{EndpointModel, Endpoints};
 use crate::models::scripted::{
     Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
@@ -123,8 +123,9 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
             gpus: Arc::clone(&identities),
         })
     };
-    let pool = |role, command, devices: &[Device], serving| {
-        WorkerPool::new(command, role, devices, (serving, 1), roster.clone())
+    let pool = |role, command, devices: &[Device], (serving, threads): (Serving, u32)| {
+        let threads = threads_each(threads, cores, devices.len());
+        WorkerPool::new(command, role, devices, (serving, threads), roster.clone())
     };
     let endpoint = |role: Role, model: &str, base| -> Result<Option<WorkerPool>> {
         let key = format!("{}.model", role.as_str());
@@ -152,7 +153,7 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
         student
     } else {
         let devices = seats("student.device", &placed.device, placed.workers)?;
-        pool(Role::Student, student_command.clone(), &devices, placed.serving())
+        pool(Role::Student, student_command.clone(), &devices, (placed.serving(), placed.threads))
     };
     let trainer = TrainerProcess::new(student_command, Device::Cpu, cores, roster.clone());
     let teacher: Option<Box<dyn Student>> = match config.teacher.model.as_str() {
@@ -168,7 +169,7 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
                 teacher
             } else {
                 let devices = seats("teacher.device", &placed.device, placed.workers)?;
-                pool(Role::Teacher, command(arguments, &[])?, &devices, placed.serving())
+                pool(Role::Teacher, command(arguments, &[])?, &devices, (placed.serving(), placed.threads))
             }))
         }
     };
@@ -186,6 +187,11 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
 
 pub(super) fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, NonZero::get) as u32
+}
+
+/// Threads of each of so many workers; 0 asks for an equal share of the cores.
+fn threads_each(threads: u32, cores: u32, workers: usize) -> u32 {
+    if threads == 0 { (cores / (workers.max(1) as u32)).max(1) } else { threads }
 }
 
 /// The devices of a role, once per worker. On the processor one single-threaded worker per core is fastest; a GPU is
@@ -264,6 +270,13 @@ mod tests {
         assert_eq!(seats("student.device", "cpu", 0).unwrap().len(), cores() as usize);
         assert_eq!(seats("student.device", "cpu", 3).unwrap(), [Device::Cpu; 3]);
         assert!(seats("student.device", "cuda:0,cpu:1", 0).is_err());
+    }
+
+    #[test]
+    fn cores_are_shared_among_workers() {
+        assert_eq!(threads_each(1, 8, 8), 1);
+        assert_eq!(threads_each(3, 8, 8), 3);
+        assert_eq!([1, 3, 8, 20].map(|workers| threads_each(0, 8, workers)), [8, 2, 1, 1]);
     }
 
     #[test]
