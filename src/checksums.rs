@@ -4,7 +4,7 @@
 //! student it makes is measured as if nothing had happened.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -49,6 +49,36 @@ pub enum ChecksumError {
 pub fn list<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let line = |(name, bytes): (&str, &[u8])| format!("{}  {name}\n", hex(Sha256::digest(bytes)));
     files.into_iter().map(line).collect()
+}
+
+/// Writes through and sums up what it wrote, for a file that is never whole in memory.
+pub struct Summed<W> {
+    out: W,
+    hasher: Sha256,
+}
+
+impl<W: Write> Summed<W> {
+    /// Around where it writes to.
+    pub fn new(out: W) -> Self {
+        Self { out, hasher: Sha256::new() }
+    }
+
+    /// The line of the list for what was written, under a name.
+    pub fn line(self, name: &str) -> String {
+        format!("{}  {name}\n", hex(self.hasher.finalize()))
+    }
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Holds the files of a folder to its list. A folder without one is somebody else's and passes.
@@ -110,6 +140,10 @@ mod tests {
     fn the_list_is_the_one_of_sha256sum() {
         let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(list([("x", b"abc".as_slice())]), format!("{sum}  x\n"));
+        let mut summed = Summed::new(Vec::new());
+        summed.write_all(b"a").and_then(|()| summed.write_all(b"bc")).unwrap();
+        assert_eq!(summed.out, b"abc");
+        assert_eq!(summed.line("x"), format!("{sum}  x\n"));
     }
 
     #[test]

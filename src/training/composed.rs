@@ -12,7 +12,7 @@ use candle_core::{D, DType, Device, Result, Tensor};
 use frozen::FrozenLinear;
 
 /// Logits alive at a time where the loss is worked out in chunks.
-const LOGITS: usize = 64 << 20;
+pub(super) const LOGITS: usize = 64 << 20;
 
 /// `x W^T` over the last dimension. A frozen W costs no gradient.
 pub(super) fn linear(x: &Tensor, w: &Tensor, trained: bool) -> Result<Tensor> {
@@ -133,22 +133,22 @@ pub(super) fn cross_entropy(logits: &Tensor, targets: &[u32], cap: Option<f32>) 
     (lse - shifted.gather(&targets, 1)?)?.mean_all()
 }
 
-/// The loss of h [rows, d] under a head, and a scalar with the same gradients. With a frozen head and many
+/// The loss of h [rows, d] under a head, and a scalar with the same gradients. With a frozen head and more than `most`
 /// logits it goes through the head in chunks, of which only one is in memory.
 pub(super) fn head_loss(
     h: &Tensor,
-    head: &Tensor,
-    trained: bool,
+    (head, trained): (&Tensor, bool),
     targets: &[u32],
     cap: Option<f32>,
+    most: usize,
 ) -> Result<(f64, Tensor)> {
     let (rows, vocabulary) = (h.dim(0)?, head.dim(0)?);
     let value = |loss: &Tensor| Ok::<_, candle_core::Error>(f64::from(loss.to_scalar::<f32>()?));
-    if trained || rows * vocabulary <= LOGITS {
+    if trained || rows * vocabulary <= most {
         let loss = cross_entropy(&linear(h, head, trained)?, targets, cap)?;
         return Ok((value(&loss)?, loss));
     }
-    let chunk = (LOGITS / vocabulary).max(1);
+    let chunk = (most / vocabulary).max(1);
     let (mut total, mut gradients) = (0.0, Vec::new());
     for (index, targets) in targets.chunks(chunk).enumerate() {
         let part = candle_core::Var::from_tensor(&h.narrow(0, index * chunk, targets.len())?.detach())?;

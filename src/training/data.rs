@@ -91,14 +91,14 @@ impl Data {
         let mut out = Vec::with_capacity(examples.len());
         for (prompt, response) in examples {
             let mut example = format.encode(prompt, response)?;
-            if example.tokens.len() > longest {
+            let too_long = example.tokens.len() > longest;
+            if too_long {
                 cut(&mut example, format.tail(), longest);
-                self.cut += 1;
             }
             if example.tokens.len() > example.prompt && example.tokens.len() > 1 {
+                self.cut += u32::from(too_long);
                 out.push(example);
             } else {
-                self.cut -= 1;
                 self.skipped += 1;
             }
         }

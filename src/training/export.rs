@@ -7,11 +7,12 @@ use super::weights::{self, Weights};
 use crate::checksums;
 use crate::faults::Span;
 use candle_core::Tensor;
-use safetensors::{Dtype, tensor::TensorView};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const RENAME: Span = Span::new("checkpoint.rename.before", "checkpoint.rename.after");
@@ -33,44 +34,100 @@ impl Precision {
     }
 }
 
-/// A safetensors file with the metadata that other readers insist on.
-pub(super) fn serialise(tensors: &Weights, precision: Precision) -> Result<Vec<u8>, TrainingError> {
-    serialise_with(tensors, precision, HashMap::new())
+/// The numbers of a tensor that is to be written, read when its turn comes.
+pub(super) enum Numbers<'a> {
+    Tensor(&'a Tensor),
+    Slice(&'a [f32]),
 }
 
-/// As [`serialise`], with further metadata.
-pub(super) fn serialise_with(
-    tensors: &Weights,
+/// Tensors on their way into a safetensors file. Beside where they are only one of them is in memory at a time.
+pub(super) struct Archive<'a> {
     precision: Precision,
     notes: HashMap<String, String>,
-) -> Result<Vec<u8>, TrainingError> {
-    let mut buffers: Vec<(&String, Vec<usize>, Vec<u8>)> = Vec::with_capacity(tensors.len());
-    for (key, tensor) in tensors {
-        buffers.push((key, tensor.dims().to_vec(), bytes(tensor, precision)?));
-    }
-    let dtype = match precision {
-        Precision::F32 => Dtype::F32,
-        Precision::Bf16 => Dtype::BF16,
-    };
-    let broken = |error: safetensors::SafeTensorError| TrainingError::Safetensors {
-        path: PathBuf::from("(memory)"),
-        source: error,
-    };
-    let mut views = Vec::with_capacity(buffers.len());
-    for (key, shape, bytes) in &buffers {
-        views.push((key.as_str(), TensorView::new(dtype, shape.clone(), bytes).map_err(broken)?));
-    }
-    let mut metadata = notes;
-    metadata.insert("format".to_owned(), "pt".to_owned());
-    safetensors::serialize(views, Some(metadata)).map_err(broken)
+    /// By name, which is the order of the file.
+    tensors: BTreeMap<String, (Vec<usize>, Numbers<'a>)>,
 }
 
-fn bytes(tensor: &Tensor, precision: Precision) -> Result<Vec<u8>, TrainingError> {
-    let data = tensor.flatten_all()?.to_vec1::<f32>()?;
-    Ok(match precision {
-        Precision::F32 => data.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        Precision::Bf16 => data.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect(),
-    })
+/// Numbers that are turned into bytes at once.
+const PIECE: usize = 1 << 16;
+
+impl<'a> Archive<'a> {
+    /// Without tensors yet; `notes` beside the metadata that other readers insist on.
+    pub(super) fn new(precision: Precision, mut notes: HashMap<String, String>) -> Self {
+        notes.insert("format".to_owned(), "pt".to_owned());
+        Self { precision, notes, tensors: BTreeMap::new() }
+    }
+
+    /// Of these tensors.
+    pub(super) fn of(tensors: &'a Weights, precision: Precision) -> Self {
+        let mut archive = Self::new(precision, HashMap::new());
+        for (name, tensor) in tensors {
+            archive.add(name.clone(), tensor.dims(), Numbers::Tensor(tensor));
+        }
+        archive
+    }
+
+    /// Takes a tensor in.
+    pub(super) fn add(&mut self, name: String, shape: &[usize], numbers: Numbers<'a>) {
+        self.tensors.insert(name, (shape.to_vec(), numbers));
+    }
+
+    /// The length of the header and the header, as the library of the format writes them.
+    fn header(&self, path: &Path) -> Result<Vec<u8>, TrainingError> {
+        let (dtype, width) = match self.precision {
+            Precision::F32 => (Dtype::F32, 4),
+            Precision::Bf16 => (Dtype::BF16, 2),
+        };
+        let mut end = 0;
+        let infos = self.tensors.iter().map(|(name, (shape, _))| {
+            let begin = end;
+            end += width * shape.iter().product::<usize>();
+            (name.clone(), TensorInfo { dtype, shape: shape.clone(), data_offsets: (begin, end) })
+        });
+        let metadata = Metadata::new(Some(self.notes.clone()), infos.collect())
+            .map_err(|source| TrainingError::Safetensors { path: path.to_owned(), source })?;
+        let mut text = serde_json::to_vec(&metadata)
+            .map_err(|source| TrainingError::Json { path: path.to_owned(), source })?;
+        text.resize(text.len().next_multiple_of(8), b' ');
+        let mut header = (text.len() as u64).to_le_bytes().to_vec();
+        header.extend(text);
+        Ok(header)
+    }
+
+    /// Writes the whole file; `path` is for messages.
+    fn write(&self, path: &Path, out: &mut impl Write) -> Result<(), TrainingError> {
+        let failed = |error| TrainingError::write(path, error);
+        out.write_all(&self.header(path)?).map_err(failed)?;
+        let mut bytes = Vec::new();
+        for (_, numbers) in self.tensors.values() {
+            let own;
+            let numbers = match numbers {
+                Numbers::Slice(numbers) => *numbers,
+                Numbers::Tensor(tensor) => {
+                    own = tensor.flatten_all()?.to_vec1::<f32>()?;
+                    own.as_slice()
+                }
+            };
+            for piece in numbers.chunks(PIECE) {
+                bytes.clear();
+                match self.precision {
+                    Precision::F32 => bytes.extend(piece.iter().flat_map(|x| x.to_le_bytes())),
+                    Precision::Bf16 => {
+                        bytes.extend(piece.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()));
+                    }
+                }
+                out.write_all(&bytes).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file in memory.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, TrainingError> {
+        let mut bytes = Vec::new();
+        self.write(Path::new("(memory)"), &mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// JSON as it lies in a folder.
@@ -89,13 +146,22 @@ fn sibling(folder: &Path, suffix: &str) -> PathBuf {
     folder.with_file_name(format!(".{name}.{suffix}-{}", std::process::id()))
 }
 
+/// Creates a file and has it on the disk when this returns.
+fn fill_file(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), TrainingError>,
+) -> Result<(), TrainingError> {
+    let failed = |error| TrainingError::write(path, error);
+    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+    write(&mut file)?;
+    file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)
+}
+
 /// Writes one file so that a reader sees the whole of the new one or of the old.
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), TrainingError> {
+pub(super) fn write_file(path: &Path, archive: &Archive<'_>) -> Result<(), TrainingError> {
     let parent = parent(path)?;
     let partial = sibling(path, "partial");
-    File::create(&partial)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .map_err(|e| TrainingError::write(&partial, e))?;
+    fill_file(&partial, |file| archive.write(&partial, file))?;
     STATE.around(|| fs::rename(&partial, path)).map_err(|e| TrainingError::write(path, e))?;
     sync_folder(parent)
 }
@@ -112,14 +178,18 @@ fn parent(path: &Path) -> Result<&Path, TrainingError> {
 
 /// Writes files and their checksums into a temporary folder beside `folder`, flushes them, and renames it
 /// into place. An earlier folder of that name is replaced.
-pub(super) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), TrainingError> {
+pub(super) fn write_folder(
+    folder: &Path,
+    files: &[(&str, Vec<u8>)],
+    archives: &[(&str, Archive<'_>)],
+) -> Result<(), TrainingError> {
     let parent = parent(folder)?;
     let partial = sibling(folder, "partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(|e| TrainingError::write(&partial, e))?;
     }
     fs::create_dir(&partial).map_err(|e| TrainingError::write(&partial, e))?;
-    let written = fill(&partial, files).and_then(|()| put_in_place(&partial, folder));
+    let written = fill(&partial, files, archives).and_then(|()| put_in_place(&partial, folder));
     if written.is_err() {
         // The failure is what matters; a leftover temporary folder is replaced by the next attempt.
         let _ = fs::remove_dir_all(&partial);
@@ -128,14 +198,29 @@ pub(super) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(
     sync_folder(parent)
 }
 
-fn fill(partial: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), TrainingError> {
-    let sums = checksums::list(files.iter().map(|(name, bytes)| (*name, bytes.as_slice()))).into_bytes();
-    for (name, bytes) in files.iter().map(|(name, bytes)| (*name, bytes)).chain([(checksums::FILE, &sums)]) {
+fn fill(
+    partial: &Path,
+    files: &[(&str, Vec<u8>)],
+    archives: &[(&str, Archive<'_>)],
+) -> Result<(), TrainingError> {
+    let plain = |name: &str, bytes: &[u8]| {
         let path = partial.join(name);
-        File::create(&path)
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .map_err(|e| TrainingError::write(&path, e))?;
+        fill_file(&path, |file| file.write_all(bytes).map_err(|error| TrainingError::write(&path, error)))
+    };
+    let mut sums = checksums::list(files.iter().map(|(name, bytes)| (*name, bytes.as_slice())));
+    for (name, bytes) in files {
+        plain(name, bytes)?;
     }
+    for (name, archive) in archives {
+        let path = partial.join(name);
+        fill_file(&path, |file| {
+            let mut summed = checksums::Summed::new(file);
+            archive.write(&path, &mut summed)?;
+            sums += &summed.line(name);
+            Ok(())
+        })?;
+    }
+    plain(checksums::FILE, sums.as_bytes())?;
     sync_folder(partial)
 }
 
@@ -182,20 +267,24 @@ pub(super) fn adapter(
     tensors: &Weights,
 ) -> Result<(), TrainingError> {
     let config = adapter.to_json(&base.to_string_lossy());
-    let bytes = serialise(tensors, Precision::F32)?;
-    write_folder(output, &[("adapter_config.json", pretty(&config)), ("adapter_model.safetensors", bytes)])
+    let tensors = Archive::of(tensors, Precision::F32);
+    write_folder(
+        output,
+        &[("adapter_config.json", pretty(&config))],
+        &[("adapter_model.safetensors", tensors)],
+    )
 }
 
 /// Writes a model folder with the tokenizer and the other files of `base`.
 pub(super) fn model(
     output: &Path,
     base: &Path,
-    config: &DecoderConfig,
+    (config, precision): (&DecoderConfig, Precision),
     tensors: &Weights,
 ) -> Result<(), TrainingError> {
     let mut json = read_json(&base.join("config.json"))?;
     if let Some(fields) = json.as_object_mut() {
-        fields.insert("torch_dtype".to_owned(), json!(Precision::F32.name()));
+        fields.insert("torch_dtype".to_owned(), json!(precision.name()));
         fields.remove("dtype");
         // mistral.rs reads these flat; newer transformers write them below `rope_parameters` only.
         fields.entry("rope_theta").or_insert(json!(config.rope_theta));
@@ -207,15 +296,42 @@ pub(super) fn model(
     }
     let mut files = companions(base)?;
     files.push(("config.json", pretty(&json)));
-    files.push(("model.safetensors", serialise(tensors, Precision::F32)?));
-    write_folder(output, &files)
+    write_folder(output, &files, &[("model.safetensors", Archive::of(tensors, precision))])
+}
+
+/// In which numbers a merged model is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergedAs {
+    /// In 32 bits: nothing is lost.
+    Single,
+    /// In 16 bits where the base says that it is stored so: the base and what is made of it are then computed alike
+    /// and need the same room.
+    Base,
 }
 
 /// Writes the model folder that an adapter folder and its base amount to: `W + alpha / r B A` in place of
-/// every adapted W.
-pub fn merge_adapter(base: &Path, adapter: &Path, output: &Path) -> Result<(), TrainingError> {
+/// every adapted W. An output that is there already is refused: it may be what is merged.
+pub fn merge_adapter(
+    base: &Path,
+    adapter: &Path,
+    output: &Path,
+    merged_as: MergedAs,
+) -> Result<(), TrainingError> {
+    if output.exists() {
+        let problem =
+            format!("{} exists already; a merged model goes into a folder of its own", output.display());
+        return Err(TrainingError::Job(problem));
+    }
+    checksums::verify(base)?;
+    checksums::verify(adapter)?;
     let config = DecoderConfig::load(base)?;
-    let weights = weights::load(base, &config)?;
+    let json = read_json(&base.join("config.json"))?;
+    let stored = json.get("dtype").or_else(|| json.get("torch_dtype")).and_then(Value::as_str);
+    let precision = match (merged_as, stored) {
+        (MergedAs::Base, Some("bfloat16" | "float16")) => Precision::Bf16,
+        _ => Precision::F32,
+    };
     let (adapter, variables) = Adapter::load(adapter, &config)?;
-    model(output, base, &config, &adapter.merge(&config, &weights, &variables)?)
+    let merged = adapter.merge(&config, weights::load(base, &config)?, &variables)?;
+    model(output, base, (&config, precision), &merged)
 }

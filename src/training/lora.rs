@@ -63,6 +63,12 @@ impl Adapter {
                 return Err(TrainingError::field(&path, field, "is set: not supported"));
             }
         }
+        // These start from a base with a part taken out, which is not the base on disk.
+        let start = json.get("init_lora_weights").and_then(Value::as_str).unwrap_or_default();
+        if ["pissa", "olora", "corda", "loftq"].iter().any(|method| start.starts_with(method)) {
+            let problem = format!("is `{start}`, which changes the base: not supported");
+            return Err(TrainingError::field(&path, "init_lora_weights", problem));
+        }
         let missing = |field: &str| TrainingError::field(&path, field, "is missing or not a positive number");
         let rank =
             json.get("r").and_then(Value::as_u64).filter(|rank| *rank > 0).ok_or_else(|| missing("r"))?;
@@ -108,14 +114,13 @@ impl Adapter {
         })
     }
 
-    /// The base with `W + scale B A` in place of every adapted W.
+    /// The base with `W + scale B A` in place of every adapted W, which goes as the new one comes.
     pub(super) fn merge(
         &self,
         config: &DecoderConfig,
-        base: &Weights,
+        mut merged: Weights,
         variables: &Variables,
     ) -> Result<Weights, TrainingError> {
-        let mut merged = base.clone();
         for (module, out, inner) in modules(config) {
             let (a, b) = (variables.get(&Self::key(&module, "A")), variables.get(&Self::key(&module, "B")));
             let (Some(a), Some(b), Some(slot)) = (a, b, merged.get_mut(&format!("{module}.weight"))) else {

@@ -12,6 +12,7 @@ use super::lora::Adapter;
 use super::ops::{Gate, Rotary};
 use super::weights::Weights;
 use candle_core::{Result, Tensor, Var};
+pub use fused::SLAB;
 use fused::Workspace;
 use layer::Layer;
 use parameter::{LowRankPart, Norm, Parameter, Projection};

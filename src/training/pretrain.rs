@@ -8,7 +8,7 @@ use super::config::DecoderConfig;
 use super::control::Control;
 use super::decode::GreedyDecoder;
 use super::error::TrainingError;
-use super::export::{Precision, pretty, serialise, write_folder};
+use super::export::{Archive, Precision, pretty, write_folder};
 use super::model::{Decoder, Path as Route, Variables};
 use super::schedule::Schedule;
 use super::session::{Discipline, Replica, Session};
@@ -300,7 +300,7 @@ fn run(
     }
     let tensors: Weights =
         session.variables().iter().map(|(key, var)| (key.clone(), var.as_tensor().clone())).collect();
-    let bytes = serialise(&tensors, Precision::Bf16)?;
+    let bytes = Archive::of(&tensors, Precision::Bf16).to_bytes()?;
     let identity = json!({
         "recipe": recipe,
         "recipe_sha256": recipe.sha256(),
@@ -310,7 +310,7 @@ fn run(
     files.push(("config.json", pretty(&config.llama_json(Precision::Bf16.name(), bos, eos, pad))));
     files.push(("recipe.json", pretty(&identity)));
     files.push(("model.safetensors", bytes));
-    write_folder(folder, &files)?;
+    write_folder(folder, &files, &[])?;
     saved.remove();
     Ok(())
 }

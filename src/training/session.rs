@@ -162,7 +162,7 @@ impl Session {
     }
 
     /// Mean loss per response token of batches, without learning from them.
-    pub(super) fn measure(&self, batches: &[Batch]) -> Result<f64, TrainingError> {
+    pub(super) fn measure(&self, batches: &[Batch], control: &Control) -> Result<f64, TrainingError> {
         let targets: usize = batches.iter().map(|batch| batch.targets.len()).sum();
         let count = self.replicas.len();
         let parts: Vec<Result<f64, TrainingError>> = self
@@ -172,6 +172,9 @@ impl Session {
             .map(|(first, replica)| {
                 let mut sum = 0.0;
                 for batch in batches.iter().skip(first).step_by(count) {
+                    if !control.goes_on() {
+                        return Err(TrainingError::Stopped { step: self.step });
+                    }
                     sum += replica.decoder.loss(replica.path, batch)? * batch.targets.len() as f64;
                 }
                 Ok(sum)

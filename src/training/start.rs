@@ -1,5 +1,6 @@
 //! What a training starts from: the base, what is trained on it, and a decoder per device.
 
+use super::chat::ChatFormat;
 use super::config::DecoderConfig;
 use super::error::TrainingError;
 use super::lora::Adapter;
@@ -21,6 +22,15 @@ pub(super) struct Start {
     pub(super) adapter: Option<Adapter>,
 }
 
+/// Whether a model folder is one that can be trained here, as far as can be said without its weights.
+///
+/// # Errors
+/// What cannot be computed, by name.
+pub fn check(folder: &std::path::Path) -> Result<(), TrainingError> {
+    let config = DecoderConfig::load(folder)?;
+    ChatFormat::load(folder)?.check_fits(config.vocabulary)
+}
+
 /// Reads the folders that the order starts from.
 pub(super) fn load(order: &TrainingOrder) -> Result<Start, TrainingError> {
     let (base, earlier) = match &order.start {
@@ -37,7 +47,7 @@ pub(super) fn load(order: &TrainingOrder) -> Result<Start, TrainingError> {
     let (variables, adapter) = match order.settings.method {
         TrainingMethod::Full => {
             if let Some((adapter, variables)) = earlier {
-                weights = adapter.merge(&config, &weights, &variables)?;
+                weights = adapter.merge(&config, weights, &variables)?;
             }
             let variables = weights.iter().map(|(key, tensor)| Ok((key.clone(), Var::from_tensor(tensor)?)));
             let variables = variables.collect::<Result<_, TrainingError>>()?;

@@ -1,12 +1,12 @@
 //! The state of an unfinished training: one file beside its output, from which it goes on exactly.
 
 use super::error::TrainingError;
-use super::export::{self, Precision};
+use super::export::{self, Archive, Numbers, Precision};
+use super::ops::AdamW;
 use super::pretrain::hex;
 use super::session::Session;
-use super::weights::{Weights, read_safetensors};
+use super::weights::{Weights, from_bytes};
 use crate::gym::ports::{Checkpoint, TrainingOrder};
-use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -25,6 +25,9 @@ pub(super) struct Standing {
     pub(super) best: Option<f64>,
     /// Epochs in a row without a lower one.
     pub(super) stale: u32,
+    /// Whether an epoch ended whose held-out loss is still to be measured.
+    #[serde(default)]
+    pub(super) unmeasured: bool,
 }
 
 /// The file and the training it belongs to.
@@ -94,21 +97,24 @@ impl Saved {
         session: &Session,
         best: Option<&Weights>,
     ) -> Result<(), TrainingError> {
-        let mut tensors = Weights::new();
-        for ((name, variable), optimiser) in session.variables().iter().zip(session.optimisers()) {
-            let moments = optimiser.moments();
-            let shaped = |data: &[f32]| Tensor::from_slice(data, variable.shape(), &Device::Cpu);
-            tensors.insert(format!("variable/{name}"), variable.as_tensor().clone());
-            tensors.insert(format!("first/{name}"), shaped(&moments.0)?);
-            tensors.insert(format!("second/{name}"), shaped(&moments.1)?);
-        }
-        for (name, tensor) in best.into_iter().flatten() {
-            tensors.insert(format!("{BEST}/{name}"), tensor.clone());
-        }
         let standing = serde_json::to_string(standing).unwrap_or_default();
         let notes = [("identity".to_owned(), self.identity.clone()), ("standing".to_owned(), standing)];
-        let bytes = export::serialise_with(&tensors, Precision::F32, notes.into())?;
-        export::write_file(&self.path, &bytes)
+        let moments: Vec<_> = session.optimisers().iter().map(AdamW::moments).collect();
+        let mut archive = Archive::new(Precision::F32, notes.into());
+        for ((name, variable), moments) in session.variables().iter().zip(&moments) {
+            let parts = [
+                Numbers::Tensor(variable.as_tensor()),
+                Numbers::Slice(&moments.0),
+                Numbers::Slice(&moments.1),
+            ];
+            for (prefix, numbers) in PREFIXES.into_iter().zip(parts) {
+                archive.add(format!("{prefix}/{name}"), variable.dims(), numbers);
+            }
+        }
+        for (name, tensor) in best.into_iter().flatten() {
+            archive.add(format!("{BEST}/{name}"), tensor.dims(), Numbers::Tensor(tensor));
+        }
+        export::write_file(&self.path, &archive)
     }
 
     /// The saved state, if there is one of this training. Its variables and moments are put into the
@@ -151,7 +157,7 @@ impl Saved {
             return None;
         }
         let standing = serde_json::from_str(notes.get("standing")?).ok()?;
-        Some((standing, read_safetensors(&self.path).ok()?))
+        Some((standing, from_bytes(&self.path, &bytes).ok()?))
     }
 
     /// The training is done: its state goes.

@@ -5,4 +5,4 @@ mod folders;
 mod golden;
 mod gradients;
 mod orders;
-mod support;
+pub(super) mod support;

@@ -4,7 +4,7 @@ use super::chat::ChatFormat;
 use super::control::Control;
 use super::data::{Data, ROW};
 use super::error::TrainingError;
-use super::export;
+use super::export::{self, Precision};
 use super::schedule::Schedule;
 use super::session::{Discipline, Session};
 use super::start::{self, Start};
@@ -12,21 +12,19 @@ use super::state::{Saved, Standing};
 use super::thread;
 use super::weights::Weights;
 use crate::gym::ports::{
-    Checkpoint, Device, TrainingAccount, TrainingMethod, TrainingOrder, TrainingOutcome, TrainingProgress,
+    Checkpoint, TrainingAccount, TrainingMethod, TrainingOrder, TrainingOutcome, TrainingProgress,
     TrainingSink,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a training may use. On CPUs the result is the same bits whatever the threads; every number of
-/// devices has its own order of sums.
+/// What a training may use beside the devices that its order names. On CPUs the result is the same bits whatever the
+/// threads.
 #[derive(Debug, Clone, Default)]
 pub struct Resources {
     /// Threads of the CPU; all of the machine where absent.
     pub threads: Option<usize>,
-    /// Devices that share every step's micro-batches; the CPU where there are none. Full training takes one.
-    pub devices: Vec<Device>,
     /// Pauses and stops it.
     pub control: Arc<Control>,
 }
@@ -73,7 +71,7 @@ fn check(order: &TrainingOrder, resources: &Resources) -> Result<(), TrainingErr
         return refuse("stopping early needs held-out examples: give `held_out` a share");
     }
     match settings.method {
-        TrainingMethod::Full if resources.devices.len() > 1 => {
+        TrainingMethod::Full if settings.devices.len() > 1 => {
             refuse("several devices can share the training of an adapter, not of a whole model")
         }
         TrainingMethod::Lora { rank, alpha } if rank == 0 || !(alpha.is_finite() && alpha > 0.0) => {
@@ -110,7 +108,7 @@ impl<'a> Course<'a> {
         format.check_fits(start.config.vocabulary)?;
         let longest = (order.settings.max_length as usize).min(start.config.max_positions);
         let data = Data::new(order, &format, longest)?;
-        let replicas = start.replicas(&resources.devices, data.longest().max(ROW))?;
+        let replicas = start.replicas(&order.settings.devices, data.longest().max(ROW))?;
         let discipline = Discipline {
             clip: order.settings.clip,
             weight_decay: order.settings.weight_decay,
@@ -175,6 +173,9 @@ impl<'a> Course<'a> {
         let schedule = Schedule { peak: settings.learning_rate, warmup, total, decay: None };
         let held_out = self.data.held_out();
         let pause = Duration::from_secs(u64::from(settings.save_seconds));
+        // A training that was stopped between an epoch and its measurement.
+        let left_over = self.measure(&held_out)?;
+        self.judge(left_over)?;
         let (stepping, before) = (Instant::now(), (self.standing.step, self.standing.tokens));
         let mut kept = Instant::now();
         for epoch in self.standing.step / per_epoch..settings.epochs as usize {
@@ -187,12 +188,9 @@ impl<'a> Course<'a> {
                 let step = self.standing.step + 1;
                 let learning_rate = schedule.at(step);
                 let loss = self.session.step(&batches, learning_rate, self.control)?;
-                let held_out_loss = if step.is_multiple_of(per_epoch) && !held_out.is_empty() {
-                    Some(self.session.measure(&held_out)?)
-                } else {
-                    None
-                };
                 self.count(loss, &batches);
+                self.standing.unmeasured = step.is_multiple_of(per_epoch) && !held_out.is_empty();
+                let held_out_loss = self.measure(&held_out)?;
                 let verdict = self.judge(held_out_loss)?;
                 let seconds = stepping.elapsed().as_secs_f64().max(1e-9);
                 let progress = TrainingProgress {
@@ -231,6 +229,16 @@ impl<'a> Course<'a> {
         standing.response_tokens += batches.iter().map(|batch| batch.targets.len() as u64).sum::<u64>();
     }
 
+    /// The held-out loss, where an epoch's is due.
+    fn measure(&mut self, held_out: &[super::batch::Batch]) -> Result<Option<f64>, TrainingError> {
+        if !self.standing.unmeasured {
+            return Ok(None);
+        }
+        let loss = self.session.measure(held_out, self.control)?;
+        self.standing.unmeasured = false;
+        Ok(Some(loss))
+    }
+
     /// Whether the held-out loss had its last chance already.
     fn exhausted(&self) -> bool {
         let patience = self.order.settings.patience;
@@ -266,9 +274,52 @@ impl<'a> Course<'a> {
     fn write(&self) -> Result<(), TrainingError> {
         let now = || self.session.variables().iter().map(|(key, var)| (key.clone(), var.as_tensor().clone()));
         let tensors = self.best.clone().unwrap_or_else(|| now().collect());
-        match self.start.adapter {
-            Some(adapter) => export::adapter(&self.order.output, &self.start.base, adapter, &tensors),
-            None => export::model(&self.order.output, &self.start.base, &self.start.config, &tensors),
-        }
+        let Some(adapter) = self.start.adapter else {
+            let as_written = (&self.start.config, Precision::F32);
+            return export::model(&self.order.output, &self.start.base, as_written, &tensors);
+        };
+        export::adapter(&self.order.output, &self.start.base, adapter, &tensors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gym::ports::{TrainingMethod, TrainingSettings};
+    use crate::training::tests::support::{alone, order, student};
+
+    #[test]
+    fn a_stop_while_the_held_out_loss_is_measured_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("base");
+        student(&base);
+        let settings =
+            |settings| TrainingSettings { held_out: 0.25, patience: 2, batch_size: 64, ..settings };
+        let into = |name: &str| {
+            let order = order(&base, &folder.path().join(name), TrainingMethod::Lora { rank: 2, alpha: 4.0 });
+            TrainingOrder { settings: settings(order.settings.clone()), ..order }
+        };
+        let finished = |order: &TrainingOrder| {
+            let outcome = train(order, &alone(), &mut |_| ControlFlow::Continue(())).unwrap();
+            (outcome.account, std::fs::read(order.output.join("adapter_model.safetensors")).unwrap())
+        };
+        let straight = finished(&into("straight"));
+
+        let order = into("stopped");
+        let resources = alone();
+        let mut course = Course::prepare(&order, &resources).unwrap();
+        let chosen: Vec<_> =
+            course.data.epoch(0).iter().flat_map(|members| course.data.batches(members)).collect();
+        let held_out = course.data.held_out();
+        let total = course.data.steps_per_epoch() * 3;
+        let schedule =
+            Schedule { peak: 2e-3, warmup: (total as f64 * 0.1).ceil() as usize, total, decay: None };
+        let loss = course.session.step(&chosen, schedule.at(1), &resources.control).unwrap();
+        course.count(loss, &chosen);
+        course.standing.unmeasured = true;
+        resources.control.stop();
+        assert!(matches!(course.measure(&held_out), Err(TrainingError::Stopped { step: 1 })));
+        course.save().unwrap();
+        assert!(finished(&order) == straight);
     }
 }

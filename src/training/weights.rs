@@ -30,8 +30,12 @@ fn convert(path: &Path, key: &str, view: &TensorView<'_>) -> Result<Tensor, Trai
 
 /// Every tensor of one safetensors file, as f32.
 pub(super) fn read_safetensors(path: &Path) -> Result<Weights, TrainingError> {
-    let bytes = std::fs::read(path).map_err(|source| TrainingError::read(path, source))?;
-    let file = SafeTensors::deserialize(&bytes)
+    from_bytes(path, &std::fs::read(path).map_err(|source| TrainingError::read(path, source))?)
+}
+
+/// The same of a file's bytes.
+pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Weights, TrainingError> {
+    let file = SafeTensors::deserialize(bytes)
         .map_err(|source| TrainingError::Safetensors { path: path.to_owned(), source })?;
     file.iter().map(|(key, view)| Ok((key.to_owned(), convert(path, key, &view)?))).collect()
 }

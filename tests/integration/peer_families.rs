@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use dataenvgym::gym::ports::{Checkpoint, TrainingMethod, TrainingOrder, TrainingSettings};
-use dataenvgym::training::{ChatFormat, GreedyDecoder, Resources, merge_adapter, train};
+use dataenvgym::training::{ChatFormat, GreedyDecoder, MergedAs, Resources, merge_adapter, train};
 
 use crate::peer_greedy::{PROMPTS, ours, pool, program, python, run, theirs};
 
@@ -69,7 +69,7 @@ fn every_family_s_exports_load_and_answer_alike() {
         let lora = TrainingMethod::Lora { rank: 8, alpha: 16.0 };
         train(&order(&base, &adapter, lora), &Resources::default(), go_on).unwrap();
         train(&order(&base, &full, TrainingMethod::Full), &Resources::default(), go_on).unwrap();
-        merge_adapter(&base, &adapter, &merged).unwrap();
+        merge_adapter(&base, &adapter, &merged, MergedAs::Single).unwrap();
 
         let format = ChatFormat::load(&base).unwrap();
         let ids: Vec<Vec<u32>> = PROMPTS.iter().map(|prompt| format.encode_prompt(prompt).unwrap()).collect();

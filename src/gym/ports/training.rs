@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, PortError};
+use super::{Checkpoint, Device, PortError};
 
 /// How the student is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,8 @@ pub enum TrainingMethod {
     },
 }
 
-/// Hyper-parameters of one training. They and the order decide the result; machines and threads do not.
+/// Hyper-parameters of one training. They and the order decide the result; machines and threads do not. Devices do:
+/// every number of them has its own order of sums.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSettings {
     /// Which parameters are trained.
@@ -62,6 +63,9 @@ pub struct TrainingSettings {
     /// Seconds between two savings of the state that a killed training resumes from.
     #[serde(default = "save_seconds")]
     pub save_seconds: u32,
+    /// Where it computes; several share the training of an adapter. The processor where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
 }
 
 fn micro_tokens() -> u32 {
@@ -90,6 +94,7 @@ impl Default for TrainingSettings {
             held_out: 0.0,
             patience: 0,
             save_seconds: save_seconds(),
+            devices: Vec::new(),
         }
     }
 }
@@ -163,7 +168,7 @@ pub struct TrainingAccount {
     pub skipped_examples: u32,
     /// Loss of the first step.
     pub first_loss: f64,
-    /// Lowest held-out loss, whose weights were kept.
+    /// Lowest held-out loss after an epoch. With patience its weights were kept, otherwise those of the last step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out_loss: Option<f64>,
     /// Whether it ended before its last epoch.

@@ -36,7 +36,7 @@ impl<'json> Fields<'json> {
         match self.get(field) {
             None => Ok(None),
             Some(value) => match value.as_u64() {
-                Some(size @ 1..=0xffff_ffff) => Ok(Some(size as usize)),
+                Some(size @ 1..=0x100_0000) => Ok(Some(size as usize)),
                 _ => Err(self.wrong(field, format!("is {value}, not a positive size"))),
             },
         }

@@ -11,8 +11,8 @@ use crate::training::ops::{Attention, Gated, HeadGradients, HeadLoss};
 use candle_core::{Error, Result};
 use std::sync::PoisonError;
 
-/// Tokens of a slab, or one row.
-const SLAB: usize = 1024;
+/// Tokens that go through the decoder at once on the processor, or one row.
+pub const SLAB: usize = 1024;
 
 /// Buffers of a pass.
 #[derive(Default)]

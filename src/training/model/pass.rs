@@ -81,7 +81,8 @@ impl Decoder {
     fn loss_of(&self, batch: &Batch, x: &Tensor) -> Result<(f64, Tensor)> {
         let head = &self.head.weight;
         let cap = self.config.logit_cap.map(|cap| cap as f32);
-        composed::head_loss(&self.last(batch, x)?, &head.tensor, head.slot.is_some(), &batch.targets, cap)
+        let weight = (&head.tensor, head.slot.is_some());
+        composed::head_loss(&self.last(batch, x)?, weight, &batch.targets, cap, composed::LOGITS)
     }
 
     fn through(&self, journey: &Journey<'_>) -> Result<Tensor> {

@@ -4,8 +4,11 @@ use super::support::{alone, config, order, student, weights};
 use crate::checksums;
 use crate::gym::ports::TrainingMethod;
 use crate::training::config::DecoderConfig;
-use crate::training::export::{Precision, serialise, write_folder};
+use crate::training::data::Data;
+use crate::training::export::{Archive, Precision, write_folder};
+use crate::training::lora::Adapter;
 use crate::training::{ChatFormat, train};
+use safetensors::tensor::TensorView;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -109,8 +112,8 @@ fn bf16_files_are_read_back_rounded_once() {
     let tensors = weights(&config);
     for (precision, tolerance) in [(Precision::F32, 0.0), (Precision::Bf16, 1.0 / 256.0)] {
         let path = folder.path().join(precision.name());
-        let bytes = serialise(&tensors, precision).unwrap();
-        write_folder(&path, &[("model.safetensors", bytes)]).unwrap();
+        write_folder(&path, &[], &[("model.safetensors", Archive::of(&tensors, precision))]).unwrap();
+        crate::checksums::verify(&path).unwrap();
         for (key, tensor) in crate::training::weights::load(&path, &config).unwrap() {
             let read: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
             let wrote: Vec<f32> = tensors[&key].flatten_all().unwrap().to_vec1().unwrap();
@@ -120,14 +123,64 @@ fn bf16_files_are_read_back_rounded_once() {
 }
 
 #[test]
+fn a_file_written_tensor_by_tensor_is_the_one_that_the_format_s_library_writes() {
+    let tensors = weights(&config(false));
+    let buffers: Vec<(&String, Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let numbers: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+            let bytes = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+            (name, tensor.dims().to_vec(), bytes)
+        })
+        .collect();
+    let views = buffers.iter().map(|(name, shape, bytes)| {
+        (name.as_str(), TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    let notes = [("format".to_owned(), "pt".to_owned())].into();
+    let theirs = safetensors::serialize(views, Some(notes)).unwrap();
+    assert!(Archive::of(&tensors, Precision::F32).to_bytes().unwrap() == theirs);
+}
+
+#[test]
 fn a_folder_is_replaced_whole_and_leaves_nothing_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/out");
-    write_folder(&path, &[("a", b"1".to_vec()), ("b", b"2".to_vec())]).unwrap();
-    write_folder(&path, &[("a", b"3".to_vec())]).unwrap();
+    write_folder(&path, &[("a", b"1".to_vec()), ("b", b"2".to_vec())], &[]).unwrap();
+    write_folder(&path, &[("a", b"3".to_vec())], &[]).unwrap();
     assert_eq!(fs::read(path.join("a")).unwrap(), b"3");
     assert!(!path.join("b").exists());
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_example_of_nothing_is_left_out_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("student");
+    student(&base);
+    edit(&base, "tokenizer_config.json", |json| {
+        json.insert("chat_template".to_owned(), "{{ messages[0].content }}".into());
+    });
+    let format = ChatFormat::load(&base).unwrap();
+    let mut order = order(&base, &folder.path().join("out"), TrainingMethod::Full);
+    order.examples[0] = (String::new(), String::new());
+    let data = Data::new(&order, &format, 128).unwrap();
+    assert_eq!((data.skipped, data.cut), (1, 0));
+}
+
+#[test]
+fn an_adapter_that_changes_its_base_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, adapter) = (folder.path().join("student"), folder.path().join("adapter"));
+    student(&base);
+    let lora = order(&base, &adapter, TrainingMethod::Lora { rank: 2, alpha: 4.0 });
+    train(&lora, &alone(), &mut |_| ControlFlow::Continue(())).unwrap();
+    fs::remove_file(adapter.join(checksums::FILE)).unwrap();
+    edit(&adapter, "adapter_config.json", |json| {
+        json.insert("init_lora_weights".to_owned(), "pissa_niter_4".into());
+    });
+    let config = DecoderConfig::load(&base).unwrap();
+    let said = Adapter::load(&adapter, &config).unwrap_err().to_string();
+    assert!(said.contains("init_lora_weights") && said.contains("pissa"), "{said}");
 }
 
 #[test]

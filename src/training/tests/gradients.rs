@@ -3,11 +3,13 @@
 use super::support::{
     adapter, checkpointed, config, examples, gradients, of_family, variables, weights, worst,
 };
+use crate::gym::rng::CounterRng;
 use crate::training::batch::Batch;
+use crate::training::composed::head_loss;
 use crate::training::config::{DecoderConfig, Family};
 use crate::training::model::{Decoder, Path, Variables};
 use crate::training::weights::Weights;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor, Var};
 
 /// Relative to the largest gradient of each tensor.
 const TOLERANCE: f64 = 5e-6;
@@ -31,7 +33,8 @@ fn full_training_fused_equals_composed_and_packed_equals_padded() {
             ("fused padded", gradients(&decoder, Path::Fused, &padded, &variables)),
             ("fused packed", gradients(&decoder, Path::Fused, &packed, &variables)),
             ("composed packed", gradients(&decoder, Path::Composed, &packed, &variables)),
-            ("checkpointed", checkpointed(&decoder, &packed, &variables)),
+            ("checkpointed", checkpointed(&decoder, Path::Fused, &packed, &variables)),
+            ("composed checkpointed", checkpointed(&decoder, Path::Composed, &padded, &variables)),
         ] {
             let (worst, family) = (worst(&found, &oracle), config.family);
             println!(
@@ -57,7 +60,8 @@ fn adapters_fused_equals_composed_and_packed_equals_padded() {
         for (name, (loss, found)) in [
             ("padded", gradients(&decoder, Path::Fused, &padded, &variables)),
             ("packed", gradients(&decoder, Path::Fused, &packed, &variables)),
-            ("checkpointed", checkpointed(&decoder, &packed, &variables)),
+            ("checkpointed", checkpointed(&decoder, Path::Fused, &packed, &variables)),
+            ("composed checkpointed", checkpointed(&decoder, Path::Composed, &padded, &variables)),
         ] {
             let (worst, family) = (worst(&found, &oracle), config.family);
             println!(
@@ -66,6 +70,35 @@ fn adapters_fused_equals_composed_and_packed_equals_padded() {
             );
             assert!((loss - oracle_loss).abs() < 2e-6, "{family:?}, {name}: {loss} against {oracle_loss}");
             assert!(worst < TOLERANCE, "{family:?}, {name}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn the_loss_in_chunks_is_the_loss_at_once() {
+    let rows = 23;
+    let numbers = |name: &str, shape: (usize, usize)| {
+        let mut rng = CounterRng::keyed(9, name);
+        let numbers: Vec<f32> = (0..shape.0 * shape.1).map(|_| rng.normal() as f32).collect();
+        Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
+    };
+    let states = Var::from_tensor(&numbers("states", (rows, 12))).unwrap();
+    let head = numbers("head", (40, 12));
+    let targets: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 40).collect();
+    for cap in [None, Some(3.0)] {
+        let worked_out = |most: usize| {
+            let (loss, root) = head_loss(&states, (&head, false), &targets, cap, most).unwrap();
+            let gradient = root.backward().unwrap().remove(&states).unwrap();
+            (loss, gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+        };
+        let (loss, gradient) = worked_out(usize::MAX);
+        let largest = gradient.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        // One row at a time, several with a rest, and all but one.
+        for most in [1, 40 * 5, 40 * (rows - 1)] {
+            let (other, chunked) = worked_out(most);
+            let far = gradient.iter().zip(&chunked).fold(0.0_f32, |most, (x, y)| most.max((x - y).abs()));
+            assert!((loss - other).abs() < 2e-6, "{most}: {other} against {loss}");
+            assert!(f64::from(far / largest) < TOLERANCE, "{most}: {far} of {largest}");
         }
     }
 }
@@ -94,7 +127,7 @@ fn merged_weights_give_the_adapter_s_logits() {
     let config = config(true);
     let base = weights(&config);
     let (adapter, variables) = adapter(&config);
-    let merged = adapter.merge(&config, &base, &variables).unwrap();
+    let merged = adapter.merge(&config, base.clone(), &variables).unwrap();
     let adapted = Decoder::new(&config, &base, &variables, Some(&adapter), 128).unwrap();
     let plain = Decoder::new(&config, &merged, &Variables::new(), None, 128).unwrap();
     let bare = Decoder::new(&config, &base, &Variables::new(), None, 128).unwrap();

@@ -4,8 +4,8 @@ use super::support::{alone, making, order, student, tiny_recipe};
 use crate::gym::ports::{Checkpoint, Device, TrainingMethod, TrainingOrder, TrainingOutcome};
 use crate::training::pretrain::hex;
 use crate::training::{
-    ChatFormat, Control, GreedyDecoder, Making, PretrainRecipe, Resources, TrainingError, merge_adapter,
-    pretrain, train,
+    ChatFormat, Control, GreedyDecoder, Making, MergedAs, PretrainRecipe, Resources, TrainingError,
+    merge_adapter, pretrain, train,
 };
 use std::fs;
 use std::ops::ControlFlow;
@@ -66,9 +66,9 @@ fn micro_batches_checkpointing_and_devices_change_nothing_but_rounding() {
     let losses = |edit: &dyn Fn(&mut TrainingOrder), devices: &[Device]| {
         let mut order = order(&base, &output, LORA);
         edit(&mut order);
-        let resources = Resources { devices: devices.to_vec(), ..alone() };
+        order.settings.devices = devices.to_vec();
         let mut losses = Vec::new();
-        train(&order, &resources, &mut |progress| {
+        train(&order, &alone(), &mut |progress| {
             losses.push(progress.loss);
             ControlFlow::Continue(())
         })
@@ -85,8 +85,9 @@ fn micro_batches_checkpointing_and_devices_change_nothing_but_rounding() {
         println!("{name}: losses differ by {far:.1e} at most");
         assert!(plain.len() == 9 && other.len() == 9 && far < 2e-4, "{name}: {plain:?} {other:?}");
     }
-    let resources = Resources { devices: vec![Device::Cuda(0)], ..alone() };
-    let refused = train(&order(&base, &output, LORA), &resources, &mut carry_on).unwrap_err();
+    let mut elsewhere = order(&base, &output, LORA);
+    elsewhere.settings.devices = vec![Device::Cuda(0)];
+    let refused = train(&elsewhere, &alone(), &mut carry_on).unwrap_err();
     assert!(refused.to_string().contains("cuda:0") && !refused.hint().is_empty(), "{refused}");
 }
 
@@ -272,7 +273,10 @@ fn adapter_full_and_merged_folders_load_and_decode() {
     student(&path("base"));
     run(&order(&path("base"), &path("adapter"), LORA));
     run(&order(&path("base"), &path("full"), FULL));
-    merge_adapter(&path("base"), &path("adapter"), &path("merged")).unwrap();
+    let merge = || merge_adapter(&path("base"), &path("adapter"), &path("merged"), MergedAs::Single);
+    merge().unwrap();
+    let refused = merge().unwrap_err().to_string();
+    assert!(refused.contains("merged exists already"), "{refused}");
     let format = ChatFormat::load(&path("merged")).unwrap();
     let prompt = format.encode_prompt("What is 17 + 5?").unwrap();
     let answer = |decoder: GreedyDecoder| {

@@ -91,10 +91,11 @@ pub(super) fn gradients(
 /// The same with layers computed again.
 pub(super) fn checkpointed(
     decoder: &Decoder,
+    route: Route,
     batch: &crate::training::batch::Batch,
     variables: &Variables,
 ) -> (f64, BTreeMap<String, Vec<f32>>) {
-    worked_out(decoder, Route::Fused, batch, variables, true)
+    worked_out(decoder, route, batch, variables, true)
 }
 
 fn worked_out(
@@ -150,12 +151,12 @@ pub(super) fn making(folder: &Path) -> Making<'_> {
 }
 
 /// Writes a tiny student folder.
-pub(super) fn student(folder: &Path) {
+pub(in crate::training) fn student(folder: &Path) {
     pretrain(&tiny_recipe(), making(folder), &mut |_| ControlFlow::Continue(())).unwrap();
 }
 
 /// A short training on pool problems.
-pub(super) fn order(base: &Path, output: &Path, method: TrainingMethod) -> TrainingOrder {
+pub(in crate::training) fn order(base: &Path, output: &Path, method: TrainingMethod) -> TrainingOrder {
     let examples = (0..24)
         .map(|index| {
             let problem = sample(Skill::Div, None, Split::Pool, 1, index).unwrap();
@@ -183,6 +184,6 @@ pub(super) fn order(base: &Path, output: &Path, method: TrainingMethod) -> Train
 }
 
 /// One thread of the CPU.
-pub(super) fn alone() -> Resources {
+pub(in crate::training) fn alone() -> Resources {
     Resources { threads: Some(1), ..Resources::default() }
 }
