@@ -21,10 +21,13 @@ use serde_json::{Map, Value};
 use crate::checksums;
 
 pub use adapter::{AdapterFolder, check_adapter};
+pub(super) use config::LARGEST;
 pub use config::ModelConfig;
 pub use error::FolderError;
 pub use size::ModelSize;
 pub use tokenizer::Tokens;
+#[cfg(feature = "mistralrs")]
+pub(super) use weights::{INDEX, chosen};
 pub use weights::{TensorEntry, Weights};
 
 /// A model folder that passed every check.

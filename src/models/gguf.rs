@@ -82,8 +82,9 @@ impl Keys<'_> {
     }
 
     fn count(&self, key: &str) -> Result<usize, FolderError> {
-        let count = self.get(key)?.as_count().filter(|count| *count > 0);
-        count.ok_or_else(|| self.fault(key, "is not a whole number above 0"))
+        let count =
+            self.get(key)?.as_count().filter(|count| (1..=folder::LARGEST).contains(&(*count as u64)));
+        count.ok_or_else(|| self.fault(key, format!("is not a whole number from 1 to {}", folder::LARGEST)))
     }
 
     /// What the library reads with `unwrap`, and whether the tensors agree with it.
@@ -118,6 +119,7 @@ impl Keys<'_> {
             kv_width: kv_heads * head,
             vocabulary: embedding,
             context,
+            half: true,
         })
     }
 

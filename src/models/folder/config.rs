@@ -68,10 +68,14 @@ pub(super) fn check(folder: &Path) -> Result<ModelConfig, FolderError> {
     if llama_like {
         keys.llama_like(&architecture)?;
     }
-    let number = |key: &str| config.get(key).and_then(Value::as_u64).map(|number| number as usize);
+    let number = |key: &str| match config.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(_) => keys.count(key).map(Some),
+    };
     let hidden = keys.count("hidden_size")?;
-    let heads = number("num_attention_heads").filter(|heads| *heads > 0).unwrap_or(1);
-    let kv_heads = number("num_key_value_heads").unwrap_or(heads);
+    let heads = number("num_attention_heads")?.unwrap_or(1);
+    let kv_heads = number("num_key_value_heads")?.unwrap_or(heads);
+    let head = number("head_dim")?.unwrap_or(hidden / heads);
     let dtype = config.get("dtype").or_else(|| config.get("torch_dtype")).and_then(Value::as_str);
     Ok(ModelConfig {
         architecture,
@@ -79,8 +83,8 @@ pub(super) fn check(folder: &Path) -> Result<ModelConfig, FolderError> {
         vocabulary: keys.count("vocab_size")?,
         hidden,
         layers: keys.count("num_hidden_layers")?,
-        intermediate: number("intermediate_size").unwrap_or(4 * hidden),
-        kv_width: kv_heads * number("head_dim").unwrap_or(hidden / heads),
+        intermediate: number("intermediate_size")?.unwrap_or(4 * hidden),
+        kv_width: kv_heads * head,
         dtype: dtype.map(str::to_owned),
     })
 }
@@ -116,6 +120,9 @@ pub(super) fn check_against(
     }
 }
 
+/// Sizes beyond this are damage; those of several axes still make a product that fits.
+pub(in crate::models) const LARGEST: u64 = 1 << 24;
+
 struct Keys<'a> {
     file: &'a Path,
     config: &'a Map<String, Value>,
@@ -143,15 +150,17 @@ impl Keys<'_> {
         Err(self.fault("architectures", format!("names `{named}`, which is not supported"), remedy))
     }
 
-    /// A whole number above 0.
+    /// A whole number above 0, small enough that memory can be worked out from several of them.
     fn count(&self, key: &str) -> Result<usize, FolderError> {
         match self.config.get(key) {
             None | Some(Value::Null) => {
                 Err(self.fault(key, "is missing", "Copy config.json from the model again"))
             }
             Some(value) => {
-                value.as_u64().filter(|number| *number > 0).map(|number| number as usize).ok_or_else(|| {
-                    self.fault(key, format!("is {value}"), "It must be a whole number above 0")
+                let count = value.as_u64().filter(|number| (1..=LARGEST).contains(number));
+                count.map(|number| number as usize).ok_or_else(|| {
+                    let remedy = format!("It must be a whole number from 1 to {LARGEST}");
+                    self.fault(key, format!("is {value}"), remedy)
                 })
             }
         }

@@ -22,11 +22,15 @@ pub struct ModelSize {
     pub vocabulary: usize,
     /// Longest prompt and answer together, in tokens.
     pub context: usize,
+    /// Whether it is computed in 16 bits on an accelerator where nothing else is asked for: it says that it is
+    /// stored so.
+    pub half: bool,
 }
 
 impl ModelSize {
     pub(super) fn of_folder(config: &ModelConfig, weights: &Weights) -> Self {
-        let elements = |entry: &TensorEntry| entry.shape.iter().product::<usize>() as u64;
+        // The check of the files has worked out every product.
+        let elements = |entry: &TensorEntry| entry.shape.iter().map(|axis| *axis as u64).product::<u64>();
         let bytes = |entry: &TensorEntry| elements(entry) * bits(&entry.dtype).unwrap_or(32) / 8;
         Self {
             parameters: weights.values().map(elements).sum(),
@@ -37,6 +41,7 @@ impl ModelSize {
             kv_width: config.kv_width,
             vocabulary: config.vocabulary,
             context: config.context,
+            half: matches!(config.dtype.as_deref(), Some("bfloat16" | "float16")),
         }
     }
 }

@@ -105,6 +105,7 @@ fn a_sound_folder_and_adapter_pass() {
     assert_eq!(checked.weights.len(), 4);
     assert!(checked.tokens.is_special(0) && !checked.tokens.is_special(1));
     assert_eq!(checked.tokens.decode(&[1, 0]).unwrap(), "a");
+    assert_eq!(checked.tokens.render("Why?"), Some(Ok("Why?".to_owned())));
     let adapter = check_adapter(adapter.path(), &checked).unwrap();
     assert_eq!((adapter.rank, adapter.targets), (2, TARGETS.map(str::to_owned).to_vec()));
 }
@@ -154,6 +155,40 @@ fn a_damaged_header_is_told() {
         fs::write(folder.join("model.safetensors.index.json"), map.to_string()).unwrap();
     });
     assert!(index.contains("cannot be read"), "{index}");
+}
+
+#[test]
+fn weights_that_are_there_twice_are_counted_once() {
+    let folder = model();
+    let parameters = check(folder.path()).unwrap().size().parameters;
+    let copy = |name: &str| {
+        let weights = folder.path().join("model.safetensors");
+        fs::copy(weights, folder.path().join(name)).unwrap();
+    };
+    let renamed = tensors(&[("tok_embeddings.weight", &[4, 8])]);
+    fs::write(folder.path().join("consolidated.safetensors"), renamed).unwrap();
+    assert_eq!(check(folder.path()).unwrap().size().parameters, parameters);
+    // The index has the last word.
+    copy("model-00001-of-00001.safetensors");
+    fs::write(folder.path().join("model.safetensors"), "of an earlier copy").unwrap();
+    assert!(check(folder.path()).is_err());
+    let names = check(model().path()).unwrap().weights.into_keys();
+    let map: serde_json::Map<String, Value> =
+        names.map(|name| (name, json!("model-00001-of-00001.safetensors"))).collect();
+    fs::write(folder.path().join("model.safetensors.index.json"), json!({"weight_map": map}).to_string())
+        .unwrap();
+    assert_eq!(check(folder.path()).unwrap().size().parameters, parameters);
+}
+
+#[test]
+fn numbers_beyond_every_model_are_damage() {
+    for key in
+        ["hidden_size", "num_attention_heads", "head_dim", "max_position_embeddings", "intermediate_size"]
+    {
+        let huge = |folder: &Path| edit(folder, "config.json", |v| v[key] = json!(u64::MAX));
+        let message = fault("config.json", huge);
+        assert!(message.contains(&format!("`{key}`")), "{message}");
+    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Safetensors files: header and length, without reading the weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{FolderError, object};
 
@@ -32,26 +32,40 @@ struct HeaderEntry {
     data_offsets: (u64, u64),
 }
 
-/// Checks every `*.safetensors` of a folder, adapters aside.
-pub(super) fn check(folder: &Path) -> Result<Weights, FolderError> {
-    let mut files: Vec<PathBuf> = folder
-        .read_dir()
-        .map_err(|source| FolderError::Unreadable { file: folder.to_owned(), source })?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.extension().is_some_and(|extension| extension == "safetensors")
-                && !path.ends_with("adapter_model.safetensors")
+/// The list of the files that a model is stored in, where it is several.
+pub(in crate::models) const INDEX: &str = "model.safetensors.index.json";
+
+/// The files of a folder that hold its weights: those that the index names, otherwise `model*.safetensors`. Some
+/// folders hold the same weights a second time, as `consolidated.safetensors`.
+pub(in crate::models) fn chosen<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    index: Option<&Map<String, Value>>,
+) -> Vec<&'a str> {
+    let map = index.and_then(|index| index.get("weight_map")).and_then(Value::as_object);
+    let listed: Option<BTreeSet<&str>> = map.map(|map| map.values().filter_map(Value::as_str).collect());
+    let mut files: Vec<&str> = names
+        .into_iter()
+        .filter(|name| match &listed {
+            Some(listed) => listed.contains(name),
+            None => name.starts_with("model") && name.ends_with(".safetensors"),
         })
         .collect();
-    files.sort();
+    files.sort_unstable();
+    files
+}
+
+/// Checks the weight files of a folder.
+pub(super) fn check(folder: &Path) -> Result<Weights, FolderError> {
+    let entries =
+        folder.read_dir().map_err(|source| FolderError::Unreadable { file: folder.to_owned(), source })?;
+    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let index = folder.join(INDEX);
+    let listed = if index.exists() { Some(object(&index)?) } else { None };
     let mut tensors = Weights::new();
-    for file in &files {
-        tensors.extend(header(file)?);
+    for name in chosen(names.iter().map(String::as_str), listed.as_ref()) {
+        tensors.extend(header(&folder.join(name))?);
     }
-    let index = folder.join("model.safetensors.index.json");
-    if index.exists() {
-        let listed = object(&index)?;
+    if let Some(listed) = listed {
         let map = listed.get("weight_map").and_then(Value::as_object);
         for (tensor, shard) in map.into_iter().flatten() {
             let shard = folder.join(shard.as_str().unwrap_or_default());

@@ -135,6 +135,7 @@ fn a_sound_file_passes_with_its_sizes_and_its_tokens() {
         kv_width: 4,
         vocabulary: 4,
         context: 64,
+        half: true,
     };
     assert_eq!(file.size, expected);
     assert_eq!(file.tokens.decode(&[1, 2, 3, 0]).unwrap(), "ab c");

@@ -16,7 +16,7 @@ const WANTED: [&str; 6] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "chat_template.jinja",
-    "model.safetensors.index.json",
+    folder::INDEX,
 ];
 /// Tries per file.
 const TRIES: usize = 3;
@@ -44,19 +44,23 @@ impl HubName {
         }
         // Names come from the network: those with a folder in them are not wanted anyway.
         let names = info.siblings.iter().map(|sibling| sibling.rfilename.as_str());
-        let is_weights = |name: &str| name.ends_with(".safetensors") && !name.starts_with("adapter");
-        let wanted = |name: &&str| !name.contains('/') && (WANTED.contains(name) || is_weights(name));
-        let files: Vec<&str> = names.filter(wanted).collect();
-        if !files.iter().any(|name| is_weights(name)) {
-            return Err(HubError::NoWeights(self.to_string()));
-        }
-        let repository = at(&info.sha);
-        for file in files {
-            let bar = Bar { file, done: 0, total: 0, told: progress };
-            repository.download_with_progress(file, bar).map_err(|error| fault(&error))?;
-        }
+        let names: Vec<&str> = names.filter(|name| !name.contains('/')).collect();
         let model = access.cache.join(format!("models--{}", self.repository.replace('/', "--")));
         let folder = model.join("snapshots").join(&info.sha);
+        let repository = at(&info.sha);
+        let mut get = |file: &str| {
+            let bar = Bar { file, done: 0, total: 0, told: &mut *progress };
+            repository.download_with_progress(file, bar).map(drop).map_err(|error| fault(&error))
+        };
+        // The small files first: the index among them says which of the large ones are the model.
+        names.iter().copied().filter(|name| WANTED.contains(name)).try_for_each(&mut get)?;
+        let index = std::fs::read(folder.join(folder::INDEX)).ok();
+        let index = index.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let weights = folder::chosen(names, index.as_ref());
+        if weights.is_empty() {
+            return Err(HubError::NoWeights(self.to_string()));
+        }
+        weights.into_iter().try_for_each(get)?;
         folder::check(&folder).map_err(|error| HubError::Damaged(error.to_string()))?;
         Ok((info.sha, folder))
     }

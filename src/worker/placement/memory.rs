@@ -2,6 +2,7 @@
 
 use crate::gym::ports::{Device, Precision, Serving, TrainingMethod, TrainingSettings};
 use crate::models::folder::ModelSize;
+use crate::training::SLAB;
 
 /// What memory is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +53,9 @@ pub fn serving_parts(
     serving: Serving,
     device: Device,
 ) -> Vec<(Part, u64)> {
-    let stored_wide = size.parameters > 0 && size.stored_bytes >= 4 * size.parameters;
     let width: u64 = match serving.precision {
         Precision::F32 => 4,
-        Precision::Auto if device == Device::Cpu || stored_wide => 4,
+        Precision::Auto if device == Device::Cpu || !size.half => 4,
         Precision::Bf16 | Precision::F16 | Precision::Auto => 2,
     };
     let embedding = (size.vocabulary * size.hidden) as u64;
@@ -71,7 +71,9 @@ pub fn serving_parts(
     let requests = u64::from(serving.in_flight.max(1));
     // Requests in a batch are copied when the batch changes.
     let copies = if requests > 1 { 2 } else { 1 };
-    let cache = copies * requests * tokens * (2 * size.layers * size.kv_width) as u64 * width;
+    // Whatever a damaged file says of its sizes, the answer is a number.
+    let cache = [copies * requests, tokens, 2 * size.layers as u64, size.kv_width as u64, width];
+    let cache = cache.into_iter().fold(1, u64::saturating_mul);
     let wide = (8 * size.hidden + 3 * size.intermediate) as u64 * 4;
     let activations = tokens.min(PROMPT_STEP) * wide + requests * size.vocabulary as u64 * 8;
     vec![
@@ -83,20 +85,25 @@ pub fn serving_parts(
 }
 
 /// Bytes of the trainer, per part: frozen weights of `f32` on the processor and of 16 bits elsewhere, moved ones,
-/// their gradients and two moments of `f32`.
+/// their gradients and two moments of `f32`. On the processor every adapted matrix is there a second time, with its
+/// adapter put in, and a micro-batch goes through in slabs.
 pub fn training_parts(size: &ModelSize, settings: &TrainingSettings, device: Device) -> Vec<(Part, u64)> {
     let (hidden, wide, kv) = (size.hidden as u64, size.intermediate as u64, size.kv_width as u64);
     let layers = size.layers as u64;
+    let host = device == Device::Cpu;
     let (weights, moved) = match settings.method {
         TrainingMethod::Full => (size.parameters * 4, size.parameters),
         // Queries and output, keys and values, gate, up and down: inputs and outputs of each.
         TrainingMethod::Lora { rank, .. } => {
             let moved = layers * u64::from(rank) * (4 * hidden + 2 * (hidden + kv) + 3 * (hidden + wide));
-            let width = if device == Device::Cpu { 4 } else { 2 };
-            (size.parameters * width + moved * 4, moved)
+            let adapted = size.parameters.saturating_sub((size.vocabulary * size.hidden) as u64);
+            let frozen = if host { (size.parameters + adapted) * 4 } else { size.parameters * 2 };
+            (frozen + moved * 4, moved)
         }
     };
-    let tokens = u64::from(settings.micro_tokens.max(settings.max_length));
+    let longest = u64::from(settings.max_length);
+    let micro = u64::from(settings.micro_tokens).max(longest);
+    let tokens = if host { micro.min(longest.max(SLAB as u64)) } else { micro };
     // Per token and block: normed inputs, queries, output, residuals; keys and values; gate, up and their product.
     let block = 6 * hidden + 2 * kv + 4 * wide;
     let kept = if settings.checkpointing { layers * hidden + 2 * block } else { layers * block };

@@ -16,6 +16,7 @@ fn seven_billion() -> ModelSize {
         kv_width: 512,
         vocabulary: 152_064,
         context: 32768,
+        half: true,
     }
 }
 
@@ -72,6 +73,30 @@ fn the_parts_follow_from_the_shapes() {
 }
 
 #[test]
+fn an_adapter_s_training_on_the_processor_keeps_the_adapted_matrices_twice() {
+    let lora = TrainingSettings { micro_tokens: 65536, ..TrainingSettings::default() };
+    let parts = |settings, device| training_parts(&seven_billion(), settings, device);
+    let (host, card) = (parts(&lora, Device::Cpu), parts(&lora, Device::Cuda(0)));
+    let moved = host[1].1 / 12;
+    let embedding = 152_064 * 3584;
+    assert_eq!(host[0].1, 4 * (2 * 7_615_616_512 - embedding + moved));
+    assert_eq!(card[0].1, 2 * 7_615_616_512 + 4 * moved);
+    // A slab at a time, however long a micro-batch is.
+    let narrow = TrainingSettings { micro_tokens: 1024, ..lora.clone() };
+    assert_eq!(parts(&narrow, Device::Cpu), host);
+    assert!(parts(&narrow, Device::Cuda(0))[2].1 < card[2].1 / 16);
+}
+
+#[test]
+fn an_accelerator_computes_in_what_the_model_says_it_is_stored_in() {
+    let single = ModelSize { half: false, ..seven_billion() };
+    let weights = |size: &ModelSize, device| serving_parts(size, false, Serving::default(), device)[0].1;
+    assert_eq!(weights(&single, Device::Cuda(0)), 4 * 7_615_616_512, "whatever the bytes in the files are");
+    assert_eq!(weights(&seven_billion(), Device::Cuda(0)), 2 * 7_615_616_512);
+    assert_eq!(weights(&seven_billion(), Device::Cpu), 4 * 7_615_616_512);
+}
+
+#[test]
 fn student_and_trainer_take_turns_unless_the_student_stays() {
     let lora = TrainingSettings { micro_tokens: 1024, ..TrainingSettings::default() };
     let mut charges = vec![student(&[Device::Cuda(0)], Serving::default()), trainer(Device::Cuda(0), lora)];
@@ -105,7 +130,7 @@ fn what_does_not_fit_is_refused_with_what_would_help() {
     let full = refused(trainer(Device::Cpu, full), 64 * GIB);
     assert!(full.contains("trainer.method = \"lora\""), "{full}");
     let lora = TrainingSettings { micro_tokens: 65536, ..TrainingSettings::default() };
-    let lora = refused(trainer(Device::Cpu, lora), 64 * GIB);
+    let lora = refused(trainer(Device::Cuda(0), lora), 64 * GIB);
     assert!(lora.contains("trainer.checkpointing = true"), "{lora}");
 }
 
