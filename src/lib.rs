@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod analysis;
 pub mod bench;
+pub mod chat_template;
 pub mod checks;
 pub mod checksums;
 pub mod cli;

@@ -2,7 +2,7 @@
 
 use super::batch::Encoded;
 use super::error::TrainingError;
-use minijinja::{Environment, context};
+use crate::chat_template::{self, ChatTemplate};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
@@ -13,8 +13,7 @@ pub struct ChatFormat {
     tokenizer: Tokenizer,
     tokenizer_path: PathBuf,
     template_path: PathBuf,
-    environment: Environment<'static>,
-    specials: [String; 3],
+    template: ChatTemplate,
     /// Everything that ends a response; what training teaches comes first.
     ends: Vec<u32>,
     /// Tokens with which the template opens the answer, whatever the prompt.
@@ -29,22 +28,6 @@ fn end_ids(json: &Value) -> Vec<u32> {
     let field = json.get("eos_token_id").unwrap_or(&Value::Null);
     let all = field.as_array().map_or(std::slice::from_ref(field), Vec::as_slice);
     all.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect()
-}
-
-/// A special token as `tokenizer_config.json` writes it: text, or an object with `content`.
-fn special(config: &Value, field: &str) -> String {
-    let token = config.get(field).unwrap_or(&Value::Null);
-    token.as_str().or_else(|| token.get("content").and_then(Value::as_str)).unwrap_or("").to_owned()
-}
-
-fn template_of(config: &Value) -> Option<String> {
-    let template = config.get("chat_template")?;
-    let named = |wanted: &str| {
-        let list = template.as_array()?;
-        let entry = list.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(wanted))?;
-        entry.get("template").and_then(Value::as_str)
-    };
-    template.as_str().or_else(|| named("default")).map(str::to_owned)
 }
 
 impl ChatFormat {
@@ -82,25 +65,15 @@ impl ChatFormat {
             .map_err(|e| TrainingError::tokenizer(&tokenizer_path, e))?;
         let config_path = folder.join("tokenizer_config.json");
         let config = json("tokenizer_config.json", &needed("tokenizer_config.json")?)?;
-        let (template_path, template) = match file("chat_template.jinja")? {
-            Some(bytes) => (folder.join("chat_template.jinja"), String::from_utf8_lossy(&bytes).into_owned()),
-            None => match template_of(&config) {
-                Some(text) => (config_path.clone(), text),
+        let (template_path, template) = match file(chat_template::FILE)? {
+            Some(bytes) => (folder.join(chat_template::FILE), String::from_utf8_lossy(&bytes).into_owned()),
+            None => match chat_template::written(&config) {
+                Some(text) => (config_path.clone(), text.to_owned()),
                 None => return Err(TrainingError::field(&config_path, "chat_template", "is missing")),
             },
         };
-        let mut environment = Environment::new();
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_lstrip_blocks(true);
-        environment.set_trim_blocks(true);
-        environment.add_function("raise_exception", |message: String| -> Result<String, minijinja::Error> {
-            Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message))
-        });
-        environment.add_template_owned("chat", template).map_err(|error| TrainingError::Template {
-            path: template_path.clone(),
-            problem: error.to_string(),
-        })?;
-        let specials = ["bos_token", "eos_token", "unk_token"].map(|field| special(&config, field));
+        let template = ChatTemplate::new(template, &config)
+            .map_err(|problem| TrainingError::Template { path: template_path.clone(), problem })?;
         let named = |name: &str| -> Result<Vec<u32>, TrainingError> {
             Ok(file(name)?
                 .map(|bytes| json(name, &bytes))
@@ -112,15 +85,14 @@ impl ChatFormat {
         if ends.is_empty() {
             ends = named("config.json")?;
         }
-        let own = tokenizer.token_to_id(&specials[1]);
+        let own = tokenizer.token_to_id(template.eos());
         if ends.is_empty() {
             ends.extend(own);
         }
         if ends.is_empty() {
             return Err(TrainingError::field(&config_path, "eos_token", "is missing"));
         }
-        let mut format =
-            Self { tokenizer, tokenizer_path, template_path, environment, specials, ends, tail: 0 };
+        let mut format = Self { tokenizer, tokenizer_path, template_path, template, ends, tail: 0 };
         // Of several ends the one that the template itself puts after an answer is the one to teach.
         let taught = format.after_an_answer().or(own);
         if let Some(at) = format.ends.iter().position(|end| Some(*end) == taught) {
@@ -183,11 +155,8 @@ impl ChatFormat {
         messages: &Value,
         add_generation_prompt: bool,
     ) -> Result<String, TrainingError> {
-        let [bos_token, eos_token, unk_token] = &self.specials;
-        let context = context! { messages, add_generation_prompt, bos_token, eos_token, unk_token };
-        self.environment.get_template("chat").and_then(|template| template.render(context)).map_err(|error| {
-            TrainingError::Template { path: self.template_path.clone(), problem: error.to_string() }
-        })
+        let rendered = self.template.render(messages, add_generation_prompt);
+        rendered.map_err(|problem| TrainingError::Template { path: self.template_path.clone(), problem })
     }
 
     fn ids(&self, text: &str) -> Result<Vec<u32>, TrainingError> {

@@ -26,6 +26,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("gym", Imports::Only(&[])),
     ("faults", Imports::Only(&[])),
     ("checksums", Imports::Only(&["gym"])),
+    ("chat_template", Imports::Only(&[])),
     // The loop's own rooms, lowest first: each may import those above it in this list.
     ("worlds", Imports::Only(&["gym"])),
     ("prompts", Imports::Only(&["gym"])),
@@ -35,8 +36,8 @@ const ROOMS: &[(&str, Imports)] = &[
     ("agents", Imports::Only(&["gym", "worlds", "prompts", "tasks", "checks", "skills"])),
     ("environments", Imports::Only(&["gym", "worlds", "prompts", "tasks", "checks", "skills", "agents"])),
     // What touches models and machines.
-    ("models", Imports::Only(&["gym", "worlds", "faults", "checksums"])),
-    ("training", Imports::Only(&["gym", "worlds", "prompts", "faults", "checksums"])),
+    ("models", Imports::Only(&["gym", "worlds", "faults", "checksums", "chat_template"])),
+    ("training", Imports::Only(&["gym", "worlds", "prompts", "faults", "checksums", "chat_template"])),
     ("sandbox", Imports::Only(&["gym", "worlds"])),
     ("probes", Imports::Only(&["gym", "worlds"])),
     // Processes and what they share.

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use super::{FolderError, object};
+use crate::chat_template::{self, ChatTemplate};
 
 /// The tokenizer of a folder and its special tokens.
 #[derive(Debug, Clone)]
@@ -14,6 +16,7 @@ pub struct Tokens {
     tokenizer: Tokenizer,
     special: Vec<u32>,
     count: usize,
+    template: Option<Arc<ChatTemplate>>,
 }
 
 impl Tokens {
@@ -22,7 +25,7 @@ impl Tokens {
         let added = tokenizer.get_added_tokens_decoder().into_iter();
         let special = added.filter(|(_, token)| token.special).map(|(id, _)| id).collect();
         let count = tokenizer.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
-        Self { tokenizer, special, count }
+        Self { tokenizer, special, count, template: None }
     }
 
     /// The text of generated tokens without special tokens, not trimmed.
@@ -31,6 +34,11 @@ impl Tokens {
     /// What the library said.
     pub fn decode(&self, tokens: &[u32]) -> Result<String, String> {
         self.tokenizer.decode(tokens, true).map_err(|error| error.to_string())
+    }
+
+    /// A question as the folder's chat template renders it; `None` where the template is not known here.
+    pub fn render(&self, prompt: &str) -> Option<Result<String, String>> {
+        self.template.as_ref().map(|template| template.question(prompt))
     }
 
     /// One more than the largest token. The model's rows beyond it are padding and mean nothing.
@@ -62,7 +70,7 @@ pub(super) fn check(folder: &Path, vocabulary: usize) -> Result<Tokens, FolderEr
         let remedy = "Tokenizer and model do not belong together: copy the whole folder again";
         return Err(FolderError::key(&file, "model.vocab", problem, remedy));
     }
-    check_template(folder)?;
+    let tokens = Tokens { template: check_template(folder)?, ..tokens };
     let generation = folder.join("generation_config.json");
     if generation.exists() {
         object(&generation)?;
@@ -70,29 +78,30 @@ pub(super) fn check(folder: &Path, vocabulary: usize) -> Result<Tokens, FolderEr
     Ok(tokens)
 }
 
-fn check_template(folder: &Path) -> Result<(), FolderError> {
+/// The template, where our engine knows it; what it does not know is the library's to render.
+fn check_template(folder: &Path) -> Result<Option<Arc<ChatTemplate>>, FolderError> {
     let file = folder.join("tokenizer_config.json");
     let config = object(&file)?;
     check_end_token(&file, &config)?;
-    let (place, template) = if let Some(template) = template_of(&config) {
-        (file, template)
-    } else {
-        let jinja = folder.join("chat_template.jinja");
-        if !jinja.exists() {
-            let remedy =
-                "Add the template there or as chat_template.jinja; instruction-tuned models have one";
-            return Err(FolderError::key(&file, "chat_template", "is missing", remedy));
-        }
+    let config = Value::Object(config);
+    let jinja = folder.join(chat_template::FILE);
+    let (place, template) = if jinja.exists() {
         let template = fs::read_to_string(&jinja)
             .map_err(|source| FolderError::Unreadable { file: jinja.clone(), source })?;
         (jinja, template)
+    } else if let Some(template) = chat_template::written(&config) {
+        (file, template.to_owned())
+    } else {
+        let remedy = "Add the template there or as chat_template.jinja; instruction-tuned models have one";
+        return Err(FolderError::key(&file, "chat_template", "is missing", remedy));
     };
     if template.contains("<|start|>") && template.contains("<|channel|>") && template.contains("<|message|>")
     {
         let remedy = "The library would fetch its vocabulary from the network: choose another model";
         return Err(FolderError::key(&place, "chat_template", "uses the Harmony format", remedy));
     }
-    Ok(())
+    let template = ChatTemplate::new(template, &config);
+    Ok(template.ok().filter(|template| template.question("A question?").is_ok()).map(Arc::new))
 }
 
 fn check_end_token(file: &Path, config: &Map<String, Value>) -> Result<(), FolderError> {
@@ -103,18 +112,5 @@ fn check_end_token(file: &Path, config: &Map<String, Value>) -> Result<(), Folde
             let remedy = "It must be a text, or an object with a text under `content`";
             Err(FolderError::key(file, "eos_token", format!("is {other}"), remedy))
         }
-    }
-}
-
-/// A template written as text, or the one named `default` of a list.
-fn template_of(config: &Map<String, Value>) -> Option<String> {
-    match config.get("chat_template")? {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(list) => list
-            .iter()
-            .find(|entry| entry.get("name").and_then(Value::as_str) == Some("default"))
-            .and_then(|entry| entry.get("template")?.as_str())
-            .map(str::to_owned),
-        _ => None,
     }
 }
