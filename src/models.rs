@@ -15,7 +15,43 @@ pub mod sampler;
 pub mod scripted;
 pub mod source;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use crate::gym::ports::{Allowance, BatchTest, Served, Student};
+
+/// The line to whoever waits for answers, beside the answers: what is being written, and the wish that it end.
+#[derive(Clone)]
+pub struct Aside {
+    over: Arc<AtomicBool>,
+    say: Arc<dyn Fn(usize, String) + Send + Sync>,
+    said: Arc<Mutex<Option<Instant>>>,
+}
+
+/// Between two pieces, of whichever answer.
+const PIECES: Duration = Duration::from_millis(150);
+
+impl Aside {
+    /// Ends answers when `over` is set; `say` takes what is written so far under an index of the requests.
+    pub fn new(over: Arc<AtomicBool>, say: impl Fn(usize, String) + Send + Sync + 'static) -> Self {
+        Self { over, say: Arc::new(say), said: Arc::default() }
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Tells what is written so far of an answer, if it is time again; `text` is not called otherwise.
+    pub fn piece(&self, index: usize, text: impl FnOnce() -> String) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|said| said.elapsed() >= PIECES) {
+            *said = Some(Instant::now());
+            (self.say)(index, text());
+        }
+    }
+}
 
 /// A student that is asked from within this process.
 pub trait LocalStudent: Student {
@@ -28,6 +64,14 @@ pub trait LocalStudent: Student {
 
     /// What the next answers may cost. Models of this machine cost nothing.
     fn allow(&mut self, _allowance: Allowance) {}
+
+    /// The line beside the next answers. Models that cannot tell pieces, or end sooner, do not listen.
+    fn attend(&mut self, _aside: Aside) {}
+
+    /// Whether an adapter can be put onto a base that is loaded so; otherwise it is given the merged model.
+    fn takes_adapters(&self) -> bool {
+        true
+    }
 
     /// What was paid for that no answer tells, since this was asked last: trials, answers of no use.
     fn unbilled(&mut self) -> Vec<Served> {

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use color_eyre::eyre::{Result, bail, eyre};
@@ -95,7 +95,7 @@ fn with_student<T>(
             let _ = std::fs::remove_dir_all(&folder);
             Ok(done)
         }
-        Err(error) => Err(eyre!("{error}\n  the student's logs are in {}", folder.display())),
+        Err(error) => Err(eyre!("{error:#}\n  the student's logs are in {}", folder.display())),
     }
 }
 
@@ -168,6 +168,37 @@ pub(super) struct ChatArgs {
     temperature: f64,
 }
 
+/// What was printed of the answer that is being written.
+#[derive(Default)]
+struct Told(String);
+
+impl Told {
+    /// What is to be printed now that so much is written, escaped; nothing where it does not begin as what was printed.
+    fn news(&mut self, text: &str) -> Option<String> {
+        // Marks at the beginning of a piece belong to what stands before them.
+        let shown = format::escaped(text).into_owned();
+        let news = shown.strip_prefix(self.0.as_str())?.to_owned();
+        self.0 = shown;
+        Some(news)
+    }
+
+    fn tell(&mut self, text: &str) {
+        if let Some(news) = self.news(text) {
+            print!("{news}");
+            let _ = std::io::stdout().flush();
+        }
+    }
+
+    /// The answer is there.
+    fn end(&mut self, text: &str) {
+        match self.news(text) {
+            Some(rest) => println!("{rest}"),
+            None => println!("\n{}", format::escaped(text)),
+        }
+        self.0.clear();
+    }
+}
+
 /// `dataenvgym chat`: every line is a question of its own, as a student sees it in a run.
 pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
@@ -175,6 +206,11 @@ pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
     }
     with_student(paths, &args.student, |config, _, student| {
         let terminal = std::io::stdin().is_terminal();
+        let told = Arc::new(Mutex::new(Told::default()));
+        let listener = Arc::clone(&told);
+        student.listen(Box::new(move |_, text| {
+            listener.lock().unwrap_or_else(PoisonError::into_inner).tell(text);
+        }));
         let ask = || {
             if terminal {
                 eprint!("> ");
@@ -192,7 +228,7 @@ pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
                 };
                 let request = ChatRequest::text(line, sampling, args.max_tokens);
                 student.answer(&[request], &mut |_, reply: ChatReply| {
-                    println!("{}", format::escaped(&reply.text));
+                    told.lock().unwrap_or_else(PoisonError::into_inner).end(&reply.text);
                     ControlFlow::Continue(())
                 })?;
             }
@@ -201,4 +237,19 @@ pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
         Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_of_an_answer_is_printed_once() {
+        let mut told = Told::default();
+        assert_eq!(told.news("2 +"), Some("2 +".into()));
+        assert_eq!(told.news("2 + 2"), Some(" 2".into()));
+        assert_eq!(told.news("2 + 2"), Some(String::new()));
+        assert_eq!(told.news("other"), None);
+        assert_eq!(told.news("2 + 2 = 4"), Some(" = 4".into()));
+    }
 }

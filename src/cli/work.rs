@@ -10,9 +10,9 @@ use std::sync::Arc;
 use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 
 use super::{format, placement, scene};
-use crate::config::{Config, ENDPOINT, Method, Paths, ScriptConfig};
+use crate::config::{Config, ENDPOINT, Method, Paths, ScriptConfig, TrainerConfig};
 use crate::gym::instance::Split;
-use crate::gym::ports::{Device, PortError, Serving, Student, Trainer};
+use crate::gym::ports::{Device, PortError, Serving, Student, Trainer, TrainingSettings};
 use crate::models::openai::{EndpointModel, Endpoints};
 use crate::models::scripted::{
     Script, ScriptedPainter, ScriptedStudent, ScriptedTeacher, ScriptedTrainer, TeacherScript,
@@ -24,6 +24,7 @@ use crate::runner::log_file;
 use crate::runner::pool::{Roster, TrainerProcess, WorkerCommand, WorkerPool};
 use crate::runner::purse::Purse;
 use crate::store::artifact_folder;
+use crate::training::Control;
 use crate::worker::{Core, Hosts, StudentHost, runner_stream, serve};
 
 /// File in a run folder that tells a scripted student the right answers.
@@ -49,7 +50,7 @@ pub(super) fn worker(
             scripted_teacher(serde_json::from_str(text).wrap_err("--scripted")?)
         }
         Some(text) => scripted_hosts(&serde_json::from_str(text).wrap_err("--scripted")?),
-        None => Hosts { student: real_student(), trainer: Box::new(|| Ok(real_trainer())) },
+        None => Hosts { student: real_student(), trainer: Box::new(|control| Ok(real_trainer(control))) },
     };
     tracing::debug!(role = role.as_str(), "worker");
     serve(&runner_stream()?, hosts)?;
@@ -60,7 +61,7 @@ fn scripted_hosts(script: &Script) -> Hosts {
     let (student, trainer) = (script.clone(), script.clone());
     Hosts {
         student: Box::new(move |_, _| Ok(Box::new(ScriptedStudent::new(student.clone())?))),
-        trainer: Box::new(move || Ok(Box::new(ScriptedTrainer::new(trainer.clone())))),
+        trainer: Box::new(move |_| Ok(Box::new(ScriptedTrainer::new(trainer.clone())))),
     }
 }
 
@@ -76,7 +77,7 @@ fn endpoint_hosts(text: &str) -> Result<Hosts> {
     let _ = log.try_init();
     Ok(Hosts {
         student: Box::new(move |_, _| Ok(Box::new(EndpointModel::new(&endpoints)?))),
-        trainer: Box::new(|| Err(PortError::fatal("an endpoint does not train"))),
+        trainer: Box::new(|_| Err(PortError::fatal("an endpoint does not train"))),
     })
 }
 
@@ -84,12 +85,12 @@ fn endpoint_hosts(text: &str) -> Result<Hosts> {
 fn scripted_teacher(script: TeacherScript) -> Hosts {
     Hosts {
         student: Box::new(move |_, _| Ok(Box::new(ScriptedTeacher::new(script.clone())))),
-        trainer: Box::new(|| Err(PortError::fatal("a teacher does not train"))),
+        trainer: Box::new(|_| Err(PortError::fatal("a teacher does not train"))),
     }
 }
 
-fn real_trainer() -> Box<dyn Trainer> {
-    Box::new(super::train::InProcess)
+fn real_trainer(control: Arc<Control>) -> Box<dyn Trainer> {
+    Box::new(super::train::InProcess { control })
 }
 
 #[cfg(feature = "mistralrs")]
@@ -155,7 +156,7 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
         let devices = seats("student.device", &placed.device, placed.workers)?;
         pool(Role::Student, student_command.clone(), &devices, (placed.serving(), placed.threads))
     };
-    let trainer = TrainerProcess::new(student_command, Device::Cpu, cores, roster.clone());
+    let trainer = TrainerProcess::new(student_command, cores, roster.clone());
     let teacher: Option<Box<dyn Student>> = match config.teacher.model.as_str() {
         _ if !config.asks() => None,
         "none" => None,
@@ -204,6 +205,22 @@ pub(super) fn seats(key: &str, words: &str, workers: u32) -> Result<Vec<Device>>
         (n, _) => n.max(1),
     };
     Ok(devices.into_iter().flat_map(|device| std::iter::repeat_n(device, each as usize)).collect())
+}
+
+/// The hyper-parameters of a run's trainings, with where they compute.
+pub(super) fn training(config: &TrainerConfig) -> Result<TrainingSettings> {
+    let devices: Vec<Device> =
+        config.device.split(',').map(|word| device("trainer.device", word.trim())).collect::<Result<_>>()?;
+    if config.method == Method::Full && devices.len() > 1 {
+        bail!(
+            "`trainer.device` is `{}`: several devices can share the training of an adapter, not of a whole model. Set \
+             `trainer.method = \"lora\"`, or name one device",
+            config.device
+        );
+    }
+    // The processor alone goes without saying: what was trained before there was a choice is continued.
+    let devices = if devices == [Device::Cpu] { Vec::new() } else { devices };
+    Ok(TrainingSettings { devices, ..config.settings() })
 }
 
 /// The script of a scripted teacher.
@@ -277,6 +294,18 @@ mod tests {
         assert_eq!(threads_each(1, 8, 8), 1);
         assert_eq!(threads_each(3, 8, 8), 3);
         assert_eq!([1, 3, 8, 20].map(|workers| threads_each(0, 8, workers)), [8, 2, 1, 1]);
+    }
+
+    #[test]
+    fn the_trainer_computes_where_the_configuration_says() {
+        let on = |device: &str, method| {
+            training(&TrainerConfig { device: device.into(), method, ..TrainerConfig::default() })
+        };
+        assert_eq!(on("cpu", Method::Full).unwrap().devices, []);
+        let both = on("cuda:1, cuda:0", Method::Lora).unwrap().devices;
+        assert_eq!(both, [Device::Cuda(1), Device::Cuda(0)]);
+        assert!(on("cuda:0,cuda:1", Method::Full).unwrap_err().to_string().contains("trainer.method"));
+        assert!(on("tpu", Method::Lora).unwrap_err().to_string().contains("trainer.device"));
     }
 
     #[test]

@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
-use super::LocalStudent;
 use super::folder::{self, FolderError};
 use super::source::{self, Source};
+use super::{Aside, LocalStudent};
 use crate::gym::ports::{
-    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Serving, Student,
+    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, Quantisation, ReplySink, Serving,
+    Student,
 };
 use generate::Loaded;
 
@@ -32,6 +33,7 @@ pub struct MistralStudent {
     loaded: Option<Arc<Loaded>>,
     in_flight: u32,
     batch_test: Option<BatchTest>,
+    aside: Option<Aside>,
     /// Outcome by base folder: batching depends on the shapes, not on what was learned.
     proven: HashMap<PathBuf, BatchTest>,
 }
@@ -53,6 +55,7 @@ impl MistralStudent {
             loaded: None,
             in_flight: 1,
             batch_test: None,
+            aside: None,
             proven: HashMap::new(),
         })
     }
@@ -91,7 +94,8 @@ impl MistralStudent {
 impl ChatModel for MistralStudent {
     fn answer(&mut self, requests: &[ChatRequest], sink: &mut ReplySink<'_>) -> Result<(), PortError> {
         let loaded = self.loaded()?;
-        self.runtime.block_on(generate::all(&loaded, requests, self.in_flight, &mut |index, answer| {
+        let together = (self.in_flight, self.aside.clone());
+        self.runtime.block_on(generate::all(&loaded, requests, together, &mut |index, answer| {
             sink(index, answer.reply)
         }))
     }
@@ -121,6 +125,15 @@ impl LocalStudent for MistralStudent {
 
     fn batch_test(&self) -> Option<BatchTest> {
         self.batch_test
+    }
+
+    fn attend(&mut self, aside: Aside) {
+        self.aside = Some(aside);
+    }
+
+    /// The library merges adapters on the host, into numbers that are not quantised.
+    fn takes_adapters(&self) -> bool {
+        self.device == Device::Cpu && self.serving.quantisation == Quantisation::None
     }
 }
 

@@ -120,4 +120,7 @@ pub struct WorkerStatus {
     /// What a person should know about how it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The end of what it is writing, as it was a moment ago; empty between answers, and for models that do not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
 }

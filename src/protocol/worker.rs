@@ -52,6 +52,9 @@ pub enum Request {
         #[serde(default)]
         allowance: Allowance,
     },
+    /// Nobody waits any more for what was asked last: answers end at their next token, a training after its
+    /// micro-batch, with its state saved. Not answered itself; the last word about the request comes sooner.
+    Stop,
     /// Train; answered by [`Reply::Progress`] per step, then [`Reply::Trained`].
     Train {
         /// The training.
@@ -79,6 +82,13 @@ pub enum Reply {
         /// What a person should know about how it answers.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
+    },
+    /// What is written so far of an answer; a few times a second, and seldom of all that are in flight.
+    Piece {
+        /// Index given with the request.
+        index: usize,
+        /// The text from its beginning.
+        text: String,
     },
     /// One prompt's answer.
     Answered {

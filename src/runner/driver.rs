@@ -363,6 +363,10 @@ impl Performer {
         let (jobs, inbox) = channel::<Job>();
         let (mut store, scene, board) = (store.clone(), scene.clone(), board.clone());
         let Hands { mut student, mut trainer, mut teacher, mut painter, workers, purse, .. } = hands;
+        for model in [Some(&mut student), teacher.as_mut()].into_iter().flatten() {
+            let (board, workers) = (board.clone(), Arc::clone(&workers));
+            model.listen(Box::new(move |_, _| board.wrote(workers())));
+        }
         let leaving = Arc::new(AtomicBool::new(false));
         let left = Arc::clone(&leaving);
         std::thread::spawn(move || {

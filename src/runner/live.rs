@@ -55,6 +55,11 @@ impl LiveBoard {
         });
     }
 
+    /// The workers wrote on.
+    pub fn wrote(&self, workers: Vec<WorkerStatus>) {
+        self.change(|board| board.live.workers = workers);
+    }
+
     /// Endpoints were paid.
     pub fn paid(&self, spending: Spending) {
         self.change(|board| board.live.spending = spending);

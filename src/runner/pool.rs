@@ -13,7 +13,7 @@ mod supervision;
 mod trainer;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::protocol::worker::Role;
 
@@ -23,13 +23,15 @@ pub use trainer::TrainerProcess;
 
 use super::purse::Purse;
 use crate::gym::ports::{
-    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, ReplySink, Serving, Student,
+    BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PieceSink, PortError, ReplySink, Serving, Student,
 };
 use process::Event;
 use seat::{Seat, Told};
 
 /// Longest wait for a sign of a worker that was just started.
 const START: Duration = Duration::from_mins(1);
+/// Longest wait for what an endpoint's client was paid for a call that ended early.
+const SETTLE: Duration = Duration::from_secs(5);
 /// How often the start of workers is looked after while nothing arrives.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -61,6 +63,8 @@ pub struct WorkerPool {
     purse: Purse,
     /// Number of the last call.
     call: u64,
+    /// Who hears what is being written.
+    listener: Option<PieceSink>,
     sender: Sender<(u64, Event)>,
     events: Receiver<(u64, Event)>,
 }
@@ -82,7 +86,18 @@ impl WorkerPool {
             .map(|(index, device)| Seat::new((role, index), *device, serving, threads))
             .collect();
         let purse = Purse::default();
-        Self { command, roster, seats, checkpoint: None, edition: 0, purse, call: 0, sender, events }
+        Self {
+            command,
+            roster,
+            seats,
+            checkpoint: None,
+            edition: 0,
+            purse,
+            call: 0,
+            listener: None,
+            sender,
+            events,
+        }
     }
 
     /// The client of endpoints in a worker of its own, which is paid from `purse`. Starts nothing yet.
@@ -121,9 +136,7 @@ impl WorkerPool {
         self.roster.check()?;
         // Whoever died since the last call is replaced; only the log and the supervision hear of it.
         while let Ok((id, event)) = self.events.try_recv() {
-            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) {
-                seat.told(event, (self.call, self.edition), &self.roster)?;
-            }
+            self.hear(id, event)?;
         }
         for seat in &mut self.seats {
             seat.vacate_if_dead(&self.roster);
@@ -131,8 +144,40 @@ impl WorkerPool {
         let outcome = self.work(requests, sink, workers);
         if self.roster.is_cancelled() {
             self.release();
+        } else {
+            self.settle();
         }
         outcome
+    }
+
+    /// Takes in what was said for a call that is over: only what it cost matters.
+    fn hear(&mut self, id: u64, event: Event) -> Result<(), PortError> {
+        let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) else { return Ok(()) };
+        if let Told::Paid(served) = seat.told(event, (self.call, self.edition), &self.roster)? {
+            self.purse.pay(&served, 0);
+        }
+        Ok(())
+    }
+
+    /// After a call that ended early: whoever still answers is told that nobody waits, and what endpoints were paid
+    /// meanwhile is written down.
+    fn settle(&mut self) {
+        let stopped = self.seats.iter_mut().map(Seat::stop).filter(|answering| *answering).count();
+        if stopped == 0 {
+            return;
+        }
+        self.call += 1;
+        let until = Instant::now() + SETTLE;
+        while self.seats.iter().any(Seat::owes) {
+            let Ok((id, event)) = self.events.recv_timeout(until.saturating_duration_since(Instant::now()))
+            else {
+                tracing::warn!("an endpoint's client did not say in time what was paid last");
+                return;
+            };
+            if let Err(error) = self.hear(id, event) {
+                tracing::warn!(%error, "a worker ended after its call");
+            }
+        }
     }
 
     fn work(
@@ -175,6 +220,11 @@ impl WorkerPool {
             let Some(seat) = self.seats.iter_mut().find(|seat| seat.is(id)) else { continue };
             match seat.told(event, (self.call, self.edition), &self.roster)? {
                 Told::Nothing => {}
+                Told::Wrote(index, text) => {
+                    if let Some(listener) = &mut self.listener {
+                        listener(index, &text);
+                    }
+                }
                 Told::Paid(served) => self.purse.pay(&served, 0),
                 Told::Answered(index, reply) => {
                     left -= 1;
@@ -192,7 +242,7 @@ impl WorkerPool {
 
 impl ChatModel for WorkerPool {
     /// Fails with a transient error when a worker dies, and with a cancelled one after
-    /// [`Roster::cancel`]. What other workers still have at hand is finished unheard.
+    /// [`Roster::cancel`]. What workers still have at hand when it ends early ends at its next token.
     fn answer(&mut self, requests: &[ChatRequest], sink: &mut ReplySink<'_>) -> Result<(), PortError> {
         if requests.is_empty() {
             return Ok(());
@@ -211,6 +261,10 @@ impl Student for WorkerPool {
         self.checkpoint = Some(checkpoint.clone());
         self.edition += 1;
         Ok(())
+    }
+
+    fn listen(&mut self, pieces: PieceSink) {
+        self.listener = Some(pieces);
     }
 
     /// Ends every worker.

@@ -226,6 +226,7 @@ fn live(work: Work, done: u64, total: u64) -> Live {
         pid,
         state: state.into(),
         notes: vec![],
+        text: String::new(),
     };
     let (student, trainer) =
         if work.phase == Phase::Train { ("idle", "training") } else { ("answering", "idle") };

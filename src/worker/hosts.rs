@@ -3,16 +3,19 @@
 use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use super::{Halt, merged};
 use crate::gym::ports::{Allowance, ChatRequest, Device, PortError, Serving, Trainer, TrainingOrder};
-use crate::models::LocalStudent;
+use crate::models::{Aside, LocalStudent};
 use crate::protocol::frame::FrameError;
 use crate::protocol::worker::{Reply, Request};
+use crate::training::Control;
 
 /// Makes a student for a device, served so.
 pub type StudentHost = Box<dyn FnMut(Device, Serving) -> Result<Box<dyn LocalStudent>, PortError>>;
-/// Makes a trainer.
-pub type TrainerHost = Box<dyn FnMut() -> Result<Box<dyn Trainer>, PortError>>;
+/// Makes a trainer that can be stopped.
+pub type TrainerHost = Box<dyn FnMut(Arc<Control>) -> Result<Box<dyn Trainer>, PortError>>;
 
 /// The makers of what this process can host.
 pub struct Hosts {
@@ -25,19 +28,28 @@ pub struct Hosts {
 /// Writes one reply to the runner.
 pub(super) type Speak<'a> = dyn FnMut(&Reply) -> Result<(), FrameError> + 'a;
 
+/// Writes what is said beside the replies, from any thread.
+pub(super) type Beside = Arc<dyn Fn(&Reply) + Send + Sync>;
+
 pub(super) struct Hosted {
     hosts: Hosts,
+    beside: Beside,
     student: Option<(Device, Serving, Box<dyn LocalStudent>)>,
 }
 
 impl Hosted {
-    pub(super) fn new(hosts: Hosts) -> Self {
-        Self { hosts, student: None }
+    pub(super) fn new(hosts: Hosts, beside: Beside) -> Self {
+        Self { hosts, beside, student: None }
     }
 
     /// Answers one request; a failure or a panic below becomes [`Reply::Failed`], and the student is
     /// given up then, because nobody knows its state.
-    pub(super) fn handle(&mut self, request: Request, speak: &mut Speak<'_>) -> Result<(), FrameError> {
+    pub(super) fn handle(
+        &mut self,
+        request: Request,
+        halt: &Halt,
+        speak: &mut Speak<'_>,
+    ) -> Result<(), FrameError> {
         let mut broken = None;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut say = |reply: &Reply| match speak(reply) {
@@ -50,15 +62,17 @@ impl Hosted {
             match request {
                 Request::Load { checkpoint, device, serving } => {
                     let student = self.student(device, serving)?;
-                    student.refresh(&checkpoint)?;
+                    merged::refresh(student, &checkpoint, device)?;
                     Ok(Reply::Loaded {
                         in_flight: student.in_flight(),
                         batch_test: student.batch_test(),
                         notes: student.notes(),
                     })
                 }
-                Request::Answer { requests, allowance } => self.answer(requests, allowance, &mut say),
-                Request::Train { order } => self.train(&order, &mut say),
+                Request::Answer { requests, allowance } => self.answer(requests, allowance, halt, &mut say),
+                Request::Train { order } => self.train(&order, halt, &mut say),
+                // The listening thread keeps it to itself.
+                Request::Stop => Ok(Reply::Done),
             }
         }));
         if let Some(error) = broken {
@@ -97,23 +111,36 @@ impl Hosted {
         &mut self,
         requests: Vec<(usize, ChatRequest)>,
         allowance: Allowance,
+        halt: &Halt,
         say: &mut dyn FnMut(&Reply) -> ControlFlow<()>,
     ) -> Result<Reply, PortError> {
         let (_, _, student) = self.student.as_mut().ok_or_else(unloaded)?;
         student.allow(allowance);
         let (indices, requests): (Vec<usize>, Vec<ChatRequest>) = requests.into_iter().unzip();
-        student
-            .answer(&requests, &mut |index, reply| say(&Reply::Answered { index: indices[index], reply }))?;
+        let (beside, places) = (Arc::clone(&self.beside), indices.clone());
+        student.attend(Aside::new(Arc::clone(&halt.over), move |index, text| {
+            if let Some(index) = places.get(index).copied() {
+                beside(&Reply::Piece { index, text });
+            }
+        }));
+        student.answer(&requests, &mut |index, reply| {
+            say(&Reply::Answered { index: indices[index], reply })?;
+            if halt.is_called() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
         Ok(Reply::Done)
     }
 
     fn train(
         &mut self,
         order: &TrainingOrder,
+        halt: &Halt,
         say: &mut dyn FnMut(&Reply) -> ControlFlow<()>,
     ) -> Result<Reply, PortError> {
-        let mut trainer = (self.hosts.trainer)()?;
-        let outcome = trainer.train(order, &mut |progress| say(&Reply::Progress { progress }))?;
+        let mut trainer = (self.hosts.trainer)(Arc::clone(&halt.training))?;
+        let outcome = trainer.train(order, &mut |progress| {
+            say(&Reply::Progress { progress })?;
+            if halt.is_called() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
         Ok(Reply::Trained { outcome })
     }
 }
@@ -133,6 +160,8 @@ fn panicked(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::gym::ports::{Checkpoint, Sampling, TrainingOutcome, TrainingSink};
     use crate::models::scripted::{Script, ScriptedStudent};
@@ -150,17 +179,30 @@ mod tests {
     }
 
     fn hosted() -> Hosted {
-        Hosted::new(Hosts {
-            student: Box::new(|_, _| Ok(Box::new(ScriptedStudent::new(Script::default())?))),
-            trainer: Box::new(|| Ok(Box::new(Fragile))),
-        })
+        hosting(Script::default(), Arc::new(|_| {}))
+    }
+
+    fn hosting(script: Script, beside: Beside) -> Hosted {
+        let hosts = Hosts {
+            student: Box::new(move |_, _| Ok(Box::new(ScriptedStudent::new(script.clone())?))),
+            trainer: Box::new(|_| Ok(Box::new(Fragile))),
+        };
+        Hosted::new(hosts, beside)
     }
 
     fn ask(hosted: &mut Hosted, request: Request) -> Vec<Reply> {
+        heard(hosted, request, &Halt::default(), 0)
+    }
+
+    /// The replies to a request of which nobody waits any more after so many; 0 for never.
+    fn heard(hosted: &mut Hosted, request: Request, halt: &Halt, patience: usize) -> Vec<Reply> {
         let mut replies = vec![];
         hosted
-            .handle(request, &mut |reply| {
+            .handle(request, halt, &mut |reply| {
                 replies.push(reply.clone());
+                if replies.len() == patience {
+                    halt.call();
+                }
                 Ok(())
             })
             .unwrap();
@@ -193,6 +235,26 @@ mod tests {
             .collect();
         assert_eq!(indices, [Some(7), Some(3), None]);
         assert_eq!(replies[2], Reply::Done);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_ends_without_the_worker() {
+        let pieces = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&pieces);
+        let mut hosted = hosting(
+            Script { skill: 1.0, ..Script::default() },
+            Arc::new(move |reply| told.lock().unwrap().push(reply.clone())),
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint::Full { folder: folder.path().to_owned() };
+        ask(&mut hosted, Request::Load { checkpoint, device: Device::Cpu, serving: Serving::default() });
+        let all = || answer((4..24).map(question).collect());
+        let replies = heard(&mut hosted, all(), &Halt::default(), 3);
+        assert_eq!((replies.len(), &replies[3]), (4, &Reply::Done));
+        // The next request has a word of its own.
+        assert_eq!(ask(&mut hosted, all()).len(), 21);
+        let pieces = pieces.lock().unwrap();
+        assert_eq!(pieces[0], Reply::Piece { index: 4, text: "p".into() }, "half of what is answered");
     }
 
     #[test]

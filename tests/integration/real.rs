@@ -1,17 +1,19 @@
 //! The whole circle on real models: the embedded student behind mistral.rs, our trainer.
 
 use dataenvgym::gym::episode::Halt;
-use dataenvgym::gym::ports::{ChatModel, ChatRequest, Checkpoint, Device, Sampling, Serving, Student};
+use dataenvgym::gym::ports::{
+    ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Serving, Student,
+};
 use dataenvgym::models::mistral::MistralStudent;
 use dataenvgym::models::random::{self, Family, Shape};
 
 use crate::home::{Home, episode, outcome};
 
-fn config(home: &Home, training: &str) -> String {
+fn config(home: &Home, student: &str, training: &str) -> String {
     let path = home.path("real.toml");
     let text = format!(
         "name = \"real\"\n[task]\nkind = \"arithmetic\"\nvalidation_per_skill = 2\ntest_per_skill = 2\n\
-         [student]\nworkers = 2\nmax_tokens = 96\n[trainer]\n{training}\nepochs = 1\nbatch_size = 32\nmax_length = 128\n\
+         [student]\nworkers = 2\nmax_tokens = 96\n{student}[trainer]\n{training}\nepochs = 1\nbatch_size = 32\nmax_length = 128\n\
          [policy]\nkind = \"by_error\"\ndata = 40\n[episode]\niterations = 2\n"
     );
     std::fs::write(&path, text).unwrap();
@@ -26,7 +28,7 @@ fn the_circle_turns_on_real_models_and_nothing_is_printed_by_the_workers() {
         ("adapter", "method = \"lora\"\nupdate = \"continue\"\nlearning_rate = 2e-3"),
         ("again", "method = \"lora\"\nupdate = \"retrain\"\nlearning_rate = 2e-3"),
     ] {
-        let config = config(&home, training);
+        let config = config(&home, "", training);
         let out = home.stdout(&["run", "--headless", "--config", &config, "--name", name]);
         assert!(out.contains("selected by validation: iteration"), "{out}");
         let folder = home.run_folder(name);
@@ -48,6 +50,20 @@ fn the_circle_turns_on_real_models_and_nothing_is_printed_by_the_workers() {
             assert!(file == "runner.log" || text.is_empty(), "{file}: {text}");
         }
     }
+}
+
+#[test]
+fn a_student_that_is_quantised_while_loading_serves_the_adapters_that_are_trained() {
+    let home = Home::new();
+    let training = "method = \"lora\"\nlearning_rate = 2e-3";
+    let config = config(&home, "quantisation = \"q8_0\"\n", training);
+    let out = home.stdout(&["run", "--headless", "--config", &config, "--name", "quantised"]);
+    assert!(out.contains("selected by validation: iteration"), "{out}");
+    let folder = home.run_folder("quantised");
+    assert_eq!(episode(&folder).unwrap().halt, Some(Halt::Finished));
+    let predictions = outcome(&folder).predictions;
+    assert_ne!(predictions[0], predictions[2], "training changed nothing");
+    assert!(folder.join("checkpoints/iteration-001/adapter_config.json").exists());
 }
 
 /// A tokenizer of a real model, where the machine has one.
@@ -106,7 +122,8 @@ fn a_teacher_without_sense_obeys_the_schema_and_its_seed() {
         let mut texts = std::collections::BTreeMap::new();
         teacher
             .answer(&requests, &mut |index, reply| {
-                texts.insert(order[index], reply);
+                // Times are never the same twice.
+                texts.insert(order[index], ChatReply { elapsed_ms: 0, ..reply });
                 std::ops::ControlFlow::Continue(())
             })
             .unwrap();

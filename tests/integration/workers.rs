@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use dataenvgym::gym::ports::{
     Allowance, ChatModel, ChatReply, ChatRequest, Checkpoint, Device, PortError, Sampling, Serving, Student,
     Trainer, TrainingMethod, TrainingOrder, TrainingSettings,
 };
+use dataenvgym::models::embedded::Embedded;
 use dataenvgym::models::scripted::{Script, ScriptedStudent};
 use dataenvgym::protocol::frame;
 use dataenvgym::protocol::worker::{Reply, Request, Role};
@@ -102,6 +103,93 @@ fn several_workers_answer_everything_once_and_alike() {
     let before = bench.roster.statuses();
     collect(&mut bench.pool, &requests[..5]).1.unwrap();
     assert_eq!(bench.roster.statuses(), before);
+}
+
+#[test]
+fn a_call_that_its_sink_ends_leaves_the_workers_to_the_next_one() {
+    let mut bench = bench(2, 20);
+    bench.pool.load().unwrap();
+    let before = bench.roster.statuses();
+    let requests = requests(400);
+    let mut answered = 0;
+    bench
+        .pool
+        .answer(&requests, &mut |_, _| {
+            answered += 1;
+            if answered == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+    assert_eq!(answered, 3);
+    let (answers, outcome) = collect(&mut bench.pool, &requests[..5]);
+    outcome.unwrap();
+    assert_eq!(answers, expected(&requests[..5]));
+    assert_eq!(bench.roster.statuses(), before, "the same processes, idle again");
+}
+
+#[test]
+fn a_worker_that_is_told_to_stop_ends_its_answers_and_lives_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["worker", "student", "--scripted"])
+        .arg(serde_json::to_string(&script(5)).unwrap())
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .spawn()
+        .unwrap();
+    let mut stream = ours.try_clone().unwrap();
+    let mut hear = || frame::read::<Reply>(&mut stream, frame::WORKER_LIMIT).unwrap().unwrap();
+    assert!(matches!(hear(), Reply::Ready { .. }));
+    let checkpoint = Checkpoint::Full { folder: folder.path().to_owned() };
+    let load = Request::Load { checkpoint, device: Device::Cpu, serving: Serving::default() };
+    let answer = |count| {
+        let requests = requests(count).into_iter().enumerate().collect();
+        Request::Answer { requests, allowance: Allowance::default() }
+    };
+    let ask = |request: &Request| frame::write(&mut ours.try_clone().unwrap(), request).unwrap();
+    ask(&load);
+    assert!(matches!(hear(), Reply::Loaded { .. }));
+    // How many answers come, when a stop is sent after the first.
+    let mut answers = |count, stop: bool| {
+        ask(&answer(count));
+        let mut answered = 0;
+        loop {
+            match hear() {
+                Reply::Answered { .. } => answered += 1,
+                Reply::Piece { .. } => continue,
+                Reply::Done => return answered,
+                other => panic!("{other:?}"),
+            }
+            if stop && answered == 1 {
+                ask(&Request::Stop);
+            }
+        }
+    };
+    let answered = answers(4000, true);
+    assert!((1..4000).contains(&answered), "{answered}");
+    assert_eq!(answers(7, false), 7, "the stop was for the one before");
+    drop((ours, stream));
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_is_being_written_is_heard_and_seen() {
+    let mut bench = bench(1, 30);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let (listener, roster) = (Arc::clone(&heard), bench.roster.clone());
+    bench.pool.listen(Box::new(move |index, text| {
+        let shown = roster.statuses()[0].text.clone();
+        listener.lock().unwrap().push((index, text.to_owned(), shown));
+    }));
+    let requests = requests(20);
+    let (answers, outcome) = collect(&mut bench.pool, &requests);
+    outcome.unwrap();
+    let heard = heard.lock().unwrap();
+    assert!(!heard.is_empty());
+    for (index, text, shown) in heard.iter() {
+        assert!(!text.is_empty() && answers[index].text.starts_with(text), "{index}: {text}");
+        assert_eq!(shown, text);
+    }
+    assert_eq!(bench.roster.statuses()[0].text, "", "nothing is being written any more");
 }
 
 #[test]
@@ -283,8 +371,7 @@ fn order(folder: &Path, output: &str) -> TrainingOrder {
 #[test]
 fn training_runs_in_a_process_of_its_own_and_the_student_learns() {
     let mut bench = bench(2, 0);
-    let mut trainer =
-        TrainerProcess::new(command(bench.folder.path(), 1), Device::Cpu, 2, bench.roster.clone());
+    let mut trainer = TrainerProcess::new(command(bench.folder.path(), 1), 2, bench.roster.clone());
     let requests = requests(300);
     let right = |answers: &Answers| {
         answers.iter().filter(|(index, reply)| reply.text == requests[**index].prompt).count()
@@ -314,7 +401,7 @@ fn training_runs_in_a_process_of_its_own_and_the_student_learns() {
 fn a_training_that_is_stopped_leaves_no_folder_and_no_process() {
     let folder = tempfile::tempdir().unwrap();
     let roster = Roster::new();
-    let mut trainer = TrainerProcess::new(command(folder.path(), 20), Device::Cpu, 1, roster.clone());
+    let mut trainer = TrainerProcess::new(command(folder.path(), 20), 1, roster.clone());
     let order = order(folder.path(), "trained");
     let broken = trainer.train(&order, &mut |_| ControlFlow::Break(())).unwrap_err();
     assert!(broken.cancelled);
@@ -336,6 +423,41 @@ fn a_training_that_is_stopped_leaves_no_folder_and_no_process() {
     assert!(roster.statuses().is_empty() && !order.output.exists());
     trainer.train(&order, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(order.output.exists());
+}
+
+#[test]
+fn a_training_that_is_cancelled_saves_where_it_stands_before_its_process_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let roster = Roster::new();
+    let command = WorkerCommand { arguments: vec![], ..command(folder.path(), 0) };
+    let mut trainer = TrainerProcess::new(command, 1, roster.clone());
+    let mut order = order(folder.path(), "trained");
+    order.start = Checkpoint::Full { folder: Embedded::Student.folder(folder.path()).unwrap() };
+    order.examples.truncate(8);
+    let settings = &mut order.settings;
+    (settings.epochs, settings.batch_size, settings.save_seconds) = (500, 2, 3600);
+    let state = folder.path().join(".trained.unfinished.safetensors");
+    // Twice, as a runner does that ends: the second one must not be the end of it.
+    let other = roster.clone();
+    let cancelled = trainer.train(&order, &mut |progress| {
+        if progress.step == 2 {
+            assert!(!state.exists());
+            other.cancel();
+            other.cancel();
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(cancelled, Err(PortError::cancelled()));
+    assert!(state.exists(), "it was killed before it had saved");
+    assert!(roster.statuses().is_empty() && !order.output.exists());
+    roster.resume();
+    let mut first = 0;
+    let broken = trainer.train(&order, &mut |progress| {
+        first = progress.step;
+        ControlFlow::Break(())
+    });
+    assert_eq!(broken, Err(PortError::cancelled()));
+    assert!(first > 2, "it began anew: {first}");
 }
 
 #[test]

@@ -42,6 +42,11 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks
+fn is_nothing(number: &u64) -> bool {
+    *number == 0
+}
+
 /// One prompt for a model: a single user turn, rendered with the model's chat template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
@@ -97,6 +102,9 @@ pub struct ChatReply {
     /// and grammar, or not at all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_probabilities: Vec<f32>,
+    /// Milliseconds from the question to the answer, where whoever gave it measures that; 0 otherwise.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub elapsed_ms: u64,
     /// Who gave it, where that was an endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<Box<Served>>,
@@ -105,7 +113,15 @@ pub struct ChatReply {
 impl ChatReply {
     /// A reply of this machine, without probabilities.
     pub fn new(text: impl Into<String>, prompt_tokens: u32, tokens: u32, finish: FinishReason) -> Self {
-        Self { text: text.into(), prompt_tokens, tokens, finish, log_probabilities: Vec::new(), served: None }
+        Self {
+            text: text.into(),
+            prompt_tokens,
+            tokens,
+            finish,
+            log_probabilities: Vec::new(),
+            elapsed_ms: 0,
+            served: None,
+        }
     }
 
     /// The reply to a prompt that could not be put to the model.
@@ -234,6 +250,9 @@ pub enum Checkpoint {
 /// Called with `(index into the requests, reply)` as replies arrive, in any order.
 pub type ReplySink<'a> = dyn FnMut(usize, ChatReply) -> ControlFlow<()> + 'a;
 
+/// Called with `(index into the requests, what is written so far)` while answers are being written.
+pub type PieceSink = Box<dyn FnMut(usize, &str) + Send>;
+
 /// A language model that answers prompts.
 pub trait ChatModel: Send {
     /// Answers every request exactly once, unless the sink breaks or the call fails.
@@ -244,6 +263,9 @@ pub trait ChatModel: Send {
 pub trait Student: ChatModel {
     /// Serves the checkpoint from now on.
     fn refresh(&mut self, checkpoint: &Checkpoint) -> Result<(), PortError>;
+
+    /// Has the answers of later calls told while they are written, as far as the model tells them.
+    fn listen(&mut self, _pieces: PieceSink) {}
 
     /// Gives its memory back; the next answer loads the last checkpoint again.
     fn release(&mut self) {}

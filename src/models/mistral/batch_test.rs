@@ -42,6 +42,6 @@ async fn tokens(
         answers[index] = answer.tokens;
         ControlFlow::Continue(())
     };
-    generate::all(loaded, requests, in_flight, &mut sink).await?;
+    generate::all(loaded, requests, (in_flight, None), &mut sink).await?;
     Ok(answers)
 }

@@ -34,17 +34,12 @@ pub(super) fn build(
 ) -> Result<Model, PortError> {
     available(device)?;
     let place = base.path().display().to_string();
-    if adapter.is_some() && device != Device::Cpu {
+    if adapter.is_some() && (device != Device::Cpu || serving.quantisation != Quantisation::None) {
+        // Workers merge such an adapter before they load.
         return Err(PortError::fatal(format!(
-            "device {device}: adapters are merged on the host only. Train full checkpoints, or place the \
-             student on `cpu`"
+            "device {device}: an adapter is merged on the host only, and not into weights that are quantised while \
+             loading. Give the merged model"
         )));
-    }
-    if adapter.is_some() && serving.quantisation != Quantisation::None {
-        return Err(PortError::fatal(
-            "an adapter cannot be merged into weights that are quantised while loading: leave `quantisation` at \
-             `none`, or train full checkpoints",
-        ));
     }
     let work: Box<dyn FnOnce() -> Result<Model, String> + Send> = match base.clone() {
         Source::Folder(folder) => {
@@ -97,8 +92,13 @@ fn load_folder(
         builder = builder.with_paged_attn(pages);
     }
     if let Some(adapter) = adapter {
-        let half = if dtype == ModelDType::F32 { DType::F32 } else { DType::BF16 };
-        mistralrs_quant::push_applied_lora(read_adapter(adapter, half)?);
+        // The library adds it to weights of the numbers that it loads.
+        let numbers = match dtype {
+            ModelDType::F32 => DType::F32,
+            ModelDType::F16 => DType::F16,
+            _ => DType::BF16,
+        };
+        mistralrs_quant::push_applied_lora(read_adapter(adapter, numbers)?);
     }
     runtime()?.block_on(builder.build()).map_err(|error| format!("{error:#}"))
 }

@@ -38,6 +38,12 @@ impl Chooser {
         Self { sampling, prompt_tokens, known, chosen: Mutex::default() }
     }
 
+    /// The tokens that stand: all but the last, which a grammar may still refuse, to be drawn once more.
+    pub(super) fn standing(&self) -> Vec<u32> {
+        let chosen = self.chosen();
+        chosen.tokens[..chosen.tokens.len().saturating_sub(1)].to_vec()
+    }
+
     /// The tokens chosen so far.
     pub(super) fn chosen(&self) -> MutexGuard<'_, Chosen> {
         self.chosen.lock().unwrap_or_else(PoisonError::into_inner)

@@ -6,7 +6,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use either::Either;
 use mistralrs::{
     Constraint, Model, NormalRequest, Request, RequestMessage, Response, SamplingParams, TextMessageRole,
     TextMessages,
@@ -18,6 +20,7 @@ use tokio::task::JoinSet;
 use super::chooser::{Chooser, Chosen};
 use crate::gym::ports::{ChatReply, ChatRequest, PortError, Serving};
 use crate::gym::prediction::FinishReason;
+use crate::models::Aside;
 use crate::models::folder::Tokens;
 use crate::models::source::Source;
 
@@ -43,20 +46,30 @@ impl Loaded {
         Ok(Self { model, tokens: base.tokens().clone(), context })
     }
 
-    /// The prompt as the chat template renders it, generation prompt included.
+    /// The prompt as the chat template renders it, generation prompt included. Where it can be, that is done by the
+    /// renderer that the trainer uses: the library would tell the template today's date.
     async fn render(&self, prompt: &str) -> Result<Vec<u32>, String> {
-        let messages = TextMessages::new().add_message(TextMessageRole::User, prompt);
+        let text = match self.tokens.render(prompt) {
+            Some(text) => Either::Right(text?),
+            None => Either::Left(TextMessages::new().add_message(TextMessageRole::User, prompt)),
+        };
         // The template writes every special token itself.
-        let rendered = self.model.tokenize(either::Either::Left(messages), None, false, true, None).await;
+        let rendered = self.model.tokenize(text, None, false, true, None).await;
         rendered.map_err(|error| error.to_string())
     }
 
     /// Answers one request; nothing when it was stopped. A request that this model cannot be asked is answered with
     /// the reason, and the others go on.
-    async fn one(&self, request: &ChatRequest, stop: &AtomicBool) -> Result<Option<Answer>, PortError> {
-        if stop.load(Ordering::Relaxed) {
+    async fn one(
+        &self,
+        index: usize,
+        request: &ChatRequest,
+        wishes: &Wishes,
+    ) -> Result<Option<Answer>, PortError> {
+        if wishes.are_over() {
             return Ok(None);
         }
+        let began = Instant::now();
         if !request.images.is_empty() {
             return Err(PortError::fatal("the local text models of this version cannot see images"));
         }
@@ -92,35 +105,66 @@ impl Loaded {
                 }
                 _ => {}
             }
-            // A finished grammar forces an end token of its own choice, which the model may not know as one:
-            // it would be forced again up to the limit.
-            let forced = request.schema.is_some()
-                && chooser.chosen().tokens.last().is_some_and(|token| self.tokens.is_special(*token));
-            if forced || !request.stop.is_empty() && self.cut(&chooser.chosen().tokens, request)?.1 {
+            let standing = chooser.standing();
+            if self.end(&standing, request)?.is_some() {
                 // Dropping a stream is safe: the engine ends the sequence at its next token.
-                finish = Some("stop".to_owned());
                 break;
             }
-            if stop.load(Ordering::Relaxed) {
+            wishes.piece(index, || self.so_far(&standing, request));
+            if wishes.are_over() {
                 return Ok(None);
             }
         }
         drop(stream);
         let Chosen { mut tokens, mut log_probabilities, .. } = chooser.chosen().clone();
-        // The engine may have gone one token further before it heard of the end.
+        // The engine may have gone further before it heard of the end. Where the answer ends is found in its tokens, so
+        // that it does not depend on who was faster.
         tokens.truncate(limit);
-        log_probabilities.truncate(limit);
-        let finish = self.finish(finish.as_deref(), &tokens, limit)?;
-        let (text, cut) = self.cut(&tokens, request)?;
-        if !request.log_probabilities {
-            log_probabilities.clear();
-        }
-        let finish = if cut { FinishReason::Stop } else { finish };
+        let finish = match self.end(&tokens, request)? {
+            Some(end) => {
+                tokens.truncate(end);
+                FinishReason::Stop
+            }
+            None => self.finish(finish.as_deref(), &tokens, limit)?,
+        };
+        log_probabilities.truncate(if request.log_probabilities { tokens.len() } else { 0 });
+        let (text, _) = self.cut(&tokens, request)?;
         let reply = ChatReply {
             log_probabilities,
+            elapsed_ms: began.elapsed().as_millis() as u64,
             ..ChatReply::new(text, prompt_tokens, tokens.len() as u32, finish)
         };
         Ok(Some(Answer { tokens, reply }))
+    }
+
+    /// How many of these tokens are the answer, where something in them ends it. Under a grammar that is the first
+    /// special token: a finished grammar forces an end token of its own choice, which the model may not know as one,
+    /// and would force it again up to the limit. Otherwise it is the token that completes a stop text.
+    fn end(&self, tokens: &[u32], request: &ChatRequest) -> Result<Option<usize>, PortError> {
+        let special = tokens.iter().position(|token| self.tokens.is_special(*token));
+        if let Some(place) = special.filter(|_| request.schema.is_some()) {
+            return Ok(Some(place + 1));
+        }
+        if request.stop.is_empty() || !self.cut(tokens, request)?.1 {
+            return Ok(None);
+        }
+        // A beginning of so many tokens does not hold a stop text, one of so many does.
+        let (mut without, mut with) = (0, tokens.len());
+        while with - without > 1 {
+            let middle = usize::midpoint(without, with);
+            if self.cut(&tokens[..middle], request)?.1 {
+                with = middle;
+            } else {
+                without = middle;
+            }
+        }
+        Ok(Some(with))
+    }
+
+    /// The text of an answer that is being written, without a character that is not whole yet.
+    fn so_far(&self, tokens: &[u32], request: &ChatRequest) -> String {
+        let text = self.cut(tokens, request).map(|(text, _)| text).unwrap_or_default();
+        text.trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
     }
 
     /// Hands a request to the engine.
@@ -215,37 +259,72 @@ fn broken(what: &str) -> PortError {
     PortError::transient(format!("the model's engine stopped: {what}. Its log says more"))
 }
 
-/// Answers every request in order with at most `in_flight` at work; hands answers over as they come.
+/// What those who wait for answers wish.
+#[derive(Default)]
+struct Wishes {
+    stop: AtomicBool,
+    aside: Option<Aside>,
+}
+
+impl Wishes {
+    fn end(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody waits any more.
+    fn are_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.aside.as_ref().is_some_and(Aside::is_over)
+    }
+
+    fn piece(&self, index: usize, text: impl FnOnce() -> String) {
+        if let Some(aside) = &self.aside {
+            aside.piece(index, text);
+        }
+    }
+}
+
+/// The order in which requests are handed to the engine. With several in flight those of like length go together: only
+/// sequences of equal length run as one batch.
+fn order(requests: &[ChatRequest], in_flight: u32) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    if in_flight > 1 {
+        order.sort_by_key(|index| requests[*index].prompt.len());
+    }
+    order
+}
+
+/// Answers every request with at most `in_flight` at work, one behind the other where that is one; hands answers over
+/// as they come.
 pub(super) async fn all(
     loaded: &Arc<Loaded>,
     requests: &[ChatRequest],
-    in_flight: u32,
+    (in_flight, aside): (u32, Option<Aside>),
     sink: &mut dyn FnMut(usize, Answer) -> ControlFlow<()>,
 ) -> Result<(), PortError> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let wishes = Arc::new(Wishes { aside, ..Wishes::default() });
     let mut tasks = JoinSet::new();
-    let mut waiting = requests.iter().cloned().enumerate();
+    let mut waiting = order(requests, in_flight).into_iter();
     let mut outcome = Ok(());
     loop {
-        while tasks.len() < in_flight as usize && !stop.load(Ordering::Relaxed) {
-            let Some((index, request)) = waiting.next() else { break };
-            let (loaded, stop) = (loaded.clone(), stop.clone());
-            tasks.spawn(async move { (index, loaded.one(&request, &stop).await) });
+        while tasks.len() < in_flight as usize && !wishes.are_over() {
+            let Some(index) = waiting.next() else { break };
+            let (loaded, wishes, request) = (loaded.clone(), wishes.clone(), requests[index].clone());
+            tasks.spawn(async move { (index, loaded.one(index, &request, &wishes).await) });
         }
         let Some(joined) = tasks.join_next().await else { return outcome };
         match joined {
             Ok((_, Ok(None))) => {}
             Ok((index, Ok(Some(answer)))) => {
-                if !stop.load(Ordering::Relaxed) && sink(index, answer).is_break() {
-                    stop.store(true, Ordering::Relaxed);
+                if !wishes.are_over() && sink(index, answer).is_break() {
+                    wishes.end();
                 }
             }
             Ok((_, Err(error))) => {
-                stop.store(true, Ordering::Relaxed);
+                wishes.end();
                 outcome = outcome.and(Err(error));
             }
             Err(error) => {
-                stop.store(true, Ordering::Relaxed);
+                wishes.end();
                 outcome = outcome.and(Err(broken(&error.to_string())));
             }
         }
@@ -255,6 +334,15 @@ pub(super) async fn all(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn with_several_in_flight_prompts_of_like_length_go_together() {
+        let prompts = ["a long one", "short", "b long one", "brief"];
+        let requests =
+            prompts.map(|prompt| ChatRequest::text(prompt, crate::gym::ports::Sampling::Greedy, 1));
+        assert_eq!(order(&requests, 1), [0, 1, 2, 3]);
+        assert_eq!(order(&requests, 2), [1, 3, 0, 2]);
+    }
 
     #[test]
     fn a_text_ends_before_its_first_stop_text() {

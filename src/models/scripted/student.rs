@@ -12,15 +12,15 @@ use crate::gym::ports::{
 };
 use crate::gym::prediction::FinishReason;
 use crate::gym::rng::CounterRng;
-use crate::models::LocalStudent;
+use crate::models::{Aside, LocalStudent};
 
 /// The scripted student.
-#[derive(Debug)]
 pub struct ScriptedStudent {
     script: Script,
     answers: HashMap<String, String>,
     skill: f64,
     attempts: Attempts,
+    aside: Option<Aside>,
 }
 
 impl ScriptedStudent {
@@ -41,7 +41,7 @@ impl ScriptedStudent {
     /// A student who is told the right answers, by prompt.
     pub fn knowing(script: Script, answers: HashMap<String, String>) -> Self {
         let attempts = Attempts::kept_in(script.attempts.clone());
-        Self { skill: script.skill, script, answers, attempts }
+        Self { skill: script.skill, script, answers, attempts, aside: None }
     }
 
     fn reply(&self, request: &ChatRequest) -> ChatReply {
@@ -70,6 +70,12 @@ impl ScriptedStudent {
 impl ChatModel for ScriptedStudent {
     fn answer(&mut self, requests: &[ChatRequest], sink: &mut ReplySink<'_>) -> Result<(), PortError> {
         for (index, request) in requests.iter().enumerate() {
+            if let Some(aside) = &self.aside {
+                aside.piece(index, || {
+                    let text = self.reply(request).text;
+                    text.chars().take(text.chars().count() / 2).collect()
+                });
+            }
             thread::sleep(Duration::from_millis(self.script.latency_ms));
             let Script { seed, failing, .. } = self.script;
             if falls(seed, "failing", &request.prompt, failing) && self.attempts.is_first(&request.prompt) {
@@ -101,5 +107,9 @@ impl LocalStudent for ScriptedStudent {
 
     fn batch_test(&self) -> Option<BatchTest> {
         None
+    }
+
+    fn attend(&mut self, aside: Aside) {
+        self.aside = Some(aside);
     }
 }

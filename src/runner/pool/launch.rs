@@ -41,7 +41,7 @@ impl WorkerCommand {
     pub(super) fn spawn(
         &self,
         role: Role,
-        device: Device,
+        devices: &[Device],
         threads: u32,
         stream: UnixStream,
         log: &File,
@@ -66,21 +66,12 @@ impl WorkerCommand {
         for name in &self.without {
             command.env_remove(name);
         }
-        if role != Role::Trainer && device == Device::Cpu && threads <= 1 {
+        let host = devices.iter().all(|device| *device == Device::Cpu);
+        if role != Role::Trainer && host && threads <= 1 {
             command.arg("--one-core");
         }
-        match device {
-            Device::Cuda(index) => {
-                let visible = env::var_os("CUDA_VISIBLE_DEVICES");
-                let known = self.gpus.get(index as usize).cloned();
-                let entry = known.unwrap_or_else(|| visible_device(visible.as_deref(), index));
-                command.env("CUDA_VISIBLE_DEVICES", entry);
-            }
-            Device::Cpu => {
-                command.env("CUDA_VISIBLE_DEVICES", "");
-            }
-            Device::Metal => {}
-        }
+        let shown = env::var_os("CUDA_VISIBLE_DEVICES");
+        command.env("CUDA_VISIBLE_DEVICES", self.visible(devices, shown.as_deref()));
         let child = command.spawn()?;
         if let Some(nice) = self.nice {
             // A runner that was made nicer still has nicer workers too.
@@ -92,6 +83,18 @@ impl WorkerCommand {
             }
         }
         Ok(child)
+    }
+
+    /// The GPUs that a worker on these devices is to see, given what this process sees: its own, in their order.
+    fn visible(&self, devices: &[Device], shown: Option<&OsStr>) -> String {
+        let entry = |device: &Device| match device {
+            Device::Cuda(index) => {
+                let known = self.gpus.get(*index as usize).cloned();
+                Some(known.unwrap_or_else(|| visible_device(shown, *index)))
+            }
+            Device::Cpu | Device::Metal => None,
+        };
+        devices.iter().filter_map(entry).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -105,12 +108,14 @@ fn visible_device(visible: Option<&OsStr>, index: u32) -> String {
         .map_or_else(|| index.to_string(), str::to_owned)
 }
 
-/// The device as the worker sees it: its own is the only CUDA device there.
-pub(super) fn inside(device: Device) -> Device {
-    match device {
-        Device::Cuda(_) => Device::Cuda(0),
-        other => other,
-    }
+/// The devices as the worker sees them: its own are the only CUDA devices there.
+pub(super) fn inside(devices: &[Device]) -> Vec<Device> {
+    let mut own = 0..;
+    let seen = |device: &Device| match device {
+        Device::Cuda(_) => Device::Cuda(own.next().unwrap_or_default()),
+        other => *other,
+    };
+    devices.iter().map(seen).collect()
 }
 
 #[cfg(test)]
@@ -123,6 +128,24 @@ mod tests {
         assert_eq!(visible_device(Some(OsStr::new("4, 7")), 1), "7");
         assert_eq!(visible_device(Some(OsStr::new("GPU-abc")), 0), "GPU-abc");
         assert_eq!(visible_device(Some(OsStr::new("")), 0), "0");
-        assert_eq!(inside(Device::Cuda(5)), Device::Cuda(0));
+        assert_eq!(inside(&[Device::Cuda(5), Device::Cuda(2)]), [Device::Cuda(0), Device::Cuda(1)]);
+        assert_eq!(inside(&[Device::Cpu]), [Device::Cpu]);
+    }
+
+    #[test]
+    fn a_trainer_on_several_gpus_sees_those_in_their_order() {
+        let command = WorkerCommand {
+            program: PathBuf::new(),
+            arguments: vec![],
+            log_folder: PathBuf::new(),
+            cache_folder: PathBuf::new(),
+            gpus: Arc::new(vec!["GPU-a".into(), "GPU-b".into()]),
+            nice: None,
+            without: vec![],
+        };
+        let both = [Device::Cuda(1), Device::Cuda(0)];
+        assert_eq!(command.visible(&both, None), "GPU-b,GPU-a");
+        assert_eq!(command.visible(&[Device::Cuda(2)], Some(OsStr::new("4,5,7"))), "7");
+        assert_eq!(command.visible(&[Device::Cpu], Some(OsStr::new("4"))), "");
     }
 }

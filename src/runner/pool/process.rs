@@ -40,7 +40,7 @@ impl WorkerProcess {
     /// Starts a worker; what it says goes to `events` under its number in the roster.
     pub(super) fn start(
         command: &WorkerCommand,
-        (role, device, threads): (Role, Device, u32),
+        (role, devices, threads): (Role, &[Device], u32),
         name: &str,
         roster: &Roster,
         events: &Sender<(u64, Event)>,
@@ -54,8 +54,10 @@ impl WorkerProcess {
             PortError::fatal(format!("{}: no log can be written: {error}", command.log_folder.display()))
         })?;
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-        let child = command.spawn(role, device, threads, theirs, &file).map_err(failed)?;
-        let id = roster.enter(name, child)?;
+        let child = command.spawn(role, devices, threads, theirs, &file).map_err(failed)?;
+        // A training is worth a moment: it saves where it stands.
+        let farewell = (role == Role::Trainer).then(|| ours.try_clone()).transpose().map_err(failed)?;
+        let id = roster.enter(name, child, farewell)?;
         let process = Self { id, role, name: name.to_owned(), roster: roster.clone(), stream: ours, log };
         let mut stream = process.stream.try_clone().map_err(failed)?;
         let events = events.clone();
@@ -95,6 +97,18 @@ impl WorkerProcess {
             Ok(()) | Err(frame::FrameError::Io(_)) => Ok(()),
             Err(error) => Err(PortError::fatal(format!("{}: a request cannot be sent: {error}", self.name))),
         }
+    }
+
+    /// Says that nobody waits any more for what was asked last.
+    pub(super) fn stop(&mut self) {
+        self.note("ending");
+        // One that cannot be told has ended, or is ended later.
+        let _ = frame::write(&mut self.stream, &Request::Stop);
+    }
+
+    /// Notes what the worker is writing.
+    pub(super) fn wrote(&self, text: &str) {
+        self.roster.wrote(self.id, text);
     }
 
     /// Notes what the worker does.

@@ -1,6 +1,7 @@
 //! The living worker processes of a run: who they are, and how to end them all at once.
 
 use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 use super::supervision::Supervision;
 use crate::gym::ports::PortError;
 use crate::protocol::control::WorkerStatus;
+use crate::protocol::frame;
+use crate::protocol::worker::Request;
 
 /// A handle on every worker process of a run; clones are the same roster.
 ///
@@ -32,7 +35,16 @@ struct Inner {
 struct Entry {
     child: Child,
     status: WorkerStatus,
+    /// Where it is told to end before it is killed, where that is worth something.
+    farewell: Option<UnixStream>,
+    /// Whether it was told, and is ended by whoever told it.
+    leaving: bool,
 }
+
+/// How long a worker that was told to end may take before it is killed: shorter than the runner waits for its work.
+pub(super) const FAREWELL: Duration = Duration::from_secs(10);
+/// Most characters of what a worker is writing that are kept.
+const TEXT: usize = 1000;
 
 impl Roster {
     /// An empty roster.
@@ -40,15 +52,37 @@ impl Roster {
         Self::default()
     }
 
-    /// Kills every worker. Calls under way return [`PortError::cancelled`], and so does every call until
-    /// [`Roster::resume`].
+    /// Kills every worker; a trainer once it has saved where it stands, or the time for that is over. Calls under way
+    /// return [`PortError::cancelled`], and so does every call until [`Roster::resume`].
     pub fn cancel(&self) {
         let mut inner = self.lock();
         inner.cancelled = true;
-        for entry in inner.entries.values_mut() {
-            // Fails only for a process that has ended already.
-            let _ = entry.child.kill();
+        for (id, entry) in &mut inner.entries {
+            match entry.farewell.take() {
+                Some(stream) => {
+                    entry.leaving = true;
+                    self.bid_farewell(*id, stream);
+                }
+                None if entry.leaving => {}
+                // Fails only for a process that has ended already.
+                None => drop(entry.child.kill()),
+            }
         }
+    }
+
+    /// On a thread of its own: a worker that does not read keeps nobody waiting.
+    fn bid_farewell(&self, id: u64, mut stream: UnixStream) {
+        let roster = self.clone();
+        thread::spawn(move || {
+            let until = Instant::now() + FAREWELL;
+            let told = stream
+                .set_write_timeout(Some(FAREWELL))
+                .is_ok_and(|()| frame::write(&mut stream, &Request::Stop).is_ok());
+            while told && roster.lives(id) && Instant::now() < until {
+                thread::sleep(Duration::from_millis(20));
+            }
+            roster.end(id);
+        });
     }
 
     /// Allows calls again after a cancellation.
@@ -95,7 +129,12 @@ impl Roster {
     }
 
     /// Takes a child in; returns its number here, which is never given twice.
-    pub(super) fn enter(&self, name: &str, mut child: Child) -> Result<u64, PortError> {
+    pub(super) fn enter(
+        &self,
+        name: &str,
+        mut child: Child,
+        farewell: Option<UnixStream>,
+    ) -> Result<u64, PortError> {
         let mut inner = self.lock();
         if inner.cancelled {
             drop(inner);
@@ -110,8 +149,9 @@ impl Roster {
             pid: child.id(),
             state: "starting".to_owned(),
             notes: vec![],
+            text: String::new(),
         };
-        inner.entries.insert(id, Entry { child, status });
+        inner.entries.insert(id, Entry { child, status, farewell, leaving: false });
         Ok(id)
     }
 
@@ -119,6 +159,15 @@ impl Roster {
     pub(super) fn note(&self, id: u64, state: &str) {
         if let Some(entry) = self.lock().entries.get_mut(&id) {
             state.clone_into(&mut entry.status.state);
+            entry.status.text.clear();
+        }
+    }
+
+    /// Notes what a worker is writing.
+    pub(super) fn wrote(&self, id: u64, text: &str) {
+        if let Some(entry) = self.lock().entries.get_mut(&id) {
+            let skipped = text.chars().count().saturating_sub(TEXT);
+            entry.status.text = text.chars().skip(skipped).collect();
         }
     }
 

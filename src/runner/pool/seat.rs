@@ -34,6 +34,8 @@ enum State {
 pub(super) enum Told {
     /// Nothing it has to act on.
     Nothing,
+    /// What is written so far of an answer of the present call.
+    Wrote(usize, String),
     /// An answer of the present call.
     Answered(usize, ChatReply),
     /// Something was paid for that nobody waits for.
@@ -116,7 +118,7 @@ impl Seat {
     ) -> Result<(), PortError> {
         match self.state {
             State::Vacant => {
-                let placement = (self.role, self.device, self.threads);
+                let placement = (self.role, std::slice::from_ref(&self.device), self.threads);
                 self.process = Some(WorkerProcess::start(command, placement, &self.name, roster, events)?);
                 self.state = State::Starting(Instant::now());
                 Ok(())
@@ -124,7 +126,7 @@ impl Seat {
             State::Idle if !self.is_idle(edition) => {
                 let load = Request::Load {
                     checkpoint: checkpoint.clone(),
-                    device: inside(self.device),
+                    device: inside(&[self.device]).pop().unwrap_or_default(),
                     serving: self.serving,
                 };
                 self.loaded = None;
@@ -154,6 +156,20 @@ impl Seat {
     ) -> Result<(), PortError> {
         self.state = State::Answering(call, requests.iter().map(|(index, _)| *index).collect());
         self.send(&Request::Answer { requests, allowance }, "answering")
+    }
+
+    /// Tells a worker that is answering that nobody waits any more. Whether there was something to tell.
+    pub(super) fn stop(&mut self) -> bool {
+        let answering = matches!(self.state, State::Answering(..));
+        if let Some(process) = self.process.as_mut().filter(|_| answering) {
+            process.stop();
+        }
+        answering
+    }
+
+    /// Whether it still has to say what an answer that nobody waits for has cost.
+    pub(super) fn owes(&self) -> bool {
+        self.whole && matches!(self.state, State::Answering(..))
     }
 
     fn send(&mut self, request: &Request, state: &str) -> Result<(), PortError> {
@@ -211,6 +227,14 @@ impl Seat {
                 self.loaded = Some((*of, in_flight, batch_test));
                 self.idle();
             }
+            (Reply::Piece { index, text }, State::Answering(of, _)) => {
+                if *of == call {
+                    if let Some(process) = &self.process {
+                        process.wrote(&text);
+                    }
+                    return Ok(Told::Wrote(index, text));
+                }
+            }
             (Reply::Answered { index, reply }, State::Answering(of, open)) => {
                 let Some(place) = open.iter().position(|waiting| *waiting == index) else {
                     return Err(self.ended(Some("it answered what it was not asked")));
@@ -222,8 +246,8 @@ impl Seat {
                 return Ok(reply.served.map_or(Told::Nothing, |served| Told::Paid(*served)));
             }
             (Reply::Paid { served }, _) => return Ok(Told::Paid(served)),
-            (Reply::Done, State::Answering(_, open)) => {
-                if !open.is_empty() {
+            (Reply::Done, State::Answering(of, open)) => {
+                if *of == call && !open.is_empty() {
                     return Err(self.ended(Some("it left requests unanswered")));
                 }
                 self.idle();

@@ -1,49 +1,58 @@
 //! The trainer as a process of its own, started for each training and ended after it.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Instant;
 
 use super::START;
-use super::launch::WorkerCommand;
+use super::launch::{WorkerCommand, inside};
 use super::process::{Event, WorkerProcess};
-use super::roster::Roster;
+use super::roster::{FAREWELL, Roster};
 use crate::gym::ports::{Device, PortError, Trainer, TrainingOrder, TrainingOutcome, TrainingSink};
 use crate::protocol::worker::{Reply, Request, Role};
 
 /// A trainer in a worker process. Its memory comes back after every training.
 pub struct TrainerProcess {
     command: WorkerCommand,
-    device: Device,
     threads: u32,
     roster: Roster,
 }
 
 impl TrainerProcess {
-    /// A trainer on a device with `threads` threads. Starts nothing yet.
-    pub fn new(command: WorkerCommand, device: Device, threads: u32, roster: Roster) -> Self {
-        Self { command, device, threads, roster }
+    /// A trainer with `threads` threads, on the devices that an order names. Starts nothing yet.
+    pub fn new(command: WorkerCommand, threads: u32, roster: Roster) -> Self {
+        Self { command, threads, roster }
     }
 }
 
 impl Trainer for TrainerProcess {
-    /// A sink that breaks ends the process at once; the call then fails as cancelled, and the output
-    /// folder is not there. Fails with a transient error when the process dies.
+    /// A sink that breaks ends the training after its micro-batch, and the process once the state is saved; the call
+    /// then fails as cancelled, and the output folder is not there. Fails with a transient error when the process dies.
     fn train(
         &mut self,
         order: &TrainingOrder,
         sink: &mut TrainingSink<'_>,
     ) -> Result<TrainingOutcome, PortError> {
-        let name = format!("{}@{}", Role::Trainer.as_str(), self.device);
-        let placement = (Role::Trainer, self.device, self.threads);
+        let devices: &[Device] = match order.settings.devices.as_slice() {
+            [] => &[Device::Cpu],
+            devices => devices,
+        };
+        let words: Vec<String> = devices.iter().map(Device::to_string).collect();
+        let name = format!("{}@{}", Role::Trainer.as_str(), words.join(","));
+        let placement = (Role::Trainer, devices, self.threads);
         let (sender, events) = channel();
         let mut process = WorkerProcess::start(&self.command, placement, &name, &self.roster, &sender)?;
         drop(sender);
         let mut up = false;
+        let mut ending: Option<Instant> = None;
         loop {
-            let news = if up {
-                events.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                events.recv_timeout(START)
+            let news = match ending {
+                Some(since) => events.recv_timeout(FAREWELL.saturating_sub(since.elapsed())),
+                None if up => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                None => events.recv_timeout(START),
             };
+            if ending.is_some() && !matches!(news, Ok((_, Event::Reply(Reply::Progress { .. })))) {
+                return Err(PortError::cancelled());
+            }
             let reply = match news {
                 Ok((_, Event::Reply(reply))) => reply,
                 Ok((_, Event::Gone(why))) => return Err(process.obituary(why.as_deref())),
@@ -56,12 +65,16 @@ impl Trainer for TrainerProcess {
             match reply {
                 Reply::Ready { version, .. } => {
                     process.check_version(&version)?;
+                    self.roster.check()?;
                     up = true;
-                    process.ask(&Request::Train { order: order.clone() }, "training")?;
+                    let mut order = order.clone();
+                    order.settings.devices = inside(&order.settings.devices);
+                    process.ask(&Request::Train { order }, "training")?;
                 }
                 Reply::Progress { progress } => {
-                    if sink(progress).is_break() {
-                        return Err(PortError::cancelled());
+                    if ending.is_none() && sink(progress).is_break() {
+                        process.stop();
+                        ending = Some(Instant::now());
                     }
                 }
                 Reply::Trained { outcome } => return Ok(outcome),
@@ -70,7 +83,11 @@ impl Trainer for TrainerProcess {
                     let message = format!("{}: {}", process.name(), error.message);
                     return Err(PortError { message, ..error });
                 }
-                Reply::Loaded { .. } | Reply::Answered { .. } | Reply::Paid { .. } | Reply::Done => {
+                Reply::Loaded { .. }
+                | Reply::Piece { .. }
+                | Reply::Answered { .. }
+                | Reply::Paid { .. }
+                | Reply::Done => {
                     return Err(process.obituary(Some("it spoke out of turn")));
                 }
             }

@@ -1,12 +1,17 @@
 //! What is tried again and what is not, what closes an endpoint, what may be spent.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dataenvgym::bench::endpoint::{Asked, Said, Stub, completion};
-use dataenvgym::gym::ports::{Allowance, Checkpoint, Endpoint, PortError, Student};
+use dataenvgym::gym::ports::{Allowance, ChatModel, Checkpoint, Endpoint, PortError, Student};
 use dataenvgym::models::LocalStudent;
+use dataenvgym::models::openai::Endpoints;
+use dataenvgym::protocol::worker::Role;
+use dataenvgym::runner::pool::{Roster, WorkerCommand, WorkerPool};
+use dataenvgym::runner::purse::Purse;
 use serde_json::{Value, json};
 
 use super::{collect, hasty, model, questions};
@@ -297,4 +302,57 @@ fn probabilities_of_tokens_come_with_the_answer_that_asked_for_them() {
         assert_eq!(answers[1].log_probabilities, [-0.5, -1.5]);
         assert_eq!(answers[1].served.as_ref().unwrap().mean_logprob, Some(-1.0));
     }
+}
+
+#[test]
+fn a_call_that_is_broken_off_asks_no_more_and_everything_that_was_paid_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&seen);
+    let stub = Stub::start(move |asked| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        good(asked).after(Duration::from_millis(20))
+    })
+    .unwrap();
+    let endpoint = Endpoint { in_flight: 2, ..hasty(&stub.url()) };
+    let members = vec![("x".to_owned(), endpoint, 1.0)];
+    let arguments = serde_json::to_string(&Endpoints { members, ..Endpoints::default() }).unwrap();
+    let command = WorkerCommand {
+        program: env!("CARGO_BIN_EXE_dataenvgym").into(),
+        arguments: vec!["--endpoint".into(), arguments.into()],
+        log_folder: folder.path().join("logs"),
+        cache_folder: folder.path().join("cache"),
+        gpus: Arc::default(),
+        nice: None,
+        without: vec![],
+    };
+    let purse = Purse::default();
+    let mut pool = WorkerPool::of_endpoint(command, Role::Teacher, "x", purse.clone(), Roster::new());
+    pool.refresh(&Checkpoint::Full { folder: folder.path().to_owned() }).unwrap();
+    let questions = questions(200);
+    let mut used = 0;
+    pool.answer(&questions, &mut |_, _| {
+        used += 1;
+        if used == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .unwrap();
+    let (answers, tokens, _) = purse.spending().endpoints["x"];
+    let asked = seen.load(Ordering::Relaxed);
+    assert_eq!(answers, 3);
+    // Fifteen tokens for every answer. Those that were under way when nobody waited any more were given up.
+    let paid = (tokens / 15) as u32;
+    assert!(tokens % 15 == 0 && (3..=asked).contains(&paid) && asked <= paid + 4, "{paid} of {asked}");
+    assert!(asked < 200);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(seen.load(Ordering::Relaxed), asked, "it goes on asking");
+    assert_eq!(purse.spending().tokens, tokens);
+    // The worker lives and answers the next call.
+    let mut again = 0;
+    pool.answer(&questions[150..153], &mut |_, _| {
+        again += 1;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(again, 3);
+    assert_eq!(purse.spending().endpoints["x"].0, 6);
 }
