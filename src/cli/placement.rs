@@ -1,6 +1,6 @@
 //! The plan of devices and memory of a configuration: made, shown, refused.
 
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Result, bail};
 
 use super::{scene, work};
 use crate::config::{Config, ENDPOINT, Paths};
@@ -43,6 +43,29 @@ pub(super) fn rooms() -> Vec<Room> {
     rooms
 }
 
+/// Refuses a device that this program was built without: its workers would find out one by one.
+fn built_for(key: &str, devices: &[Device]) -> Result<()> {
+    let lacking = |device: &Device| match device {
+        Device::Cpu => None,
+        Device::Cuda(_) => (!cfg!(feature = "cuda")).then_some("cuda"),
+        Device::Metal => (!cfg!(feature = "metal")).then_some("metal"),
+    };
+    if let Some((device, feature)) = devices.iter().find_map(|device| Some((device, lacking(device)?))) {
+        bail!(
+            "`{key}` is `{device}`, and this program was built without it: build it with `--features {feature}`, or \
+             choose `cpu`"
+        );
+    }
+    Ok(())
+}
+
+/// The devices of a role, once per worker, all of which this program can use.
+fn seats(key: &str, words: &str, workers: u32) -> Result<Vec<Device>> {
+    let devices = work::seats(key, words, workers)?;
+    built_for(key, &devices)?;
+    Ok(devices)
+}
+
 /// The plan of a configuration. Scripted models need nothing worth planning; of a student behind an endpoint only the
 /// trainer is here.
 ///
@@ -60,17 +83,19 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
                 role: "student",
                 size: model.size(),
                 quantised: matches!(model, Source::Gguf(_)),
-                devices: work::seats("student.device", &student.device, student.workers)?,
+                devices: seats("student.device", &student.device, student.workers)?,
                 work: Work::Serve(student.serving()),
                 stays: student.keep_while_training,
             });
         }
+        let settings = work::training(&config.trainer)?;
+        built_for("trainer.device", &settings.devices)?;
         charges.push(Charge {
             role: "trainer",
             size: model.size(),
             quantised: false,
-            devices: vec![Device::Cpu],
-            work: Work::Train(config.trainer.settings()),
+            devices: if settings.devices.is_empty() { vec![Device::Cpu] } else { settings.devices.clone() },
+            work: Work::Train(settings),
             stays: true,
         });
     }
@@ -82,10 +107,25 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
             role: "teacher",
             size: model.size(),
             quantised: matches!(model, Source::Gguf(_)),
-            devices: work::seats("teacher.device", &teacher.device, teacher.workers)?,
+            devices: seats("teacher.device", &teacher.device, teacher.workers)?,
             work: Work::Serve(teacher.serving()),
             stays: teacher.keep_while_training,
         });
     }
     Ok(plan(&charges, &rooms())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(any(feature = "cuda", feature = "metal")))]
+    fn a_device_that_the_program_was_built_without_is_refused_with_the_feature() {
+        for (device, feature) in [("cuda:1", "--features cuda"), ("cpu,metal", "--features metal")] {
+            let said = seats("student.device", device, 0).unwrap_err().to_string();
+            assert!(said.contains("student.device") && said.contains(feature), "{said}");
+        }
+        assert_eq!(seats("student.device", "cpu", 2).unwrap().len(), 2);
+    }
 }

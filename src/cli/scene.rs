@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use color_eyre::eyre::{Result, bail, eyre};
 
-use super::format;
 use super::launch::CONFIG;
+use super::{format, work};
 use crate::agents::engines::{EngineChoice, Taught, TaughtSettings};
 use crate::config::{
     AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, EMBEDDED_TEACHERS, ENDPOINT, Method, Paths,
@@ -30,6 +30,7 @@ use crate::tasks::jsonl::{JsonlTask, Layout};
 use crate::tasks::math::Scoring;
 use crate::tasks::scripted::ScriptedTask;
 use crate::tasks::several::Several;
+use crate::training;
 use crate::worlds::scripted;
 
 /// Folder in a run folder with the prompts that replace built-in ones.
@@ -54,8 +55,8 @@ pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Sce
         discovery,
         hidden: config.environment.state == StateConfig::None,
         checks: config.checks.clone(),
-        base: Checkpoint::Full { folder: base(paths, config)? },
-        training: config.trainer.settings(),
+        base: Checkpoint::Full { folder: trainable(paths, config)? },
+        training: work::training(&config.trainer)?,
         continues: config.trainer.update == Update::Continue,
         stays: Stays {
             student: config.student.keep_while_training,
@@ -287,6 +288,17 @@ pub(super) fn base(paths: &Paths, config: &Config) -> Result<PathBuf> {
         );
     }
     Ok(path)
+}
+
+/// As [`base`], for a run: what the trainer cannot train is found before anything is evaluated.
+fn trainable(paths: &Paths, config: &Config) -> Result<PathBuf> {
+    let folder = base(paths, config)?;
+    let scripted =
+        [&config.student.model, &config.student.weights].into_iter().any(|model| model == "scripted");
+    if !scripted {
+        training::check(&folder).map_err(|error| eyre!("{error}\n  {}", error.hint()))?;
+    }
+    Ok(folder)
 }
 
 /// Whether every endpoint that serves the student can be given what a training leaves.

@@ -20,10 +20,13 @@ use crate::gym::ports::{
     Checkpoint, PortError, Trainer, TrainingOrder, TrainingOutcome, TrainingProgress, TrainingSink,
 };
 use crate::models::embedded::Embedded;
-use crate::training::{self, Control, Making, PretrainRecipe, RECIPES, Resources, TrainingError};
+use crate::training::{self, Control, Making, MergedAs, PretrainRecipe, RECIPES, Resources, TrainingError};
 
 /// Our trainer in this process.
-pub(super) struct InProcess;
+pub(super) struct InProcess {
+    /// Stops it between two micro-batches.
+    pub(super) control: Arc<Control>,
+}
 
 impl Trainer for InProcess {
     fn train(
@@ -31,7 +34,8 @@ impl Trainer for InProcess {
         order: &TrainingOrder,
         sink: &mut TrainingSink<'_>,
     ) -> Result<TrainingOutcome, PortError> {
-        training::train(order, &Resources::default(), sink).map_err(|error| match error {
+        let resources = Resources { control: Arc::clone(&self.control), threads: None };
+        training::train(order, &resources, sink).map_err(|error| match error {
             TrainingError::Stopped { .. } => PortError::cancelled(),
             other => PortError::fatal(format!("{other}\n  {}", other.hint())),
         })
@@ -74,8 +78,8 @@ pub(super) struct TrainArgs {
     #[arg(long)]
     threads: Option<usize>,
     /// `cpu`, or one or several of `cuda:0`, `cuda:1` ... that share the training of an adapter.
-    #[arg(long, value_delimiter = ',', default_value = "cpu")]
-    devices: Vec<String>,
+    #[arg(long)]
+    devices: Option<String>,
     /// Also write the model that adapter and base amount to.
     #[arg(long, value_name = "FOLDER")]
     merge: Option<PathBuf>,
@@ -122,26 +126,29 @@ pub(super) fn train(paths: &Paths, args: &TrainArgs) -> Result<ExitCode> {
     }
     let config = configuration(paths, &args.student)?;
     let own = config.trainer.clone();
+    if let Some(merged) = &args.merge {
+        may_merge(&args.out, merged, args.method.unwrap_or(own.method))?;
+    }
     let settings = TrainerConfig {
         method: args.method.unwrap_or(own.method),
         learning_rate: args.learning_rate.unwrap_or(own.learning_rate),
         epochs: args.epochs.unwrap_or(own.epochs),
         batch_size: args.batch_size.unwrap_or(own.batch_size),
         max_length: args.max_length.unwrap_or(own.max_length),
+        device: args.devices.clone().unwrap_or(own.device),
         ..own
     };
     let order = TrainingOrder {
         start: args.student.checkpoint(paths, &config)?,
         examples: turns(&args.data)?,
         replay: args.replay.as_deref().map(turns).transpose()?.unwrap_or_default(),
-        settings: settings.settings(),
+        settings: work::training(&settings)?,
         seed: args.seed.unwrap_or(config.seed),
         output: std::path::absolute(&args.out)?,
     };
     let control = Arc::new(Control::default());
     stop_on_signals(Arc::clone(&control))?;
-    let devices = args.devices.iter().map(|word| work::device("--devices", word)).collect::<Result<_>>()?;
-    let resources = Resources { threads: args.threads, devices, control };
+    let resources = Resources { threads: args.threads, control };
     let mut teller = Teller::new();
     let done = training::train(&order, &resources, &mut |progress| {
         teller.tell(progress);
@@ -158,15 +165,28 @@ pub(super) fn train(paths: &Paths, args: &TrainArgs) -> Result<ExitCode> {
     };
     report(&outcome);
     if let Some(merged) = &args.merge {
-        match &outcome.checkpoint {
-            Checkpoint::Adapter { base, adapter } => training::merge_adapter(base, adapter, merged)?,
-            Checkpoint::Full { .. } => {
-                bail!("--merge is for adapters: {} is a model already", args.out.display())
-            }
+        if let Checkpoint::Adapter { base, adapter } = &outcome.checkpoint {
+            training::merge_adapter(base, adapter, merged, MergedAs::Single)
+                .map_err(|error| eyre!("{error}\n  {}", error.hint()))?;
         }
         println!("merged into {}", format::escaped(&merged.display().to_string()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses before the training what could not be merged after it.
+fn may_merge(out: &Path, merged: &Path, method: Method) -> Result<()> {
+    if method == Method::Full {
+        bail!("--merge is for adapters: a full training leaves a whole model in {}", out.display());
+    }
+    if merged.exists() {
+        bail!("{} exists already; give --merge a folder that does not", merged.display());
+    }
+    let (out, merged) = (std::path::absolute(out)?, std::path::absolute(merged)?);
+    if out.starts_with(&merged) || merged.starts_with(&out) {
+        bail!("--merge and --out must be folders beside each other; one cannot be or hold the other");
+    }
+    Ok(())
 }
 
 fn report(outcome: &TrainingOutcome) {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::{DEVICE, DEVICE_RULE};
 use crate::gym::ports::{TrainingMethod, TrainingSettings};
 
 /// Which weights a training starts from.
@@ -33,6 +34,9 @@ pub struct TrainerConfig {
     pub method: Method,
     /// `retrain` or `continue`.
     pub update: Update,
+    /// Where it computes: `cpu`, or one or several of `cuda:0`, `cuda:1` ... that share the training of an adapter.
+    #[schemars(regex(pattern = DEVICE), extend("patternErrorMessage" = DEVICE_RULE))]
+    pub device: String,
     /// Rank of the low-rank update.
     #[schemars(range(min = 1))]
     pub rank: u32,
@@ -82,6 +86,7 @@ impl Default for TrainerConfig {
         Self {
             method: Method::Lora,
             update: Update::Retrain,
+            device: "cpu".into(),
             rank: 16,
             alpha: 32.0,
             learning_rate: 1e-4,
@@ -102,7 +107,7 @@ impl Default for TrainerConfig {
 }
 
 impl TrainerConfig {
-    /// The hyper-parameters as the trainer takes them.
+    /// The hyper-parameters as the trainer takes them, on the processor.
     pub fn settings(&self) -> TrainingSettings {
         TrainingSettings {
             method: match self.method {
@@ -122,6 +127,7 @@ impl TrainerConfig {
             held_out: self.held_out,
             patience: self.patience,
             save_seconds: self.save_seconds,
+            devices: Vec::new(),
         }
     }
 }

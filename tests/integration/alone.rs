@@ -93,6 +93,28 @@ fn a_training_that_was_killed_or_stopped_comes_to_the_same_weights() {
 }
 
 #[test]
+fn what_cannot_be_merged_is_refused_before_the_training_and_nothing_is_lost() {
+    let home = home();
+    let refused = |merge: &str, more: &[&str]| {
+        let mut arguments = arguments(&home, "out");
+        arguments.extend(["--merge".to_owned(), home.path(merge).to_str().unwrap().to_owned()]);
+        arguments.extend(more.iter().map(|word| (*word).to_owned()));
+        let output = home.output(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && !told.contains("step 1 of"), "{told}");
+        assert!(!home.path("out").exists());
+        told
+    };
+    fs::create_dir(home.path("base")).unwrap();
+    fs::write(home.path("base/model.safetensors"), "dear").unwrap();
+    assert!(refused("base", &[]).contains("base exists already"));
+    assert_eq!(fs::read_to_string(home.path("base/model.safetensors")).unwrap(), "dear");
+    assert!(refused("out", &[]).contains("--merge and --out"));
+    assert!(refused("out/merged", &[]).contains("--merge and --out"));
+    assert!(refused("merged", &["--method", "full"]).contains("--merge is for adapters"));
+}
+
+#[test]
 fn wrong_data_is_named_by_file_and_line() {
     let home = home();
     fs::write(

@@ -1,6 +1,9 @@
 //! Runs as a user starts them, with the scripted student.
 
+use std::fs;
+
 use dataenvgym::gym::episode::{Command, Halt};
+use dataenvgym::models::embedded::Embedded;
 use dataenvgym::runner::lock::{self, RunLock};
 
 use crate::home::{Home, episode, outcome, text, wait_for};
@@ -135,4 +138,27 @@ fn mistakes_are_explained() {
     }
     let said = text(&home.output(&["stop", "nothing"]).stderr);
     assert!(said.contains("no run `nothing`"), "{said}");
+}
+
+#[test]
+fn a_student_that_cannot_be_trained_is_refused_before_there_is_a_run() {
+    let home = Home::new();
+    let student = Embedded::Student.folder(&home.path("cache")).unwrap();
+    let folder = home.path("stretched");
+    fs::create_dir(&folder).unwrap();
+    for file in fs::read_dir(student).unwrap().map(Result::unwrap) {
+        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+    let config = folder.join("config.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json["rope_scaling"] = serde_json::json!({ "rope_type": "yarn", "factor": 4.0 });
+    fs::write(&config, json.to_string()).unwrap();
+    let text = format!("name = \"stretched\"\n[student]\nmodel = \"{}\"\n", folder.display());
+    fs::write(home.path("stretched.toml"), text).unwrap();
+    let output =
+        home.output(&["run", "--headless", "--config", home.path("stretched.toml").to_str().unwrap()]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("rope_scaling") && told.contains("yarn"), "{told}");
+    assert!(told.contains("unmodified Hugging Face folder"), "{told}");
+    assert!(!home.run_folder("stretched").exists());
 }
