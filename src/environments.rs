@@ -100,6 +100,8 @@ pub struct Moment {
     pub done: u64,
     /// Items in all.
     pub total: u64,
+    /// Whether the items are answers of models that are asked on the way, instead of the phase's own.
+    pub asking: bool,
     /// Tokens generated so far.
     pub tokens: u64,
     /// Correct answers so far.

@@ -20,6 +20,7 @@ use crate::skills::ListProposal;
 use crate::tasks::arithmetic::ArithmeticTask;
 
 mod loops;
+mod progress;
 
 /// Knows the answers to questions of the skills it was trained on; dies at the `fails_at`-th answer.
 struct Pupil {

@@ -93,6 +93,9 @@ pub struct Live {
     pub done: u64,
     /// Items of the work in all; 0 while unknown.
     pub total: u64,
+    /// Whether the items are answers of models that are asked on the way, instead of the phase's own.
+    #[serde(default)]
+    pub asking: bool,
     /// Milliseconds since the work began.
     pub elapsed_ms: u64,
     /// Tokens generated or trained on per second.

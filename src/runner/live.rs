@@ -19,8 +19,8 @@ struct Board {
     live: Live,
     version: u64,
     began: Option<Instant>,
-    /// Items and tokens that were there when the work began: they do not count towards the rate.
-    first: Option<Moment>,
+    /// When the models began to answer, and the tokens that were there already: those do not count towards the rate.
+    first: Option<(Instant, Moment)>,
 }
 
 impl LiveBoard {
@@ -42,13 +42,20 @@ impl LiveBoard {
     pub fn note(&self, moment: Moment, workers: Vec<WorkerStatus>) {
         self.change(|board| {
             let elapsed = board.began.map_or(Duration::ZERO, |began| began.elapsed());
-            let first = *board.first.get_or_insert(moment);
+            // What is asked on the way is counted apart from the phase's own.
+            let (since, first) = match board.first {
+                Some(first) if first.1.asking == moment.asking => first,
+                _ => *board.first.insert((Instant::now(), moment)),
+            };
             let live = &mut board.live;
             (live.done, live.total, live.correct) = (moment.done, moment.total, moment.correct);
+            live.asking = moment.asking;
             live.elapsed_ms = elapsed.as_millis() as u64;
-            live.tokens_per_second = match moment.training {
-                Some(progress) => progress.tokens_per_second,
-                None => moment.tokens.saturating_sub(first.tokens) as f64 / elapsed.as_secs_f64().max(1e-3),
+            live.tokens_per_second = if let Some(progress) = moment.training {
+                progress.tokens_per_second
+            } else {
+                let seconds = since.elapsed().as_secs_f64().max(1e-3);
+                moment.tokens.saturating_sub(first.tokens) as f64 / seconds
             };
             live.training = moment.training;
             live.workers = workers;

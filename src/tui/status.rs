@@ -305,11 +305,11 @@ pub(crate) struct Progress {
 /// Progress as the runner last told it; `None` before it said anything.
 pub(crate) fn progress(app: &App, work: Work) -> Option<Progress> {
     let live = app.live.as_ref().filter(|l| l.work == Some(work))?;
-    let items = match work.phase {
-        Phase::Evaluate => "answers",
-        Phase::Plan => "skills",
-        Phase::Generate | Phase::Check => "data",
-        Phase::Train => "steps",
+    let items = match (live.asking, work.phase) {
+        (true, _) | (_, Phase::Evaluate) => "answers",
+        (_, Phase::Plan) => "skills",
+        (_, Phase::Generate | Phase::Check) => "data",
+        (_, Phase::Train) => "steps",
     };
     let (done, total, elapsed) = (live.done, live.total, live.elapsed_ms);
     let count = match total {
@@ -333,7 +333,7 @@ pub(crate) fn progress(app: &App, work: Work) -> Option<Progress> {
         speed.push(format!("spent {paid}"));
     }
     let quality = match (work.phase, &live.training) {
-        (Phase::Evaluate, _) if done > 0 => {
+        (Phase::Evaluate, _) if done > 0 && !live.asking => {
             format!("{} right so far ({})", live.correct, percent(live.correct as f64 / done as f64))
         }
         (Phase::Train, Some(step)) => {

@@ -234,6 +234,7 @@ fn live(work: Work, done: u64, total: u64) -> Live {
         work: Some(work),
         done,
         total,
+        asking: false,
         elapsed_ms: 31_000,
         tokens_per_second: 812.0,
         correct: done / 2,

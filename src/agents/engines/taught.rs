@@ -141,13 +141,18 @@ impl Taught {
             (0..portions.len()).filter(|&n| portions[n].written.len() < portions[n].count as usize).collect();
         let questions: Result<Vec<Question>, PortError> =
             short.iter().map(|&n| self.question(job, &portions[n], attempt, aids)).collect();
-        let calls: Vec<TeacherCall> = aids.ask(questions?)?;
+        let room = |portion: &Portion| portion.count as usize - portion.written.len();
+        let holds = |n: usize, reply: &str| {
+            let (specifications, _) = read(reply, self.task.domain());
+            specifications.len().min(room(&portions[short[n]])) as u64
+        };
+        let calls: Vec<TeacherCall> = aids.ask_counted(questions?, &holds)?;
         for (&n, call) in short.iter().zip(&calls) {
             let (specifications, fault) = read(&call.reply, self.task.domain());
             if let Some(reason) = fault {
                 aids.malformed(call, reason)?;
             }
-            let room = portions[n].count as usize - portions[n].written.len();
+            let room = room(&portions[n]);
             let new = specifications.into_iter().take(room).map(|s| (s, call.id.clone()));
             portions[n].written.extend(new);
         }

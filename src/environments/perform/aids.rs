@@ -71,6 +71,14 @@ impl Teacher for Aids<'_, '_, '_> {
         self.asking.ask(questions)
     }
 
+    fn ask_counted(
+        &mut self,
+        questions: Vec<Question>,
+        holds: &dyn Fn(usize, &str) -> u64,
+    ) -> Result<Vec<TeacherCall>, PortError> {
+        self.asking.ask_counted(questions, holds)
+    }
+
     fn malformed(&mut self, call: &TeacherCall, reason: String) -> Result<(), PortError> {
         self.asking.malformed(call, reason)
     }

@@ -18,6 +18,9 @@ use crate::gym::teacher_call::{CallContext, CallOutcome, TeacherCall};
 /// Temperature and nucleus of the student's sampled answers: the model's own distribution.
 const SAMPLED: (f64, f64) = (1.0, 1.0);
 
+/// How many items of a phase the answer to the question of an index holds.
+type Holds<'h> = dyn Fn(usize, &str) -> u64 + 'h;
+
 /// Whom a phase can ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
@@ -45,13 +48,13 @@ pub(super) struct Asking<'a, 'm, 'w> {
 }
 
 impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
-    /// For the phase of a stage; `total` items are expected.
+    /// For the phase of a stage, which is to make `total` items. Nothing is said of it before the first question
+    /// that the ledger cannot answer: what was answered earlier does not count towards the rate.
     pub(super) fn new<'s: 'a>(stage: &'a mut Stage<'s, 'm, 'w>, total: u64) -> Self {
         let moment = Moment { total, ..Moment::default() };
         let Stage { work, episode, scene, models, ledger, watch } = stage;
         let evaluated = episode.latest_report().map_or(0, |report| report.iteration);
         let checkpoint = episode.training_at(evaluated).map_or(&scene.base, |t| &t.checkpoint);
-        watch(*work, moment);
         Self {
             work: *work,
             scene,
@@ -93,16 +96,27 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
         };
         let draws = |prompt| (0..u64::from(samples)).map(move |n| draw(prompt, n));
         let questions: Vec<Question> = prompts.iter().flat_map(draws).collect();
-        let calls = self.answers(Asked::Student, questions)?;
+        let calls = self.answers(Asked::Student, questions, None)?;
         let replies: Vec<String> = calls.into_iter().map(|call| call.reply).collect();
         Ok(replies.chunks(samples.max(1) as usize).map(<[String]>::to_vec).collect())
     }
 
-    fn answers(&mut self, asked: Asked, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
+    /// The answers in the order of the questions. Without `holds` they are the items of the phase themselves.
+    fn answers(
+        &mut self,
+        asked: Asked,
+        questions: Vec<Question>,
+        holds: Option<&Holds<'_>>,
+    ) -> Result<Vec<TeacherCall>, PortError> {
         let model = match asked {
             Asked::Teacher => self.scene.teacher.as_ref().map_or("", |teacher| teacher.name.as_str()),
             Asked::Student => self.student.0.as_str(),
         };
+        if holds.is_none() {
+            self.moment.asking = true;
+            self.moment.total += questions.len() as u64;
+        }
+        let holds: &Holds<'_> = holds.unwrap_or(&|_, _| 1);
         let mut calls: Vec<Option<TeacherCall>> = Vec::with_capacity(questions.len());
         let mut missing = Vec::new();
         for (place, question) in questions.into_iter().enumerate() {
@@ -112,6 +126,7 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
                 Some(call) => {
                     let tokens = u64::from(call.prompt_tokens + call.reply_tokens);
                     self.moment.tokens += tokens;
+                    self.moment.done += holds(place, &call.reply);
                     self.taught += if asked == Asked::Teacher { tokens } else { 0 };
                 }
                 None => missing.push((place, id, question)),
@@ -119,7 +134,7 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
             calls.push(known);
         }
         if !missing.is_empty() {
-            for (place, call) in self.fetch(asked, &missing)? {
+            for (place, call) in self.fetch(asked, &missing, holds)? {
                 calls[place] = Some(call);
             }
         }
@@ -133,11 +148,13 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
         &mut self,
         asked: Asked,
         missing: &[(usize, String, Question)],
+        holds: &Holds<'_>,
     ) -> Result<Vec<(usize, TeacherCall)>, PortError> {
         if asked == Asked::Teacher {
             self.within_budget()?;
         }
         let Self { work, scene, models, ledger, watch, moment, student, ready, taught, most } = self;
+        watch(*work, *moment);
         let teacher = models.teacher.as_mut().zip(scene.teacher.as_ref());
         let (answering, name, checkpoint): (&mut dyn Student, &str, &Checkpoint) = match (asked, teacher) {
             (Asked::Student, _) => (&mut *models.student, &student.0, &student.1),
@@ -184,6 +201,7 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
             }
             let tokens = u64::from(call.prompt_tokens + call.reply_tokens);
             moment.tokens += tokens;
+            moment.done += holds(*place, &call.reply);
             *taught += if asked == Asked::Teacher { tokens } else { 0 };
             watch(*work, *moment);
             calls.push((*place, call));
@@ -220,7 +238,15 @@ impl Teacher for Asking<'_, '_, '_> {
     }
 
     fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
-        self.answers(Asked::Teacher, questions)
+        self.answers(Asked::Teacher, questions, None)
+    }
+
+    fn ask_counted(
+        &mut self,
+        questions: Vec<Question>,
+        holds: &dyn Fn(usize, &str) -> u64,
+    ) -> Result<Vec<TeacherCall>, PortError> {
+        self.answers(Asked::Teacher, questions, Some(holds))
     }
 
     fn malformed(&mut self, call: &TeacherCall, reason: String) -> Result<(), PortError> {

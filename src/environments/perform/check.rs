@@ -33,7 +33,7 @@ impl Stage<'_, '_, '_> {
         let mut judged = judge_all(fresh, &mut checks);
         let mut teacher_tokens = 0;
         if settings.votes > 0 || settings.known_samples > 0 {
-            let mut asking = Asking::new(self, judged.len() as u64);
+            let mut asking = Asking::new(self, 0);
             let mut answered = asked(&judged, &mut asking)?;
             teacher_tokens = asking.tokens();
             judged = judge_all(judged, &mut answered);

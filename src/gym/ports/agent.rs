@@ -152,6 +152,16 @@ pub trait Teacher {
     /// Asks, in parallel as far as it can; answers come in the order of the questions. A question that was
     /// answered before in this run is answered from the ledger.
     fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError>;
+    /// Asks, and says how far the work is while answers come: `holds` tells how many items of it the answer to
+    /// the question of an index holds.
+    fn ask_counted(
+        &mut self,
+        questions: Vec<Question>,
+        holds: &dyn Fn(usize, &str) -> u64,
+    ) -> Result<Vec<TeacherCall>, PortError> {
+        let _ = holds;
+        self.ask(questions)
+    }
     /// Notes that an answer could not be used.
     fn malformed(&mut self, call: &TeacherCall, reason: String) -> Result<(), PortError>;
 }
