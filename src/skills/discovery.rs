@@ -39,6 +39,11 @@ pub struct Discovery {
     /// Whether the teacher lists three examples per category instead of every skill: fewer tokens in the
     /// answer of stage 2, and more questions in stage 3.
     pub short: bool,
+    /// Most characters of the names that are shown to be grouped, the most frequent ones first. The teacher writes
+    /// them down again, group by group, so that question and answer fit a context of 8,192 tokens with the default.
+    /// The questions of names that are left out are put into the categories one by one.
+    #[schemars(range(min = 1))]
+    pub shown_characters: u32,
     /// A file of an earlier discovery whose labels are used again; a relative path starts at the
     /// configuration's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +60,7 @@ impl Default for Discovery {
             topic: "mathematics".into(),
             student: "language model".into(),
             short: false,
+            shown_characters: 8_000,
             labels: None,
             assign: BTreeSet::new(),
         }
@@ -75,7 +81,7 @@ impl Discovery {
     pub fn run(&self, task: &dyn Task, teacher: &mut dyn Teacher) -> Result<Found, PortError> {
         let instances: Vec<&TaskInstance> = task.instances(Split::Validation).iter().collect();
         let labels = self.labels(&instances, teacher)?;
-        let names: BTreeSet<&str> = labels.iter().flatten().map(|label| label.name.as_str()).collect();
+        let names = self.shown(labels.iter().flatten().map(|label| label.name.as_str()));
         let categories = self.categories(&names, teacher)?;
         let label_of = |n: usize| labels[n].as_ref().map(|label| label.name.as_str());
         let containing = |name: &str| categories.iter().find(|c| c.skills.iter().any(|s| s == name));
@@ -143,6 +149,23 @@ impl Discovery {
             }
         }
         Ok(labels)
+    }
+
+    /// The names that are shown in stage 2: as many of the most frequent ones as there is room for.
+    fn shown<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeSet<&'n str> {
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        for name in names {
+            *counts.entry(name).or_default() += 1;
+        }
+        let mut order: Vec<&str> = counts.keys().copied().collect();
+        order.sort_by_key(|name| std::cmp::Reverse(counts[name]));
+        let mut room = self.shown_characters as usize;
+        let fits = |name: &&str| {
+            let left = room.checked_sub(name.chars().count());
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        order.into_iter().filter(fits).collect()
     }
 
     /// Stage 2: categories with distinct names, at least one.

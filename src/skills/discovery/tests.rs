@@ -54,6 +54,26 @@ fn every_question_gets_a_category_or_none_after_three_refusals() {
     assert!(again.asked[0].prompt.starts_with("aggregate_short@") && again.asked[0].request.schema.is_none());
 }
 
+/// A discovery in a large benchmark names a thousand skills, and the question about them has to fit.
+#[test]
+fn names_for_which_there_is_no_room_are_not_shown_and_their_questions_are_chosen_for() {
+    let task = task();
+    let count =
+        |heart: &Heart<'_>, name: &str| heart.asked.iter().filter(|q| q.prompt.starts_with(name)).count();
+    let mut whole = Heart::new(&rule);
+    Discovery::default().run(task.as_ref(), &mut whole).unwrap();
+    let short = Discovery { shown_characters: "there_problems".len() as u32, ..Discovery::default() };
+    let mut heart = Heart::new(&rule);
+    let found = short.run(task.as_ref(), &mut heart).unwrap();
+    let asked = |heart: &Heart<'_>| -> String {
+        heart.asked.iter().find(|q| q.prompt.starts_with("aggregate@")).unwrap().request.prompt.clone()
+    };
+    assert!(asked(&whole).matches("_problems\n").count() > 3, "{}", asked(&whole));
+    assert_eq!(asked(&heart).matches("_problems\n").count(), 1, "{}", asked(&heart));
+    assert_eq!((found.skills.len(), count(&heart, "label@")), (24, 24));
+    assert!(count(&heart, "choose@") >= count(&whole, "choose@"));
+}
+
 #[test]
 fn a_labelled_task_changes_its_skills_once_they_are_found() {
     let folder = tempfile::tempdir().unwrap();
