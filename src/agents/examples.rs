@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::gym::instance::Content;
 use crate::gym::ports::Example;
 
 /// Stands for what was left out of a long text.
@@ -17,7 +18,7 @@ pub(super) fn shown<'a>(examples: impl Iterator<Item = Example<'a>>, most: u32) 
         let longest = most as usize / 4;
         let content = &example.instance.content;
         let wrong = example.prediction.filter(|prediction| !prediction.correct);
-        let question = shortened(content.question(), longest);
+        let question = shortened(&asked(content), longest);
         let answer = shortened(&content.truth(), longest);
         let response = wrong.map(|prediction| shortened(&prediction.response, longest));
         let texts = [Some(&question), Some(&answer), response.as_ref()];
@@ -29,6 +30,16 @@ pub(super) fn shown<'a>(examples: impl Iterator<Item = Example<'a>>, most: u32) 
         values.push(json!({"question": question, "answer": answer, "response": response}));
     }
     values
+}
+
+/// The question with its options, where it has some: without them an answer that is a letter says nothing.
+fn asked(content: &Content) -> String {
+    match content {
+        Content::Mathematics { question, options, .. } if !options.is_empty() => {
+            format!("{question}\n{}", options.join("\n"))
+        }
+        content => content.question().to_owned(),
+    }
 }
 
 /// A text of at most `most` characters and the mark of the cut; its beginning and its end stay.
@@ -71,5 +82,14 @@ mod tests {
         assert_eq!(response.chars().count(), 100 + CUT.len());
         assert_eq!((with(&long, 10).len(), with(&short, 10).len()), (3, 10));
         assert_eq!(with(&short, 1)[0]["answer"], "0");
+        let mut chosen = instances[0].clone();
+        chosen.content = Content::Mathematics {
+            question: "How many?".into(),
+            options: vec!["A) 1".into(), "B) 2".into()],
+            answer: "B".into(),
+            solution: None,
+        };
+        let example = Example { instance: &chosen, prediction: None };
+        assert_eq!(shown(std::iter::once(example), 400)[0]["question"], "How many?\nA) 1\nB) 2");
     }
 }

@@ -23,6 +23,7 @@ impl<'a> Form<'a> {
 /// The datum as a question with its claimed answer as truth, where the domain compares answers.
 pub fn claimed(datum: &TrainingDatum, task: &dyn Task) -> Option<TaskInstance> {
     let (question, answer) = (datum.question().to_owned(), datum.answer.clone()?);
+    let source = datum.provenance.source_instance.as_deref();
     let content = match (task.domain(), datum.images.first()) {
         (Domain::Mathematics, _) => {
             Content::Mathematics { question, options: Vec::new(), answer, solution: None }
@@ -37,7 +38,7 @@ pub fn claimed(datum: &TrainingDatum, task: &dyn Task) -> Option<TaskInstance> {
     };
     Some(TaskInstance {
         id: datum.id.clone(),
-        task: task.name().to_owned(),
+        task: source.map_or(task.name(), |source| task.origin(source)).to_owned(),
         split: Split::Pool,
         skill: None,
         subskill: None,

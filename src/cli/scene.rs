@@ -1,5 +1,7 @@
 //! From a configuration to the parts of a run: the one place that knows every implementor.
 
+mod fits;
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use crate::config::{
     PromptStyle, ScoringConfig, StateConfig, TaskConfig, Update,
 };
 use crate::environments::{Scene, Stays, TeacherSource};
-use crate::gym::instance::{Domain, Split};
+use crate::gym::instance::Domain;
 use crate::gym::ports::{Checkpoint, Engine, Policy, SkillDiscovery, SubskillProposal, Task};
 use crate::models::embedded::Embedded;
 use crate::models::hub::{self, HubName};
@@ -46,6 +48,7 @@ pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Sce
     let prompts = Arc::new(Prompts::with(config.prompt_set(), &replaced)?);
     let plain = task(config, &prompts)?;
     let Skilled { task, discovery, proposal } = skilled(config, plain, folder)?;
+    fits::checks(config, task.as_ref())?;
     Ok(Scene {
         policy: policy(config)?,
         proposal,
@@ -164,6 +167,7 @@ fn skilled(config: &Config, plain: Arc<dyn Task>, folder: &Path) -> Result<Skill
             SkillsChoice::Written { file } => {
                 let written = WrittenSkills::read(file)?;
                 let skills = written.skills(plain.as_ref(), file)?;
+                fits::written(config, &written, file)?;
                 let listed = ListProposal::new(written.subskills()).or_whole();
                 (Arc::new(Labelled::given(plain, &skills, file)?), None, listed)
             }
@@ -184,37 +188,13 @@ fn skilled(config: &Config, plain: Arc<dyn Task>, folder: &Path) -> Result<Skill
 }
 
 fn policy(config: &Config) -> Result<Arc<dyn Policy>> {
-    let (policy, kind) = (config.acting_policy().build(), config.environment.kind);
-    if policy.environments().contains(&kind) {
-        return Ok(policy);
-    }
-    let fits: Vec<&str> = policy.environments().iter().map(|kind| kind.as_str()).collect();
-    bail!(
-        "`policy.kind = \"{}\"` does not act in `environment.kind = \"{}\"`; it acts in `{}`",
-        policy.name(),
-        kind.as_str(),
-        fits.join("`, `")
-    )
+    let choice = config.acting_policy();
+    fits::policy(config, &choice)?;
+    Ok(choice.build())
 }
 
 pub(super) fn engine(config: &Config, task: &Arc<dyn Task>) -> Result<Arc<dyn Engine>> {
-    if config.invents_subskills() && !config.engine.asks() {
-        bail!(
-            "`environment.subskills = \"taught\"` and the policy `hypotheses` make up subskills, and only \
-             `engine.kind = \"taught\"` writes for those; use it, or set `environment.subskills = \"listed\"` or \
-             `policy.ask = false`"
-        )
-    }
-    match (&config.engine, &config.task) {
-        (EngineChoice::Procedural {}, TaskConfig::Arithmetic { .. }) => {}
-        (EngineChoice::Procedural {}, _) => {
-            bail!("`engine.kind = \"procedural\"` writes for the embedded world only; use \"selection\"")
-        }
-        (EngineChoice::Selection {}, _) if task.instances(Split::Pool).is_empty() => {
-            bail!("`engine.kind = \"selection\"` needs a pool to select from; use \"procedural\"")
-        }
-        _ => {}
-    }
+    fits::engine(config, task.as_ref())?;
     match &config.engine {
         // The embedded teachers learned to write one exercise per question.
         EngineChoice::Taught(settings) if embedded_teacher(&config.teacher.model).is_some() => Ok(Arc::new(

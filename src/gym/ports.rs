@@ -80,6 +80,10 @@ pub trait Task: Send + Sync {
     fn solution(&self, instance: &TaskInstance) -> String {
         self.response("", &instance.content.truth())
     }
+    /// Name of the task that an instance comes from, by the instance's id: another one where several are one.
+    fn origin(&self, _instance: &str) -> &str {
+        self.name()
+    }
     /// The bytes of an instance's image, where the task has images.
     fn image(&self, _image: &ImageRef) -> Option<Vec<u8>> {
         None

@@ -138,6 +138,10 @@ impl Task for Labelled {
         self.task.response(reasoning, answer)
     }
 
+    fn origin(&self, instance: &str) -> &str {
+        self.task.origin(instance)
+    }
+
     fn solution(&self, instance: &TaskInstance) -> String {
         self.task.solution(instance)
     }

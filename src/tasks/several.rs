@@ -112,6 +112,18 @@ impl Task for Several {
         self.tasks[0].response(reasoning, answer)
     }
 
+    fn origin(&self, instance: &str) -> &str {
+        let own = |task: &&Arc<dyn Task>| {
+            instance.strip_prefix(task.name()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.tasks
+            .iter()
+            .filter(own)
+            .map(|task| task.name())
+            .max_by_key(|name| name.len())
+            .unwrap_or(&self.name)
+    }
+
     fn solution(&self, instance: &TaskInstance) -> String {
         self.of(instance).solution(instance)
     }

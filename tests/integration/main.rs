@@ -20,6 +20,7 @@ mod example;
 mod exchange;
 mod experiment;
 mod faults;
+mod fits;
 mod home;
 mod hostile;
 mod peer_families;

@@ -9,7 +9,19 @@ use crate::gym::datum::{Provenance, TrainingDatum};
 use crate::gym::instance::{Content, Domain, ImageRef, Split, TaskInstance, ToolCall};
 use crate::gym::plan::Allocation;
 use crate::gym::ports::{EngineAids, PortError, Rendered, Task};
+use crate::gym::report::UNSORTED;
 use crate::gym::rng::CounterRng;
+use crate::tasks::WHOLE_SKILL;
+
+/// Skill and subskill in the words of a prompt. What only stands for a missing name says nothing to a teacher, and
+/// a part of nothing stands for itself.
+fn named(allocation: &Allocation) -> (&str, &str) {
+    let said = |name, placeholder| if name == placeholder { "" } else { name };
+    match (said(&allocation.skill, UNSORTED), said(&allocation.subskill, WHOLE_SKILL)) {
+        ("", subskill) => (subskill, ""),
+        named => named,
+    }
+}
 
 /// The prompt and form of a domain.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +51,7 @@ impl Recipe {
         let turn = first as usize % ids.len().max(1);
         ids.rotate_left(turn);
         let shown = shown(ids.into_iter().filter_map(|id| aids.shown(id)), self.shown_characters);
-        let (skill, subskill) = (&allocation.skill, &allocation.subskill);
+        let (skill, subskill) = named(allocation);
         let values = json!({"skill": skill, "subskill": subskill, "count": count, "written": written, "shown": shown,
                    "headings": self.layout == Layout::Headings});
         aids.render(self.domain.as_str(), &values)
@@ -140,5 +152,24 @@ impl Recipe {
             },
             _ => Content::Mathematics { question, options: Vec::new(), answer, solution: None },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_a_missing_name_is_not_said() {
+        let of = |skill: &str, subskill: &str| {
+            let allocation =
+                Allocation { skill: skill.into(), subskill: subskill.into(), count: 1, shown: Vec::new() };
+            let (skill, subskill) = named(&allocation);
+            format!("{skill}/{subskill}")
+        };
+        assert_eq!(of("sums", "small"), "sums/small");
+        assert_eq!((of("sums", WHOLE_SKILL), of("sums", "")), ("sums/".into(), "sums/".into()));
+        assert_eq!((of(UNSORTED, WHOLE_SKILL), of("", "")), ("/".into(), "/".into()));
+        assert_eq!(of(UNSORTED, "fractions"), "fractions/");
     }
 }
