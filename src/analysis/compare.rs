@@ -138,6 +138,24 @@ pub struct Difference {
     pub detectable: Option<f64>,
     /// By skill of the first run: paired difference and p-value corrected over the skills (Holm).
     pub skills: BTreeMap<String, (Estimate, f64)>,
+    /// The questions that only one of the two has right, in the order of the split.
+    #[serde(default)]
+    pub items: Vec<Item>,
+}
+
+/// A question that only one of two runs has right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Its id in the split.
+    pub id: String,
+    /// Its skill in the first run.
+    pub skill: String,
+    /// What was asked.
+    pub question: String,
+    /// The true answer.
+    pub truth: String,
+    /// Whether this run has it right, and not the first.
+    pub won: bool,
 }
 
 /// Several runs side by side.
@@ -259,6 +277,17 @@ fn difference(first: &[&Outcome], own: &[&Outcome]) -> Option<Difference> {
         p: mcnemar(counted.gained, counted.lost).p,
         detectable: minimum_detectable_effect(counted.keys, counted.share(), 0.05, 0.8),
         skills: gains.into_iter().zip(p).map(|((skill, gain), p)| (skill.to_owned(), (gain, p))).collect(),
+        items: first.iter().zip(own).filter_map(|(first, own)| item(first, own)).collect(),
+    })
+}
+
+fn item(first: &Outcome, own: &Outcome) -> Option<Item> {
+    (first.after != own.after).then(|| Item {
+        id: first.id.clone(),
+        skill: first.skill.clone(),
+        question: first.content.question().to_owned(),
+        truth: first.content.truth(),
+        won: own.after,
     })
 }
 
@@ -335,6 +364,18 @@ impl Comparison {
             push("", side, &side.accuracy, against.map(|d| (d.difference, d.p)));
             for (skill, accuracy) in &side.skills {
                 push(skill, side, accuracy, against.and_then(|d| d.skills.get(skill).copied()));
+            }
+        }
+        table.csv()
+    }
+
+    /// The questions that only one of two runs has right, for programs.
+    pub fn items_csv(&self) -> String {
+        let mut table = Table::new(["run", "item", "outcome", "skill", "question", "truth"]);
+        for (side, difference) in self.runs.iter().filter_map(|s| Some((s, s.against_first.as_ref()?))) {
+            for Item { id, skill, question, truth, won } in &difference.items {
+                let outcome = if *won { "won" } else { "lost" };
+                table.push([&side.run, id, outcome, skill, question, truth].map(str::to_owned).to_vec());
             }
         }
         table.csv()

@@ -1,15 +1,15 @@
 //! What analyses need of one run, read once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::gym::datum::Verdict;
 use crate::gym::episode::Episode;
 use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::leakage::HeldOut;
 use crate::gym::prediction::Prediction;
 use crate::gym::report::UNSORTED;
-use crate::gym::words::normalised;
 use crate::store::{DataFilter, Reader, RunRecord, StoreError};
 
 /// A test question with the answers of the untrained and of the selected student.
@@ -58,6 +58,9 @@ pub struct Leaks {
     pub same_key: u64,
     /// Data with the words of a held-out question.
     pub same_words: u64,
+    /// Data with four fifths of their passages of eight words in one held-out question.
+    #[serde(default)]
+    pub same_passages: u64,
 }
 
 /// A run as analyses see it.
@@ -84,23 +87,17 @@ impl RunFacts {
     /// What the store says of a database that cannot be read.
     pub fn read(reader: &Reader) -> Result<Self, StoreError> {
         let (record, episode) = (reader.record()?, reader.episode()?);
-        let (mut keys, mut questions) = (HashSet::new(), HashSet::new());
-        let mut held_out = 0;
+        let mut held_out = HeldOut::default();
         let mut test = Vec::new();
         for split in [Split::Validation, Split::Test] {
             reader.each_instance(split, |instance| {
-                held_out += 1;
-                keys.insert(instance.key.clone());
-                // The same words about another picture are another question.
-                if instance.content.images().is_empty() {
-                    questions.insert(normalised(instance.content.question()));
-                }
+                held_out.add(&instance);
                 if split == Split::Test {
                     test.push(instance);
                 }
             })?;
         }
-        let mut leaks = Leaks { held_out, ..Leaks::default() };
+        let mut leaks = Leaks { held_out: u64::from(held_out.count()), ..Leaks::default() };
         let mut data: BTreeMap<String, DataCounts> = BTreeMap::new();
         for allocation in episode.iterations.iter().flat_map(|i| &i.plans).flat_map(|plan| &plan.allocations)
         {
@@ -109,11 +106,12 @@ impl RunFacts {
         reader.each_datum(&DataFilter::default(), |judged| {
             let accepted = judged.verdict == Verdict::Accepted;
             let datum = judged.datum;
-            let same_words = datum.images.is_empty() && questions.contains(&normalised(datum.question()));
             if accepted {
+                let (question, no_image) = (datum.question(), datum.images.is_empty());
                 leaks.data += 1;
-                leaks.same_key += u64::from(keys.contains(&datum.key));
-                leaks.same_words += u64::from(same_words);
+                leaks.same_key += u64::from(held_out.key(&datum.key));
+                leaks.same_words += u64::from(no_image && held_out.words(question));
+                leaks.same_passages += u64::from(no_image && held_out.mostly(question));
             }
             let counts = data.entry(datum.skill).or_default();
             counts.produced += 1;

@@ -114,15 +114,18 @@ impl Chart {
         }
     }
 
-    /// Its numbers: `series,label,x,y,low,high`.
+    /// Its numbers: `series,label,x,y,low,high`, and `weight` in charts of single points.
     pub fn csv(&self) -> String {
-        let mut out = "series,label,x,y,low,high\n".to_owned();
+        let weighted = self.style == Style::Scatter;
+        let mut out = format!("series,label,x,y,low,high{}\n", if weighted { ",weight" } else { "" });
         for (series, point) in self.series.iter().flat_map(|s| s.points.iter().map(move |p| (s, p))) {
             let end = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
             let (low, high) = (end(point.range.map(|r| r.0)), end(point.range.map(|r| r.1)));
             let label = csv_field(point.label.as_deref().unwrap_or_default());
             // Writing into a string cannot fail.
-            let _ = writeln!(out, "{},{label},{},{},{low},{high}", csv_field(&series.name), point.x, point.y);
+            let weight = if weighted { format!(",{}", point.weight) } else { String::new() };
+            let name = csv_field(&series.name);
+            let _ = writeln!(out, "{name},{label},{},{},{low},{high}{weight}", point.x, point.y);
         }
         out
     }
@@ -199,6 +202,11 @@ mod tests {
             chart.series[0].points[1].label = Some("a & b".into());
             insta::assert_snapshot!(format!("{style:?}"), chart.svg());
         }
+        let scatter = Chart { style: Style::Scatter, ..sample() }.csv();
+        assert!(
+            scatter.starts_with("series,label,x,y,low,high,weight\n") && scatter.contains(",65,0\n"),
+            "{scatter}"
+        );
         let csv = sample().csv();
         assert_eq!(csv.lines().count(), 9);
         assert!(csv.lines().nth(1).unwrap().starts_with("\"a,b\",,0,50,45"), "{csv}");

@@ -11,6 +11,7 @@ use super::figure::{Chart, Point, Series};
 use crate::gym::budget::{Limit, Spending};
 use crate::gym::episode::Iteration;
 use crate::gym::instance::Split;
+use crate::gym::leakage::Contamination;
 use crate::gym::ports::EnvironmentKind;
 use crate::gym::statistics::{
     Discordance, Estimate, accuracy, holm, mcnemar, minimum_detectable_effect, paired_gain,
@@ -80,6 +81,21 @@ pub struct SkillRow {
     pub data: DataCounts,
 }
 
+/// The test questions that share a facet's value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SliceRow {
+    /// What divides: `subject`, `level`, `task`.
+    pub facet: String,
+    /// The value: `Algebra`, `Level 3`.
+    pub name: String,
+    /// Accuracy of the untrained student.
+    pub base: Estimate,
+    /// Accuracy of the selected student.
+    pub selected: Estimate,
+    /// Change on the same questions.
+    pub gain: Estimate,
+}
+
 /// A question whose answer changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedAnswer {
@@ -97,6 +113,17 @@ pub struct ChangedAnswer {
     pub after: String,
     /// Whether it turned right.
     pub gained: bool,
+}
+
+/// What stands in files beside a run's database.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// What its endpoints were paid.
+    pub spending: Spending,
+    /// Hash of its configuration file, where it has one.
+    pub configuration_sha256: Option<String>,
+    /// What its splits share, where they were compared.
+    pub contamination: Option<Contamination>,
 }
 
 /// Everything the report says.
@@ -132,10 +159,19 @@ pub struct Report {
     pub iterations: Vec<IterationRow>,
     /// By skill, in the order of the names.
     pub skills: Vec<SkillRow>,
+    /// By subject, level and task, where the questions have some.
+    #[serde(default)]
+    pub slices: Vec<SliceRow>,
     /// Training data in all.
     pub data: DataCounts,
+    /// The same by skill; what is asked for without naming a skill stands under the empty name.
+    #[serde(default)]
+    pub data_by_skill: BTreeMap<String, DataCounts>,
     /// Accepted data against held-out questions.
     pub leaks: Leaks,
+    /// What the splits shared when the run was made, where they were compared.
+    #[serde(default)]
+    pub contamination: Option<Contamination>,
     /// Tokens of all models.
     pub tokens: u64,
     /// What endpoints were paid, work that was repeated or failed included.
@@ -147,10 +183,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of a run, with what its endpoints were paid; `configuration_sha256` is the hash of its configuration file,
-    /// where it has one.
-    pub fn new(facts: &RunFacts, spending: Spending, configuration_sha256: Option<String>) -> Self {
+    /// Of a run, with what stands in files beside its database.
+    pub fn new(facts: &RunFacts, beside: Beside) -> Self {
         let RunFacts { record, episode, .. } = facts;
+        let Beside { spending, configuration_sha256, contamination } = beside;
         Self {
             run: record.name.clone(),
             version: record.version.clone(),
@@ -167,8 +203,11 @@ impl Report {
             test: test_score(&facts.test),
             iterations: (0..).zip(&episode.iterations).map(row).collect(),
             skills: skills(facts),
+            slices: slices(&facts.test),
             data: facts.data_in_all(),
+            data_by_skill: facts.data.clone(),
             leaks: facts.leaks,
+            contamination,
             tokens: episode.iterations.iter().map(|i| i.tokens).sum(),
             spending,
             phases_ms: facts.phases.clone(),
@@ -263,6 +302,26 @@ fn skills(facts: &RunFacts) -> Vec<SkillRow> {
         row.p = p;
     }
     rows
+}
+
+fn slices(test: &[Answered]) -> Vec<SliceRow> {
+    let mut parts: BTreeMap<(&str, &str), Vec<&Answered>> = BTreeMap::new();
+    for answered in test {
+        for (facet, name) in &answered.instance.facets {
+            parts.entry((facet, name)).or_default().push(answered);
+        }
+    }
+    let row = |((facet, name), answered): ((&str, &str), Vec<&Answered>)| {
+        let pairs = || answered.iter().map(|a| a.pair());
+        Some(SliceRow {
+            facet: facet.to_owned(),
+            name: name.to_owned(),
+            base: accuracy(pairs().map(|(key, before, _)| (key, before)))?,
+            selected: accuracy(pairs().map(|(key, _, after)| (key, after)))?,
+            gain: paired_gain(pairs())?,
+        })
+    };
+    parts.into_iter().filter_map(row).collect()
 }
 
 /// The first answers that turned right and the first that turned wrong, no skill twice before every skill

@@ -3,8 +3,8 @@
 use super::{LEAKAGE, OVERLAP};
 use crate::gym::datum::{CheckResult, TrainingDatum};
 use crate::gym::instance::Split;
+use crate::gym::leakage::{HeldOut, PASSAGE};
 use crate::gym::ports::{Check, Task};
-use crate::tasks::leakage::{HeldOut, PASSAGE};
 
 fn held_out(task: &dyn Task) -> HeldOut {
     HeldOut::new([Split::Validation, Split::Test].into_iter().flat_map(|split| task.instances(split)))

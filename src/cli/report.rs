@@ -8,11 +8,12 @@ use color_eyre::eyre::{Result, WrapErr, eyre};
 use sha2::{Digest, Sha256};
 
 use super::launch::CONFIG;
+use super::table::contamination;
 use super::{format, runs};
 use crate::analysis::compare::{self, Comparison, Entrant};
 use crate::analysis::facts::RunFacts;
 use crate::analysis::figure::Chart;
-use crate::analysis::report::Report;
+use crate::analysis::report::{Beside, Report};
 use crate::config::Paths;
 use crate::gym::hex::hex;
 use crate::gym::instance::Split;
@@ -41,7 +42,8 @@ pub(crate) struct CompareArgs {
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
-    /// Also write compare.md, compare.json and the figure into this folder.
+    /// Also write compare.md, compare.json, the figure, and the questions that only one run has right (items.csv) into
+    /// this folder.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
@@ -49,8 +51,12 @@ pub(crate) struct CompareArgs {
 /// `dataenvgym report`.
 pub(super) fn report(paths: &Paths, args: &ReportArgs) -> Result<ExitCode> {
     let folder = runs::find(paths, args.run.as_deref())?;
-    let paid = spending::read(&folder).map_err(|message| eyre!(message))?;
-    let report = Report::new(&facts(&folder)?, paid, configuration_sha256(&folder)?);
+    let beside = Beside {
+        spending: spending::read(&folder).map_err(|message| eyre!(message))?,
+        configuration_sha256: configuration_sha256(&folder)?,
+        contamination: contamination(&folder),
+    };
+    let report = Report::new(&facts(&folder)?, beside);
     let json = serde_json::to_string_pretty(&report)? + "\n";
     if let Some(out) = &args.out {
         let charts = [
@@ -66,7 +72,9 @@ pub(super) fn report(paths: &Paths, args: &ReportArgs) -> Result<ExitCode> {
         print!("{json}");
     } else {
         print!("{}", format::escaped(&report.outcome()));
-        for table in [report.iteration_table(), report.skill_table(), report.endpoint_table()] {
+        let tables =
+            [report.iteration_table(), report.skill_table(), report.slice_table(), report.endpoint_table()];
+        for table in tables {
             if !table.is_empty() {
                 print!("\n{}", format::escaped(&table.text()));
             }
@@ -90,6 +98,7 @@ pub(super) fn compare(paths: &Paths, args: &CompareArgs) -> Result<ExitCode> {
             ("compare.md".to_owned(), markdown(&comparison)),
             ("compare.json".to_owned(), json.clone()),
             ("compare.csv".to_owned(), comparison.csv()),
+            ("items.csv".to_owned(), comparison.items_csv()),
         ];
         files.extend(drawn([("differences", comparison.chart())]));
         write(out, &files)?;

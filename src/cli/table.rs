@@ -37,7 +37,7 @@ pub(super) fn print_header(record: &RunRecord, folder: &Path) {
 }
 
 /// What was found between the splits when the run was made, where they were compared.
-fn contamination(folder: &Path) -> Option<Contamination> {
+pub(super) fn contamination(folder: &Path) -> Option<Contamination> {
     serde_json::from_str(&std::fs::read_to_string(folder.join(LEAKAGE)).ok()?).ok()?
 }
 

@@ -1,8 +1,12 @@
-//! Leakage between the splits of a task, as figures.
+//! Leakage: questions that stand in others, and how many of a task's do.
+
+mod held_out;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use held_out::{HeldOut, PASSAGE};
 
 /// Questions of one split that stand in another, each counted once, by the first of the three that holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

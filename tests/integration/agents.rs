@@ -227,6 +227,20 @@ fn a_benchmark_and_several_tasks_at_once_report_their_parts() {
     let out = home.stdout(&["run", "--config", &config, "--headless"]);
     assert!(out.contains("level Level 3: ") && out.contains("subject Geometry: "), "{out}");
     assert!(out.contains("\nleakage: no question stands in two splits\n"), "{out}");
+    let folder = home.path("report");
+    let said = home.stdout(&["report", "math", "--json", "--out", folder.to_str().unwrap()]);
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let slices = report["slices"].as_array().unwrap();
+    let questions = |facet: &str| -> u64 {
+        slices.iter().filter(|s| s["facet"] == facet).map(|s| s["gain"]["n"].as_u64().unwrap()).sum()
+    };
+    assert_eq!((questions("subject"), questions("level")), (60, 60), "{slices:?}");
+    let whole = std::fs::read_to_string(folder.join("report.md")).unwrap();
+    assert!(
+        whole.contains("## Parts of the test split") && whole.contains("| subject Geometry |"),
+        "{whole}"
+    );
+    assert!(whole.contains("Between the splits when the run was made: no question stands in two splits."));
     let sum = |n: u32| {
         format!(
             r#"{{"question": "Ann has {n} pens, {} cups and {} hats. How many things?", "answer": "Add.\n#### {}"}}"#,

@@ -75,21 +75,41 @@ pub(super) fn drawn(chart: &Chart) -> String {
             let line: Vec<String> = series.points.iter().map(place).collect();
             let _ = writeln!(
                 out,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
-                line.join(" ")
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{}/>",
+                line.join(" "),
+                dashes(n)
             );
         }
         if chart.series.len() > 1 {
             let _ = writeln!(
                 out,
                 "<text x=\"{}\" y=\"{}\" fill=\"{colour}\">{}</text>",
-                FRAME[2] + 12.0,
+                FRAME[2] + if dashes(n).is_empty() { 12.0 } else { 44.0 },
                 FRAME[1] + 12.0 + 18.0 * n as f64,
                 escaped(&series.name)
             );
+            if !dashes(n).is_empty() {
+                let y = FRAME[1] + 8.0 + 18.0 * n as f64;
+                let _ = writeln!(
+                    out,
+                    "<line x1=\"{}\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"2\"{}/>",
+                    FRAME[2] + 12.0,
+                    FRAME[2] + 38.0,
+                    dashes(n)
+                );
+            }
         }
     }
     out + "</svg>\n"
+}
+
+/// How the line of the `n`-th series is broken: a colour that comes again is another line.
+fn dashes(n: usize) -> String {
+    const PATTERNS: [&str; 4] = ["", "8 4", "2 3", "10 3 2 3"];
+    match PATTERNS[n / COLOURS.len() % PATTERNS.len()] {
+        "" => String::new(),
+        pattern => format!(" stroke-dasharray=\"{pattern}\""),
+    }
 }
 
 /// One point with its interval, and its label where points stand alone.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Report, TestScore};
 use crate::analysis::facts::DataCounts;
 use crate::analysis::table::{Table, p_value, percent, points};
+use crate::gym::leakage::{Contamination, PASSAGE};
 
 impl Report {
     /// The whole report as Markdown. Texts of models are in it as they are, inside fences that they cannot end.
@@ -27,6 +28,7 @@ impl Report {
         out.push_str(&self.outcome());
         section(&mut out, "Iterations", &self.iteration_table());
         section(&mut out, "Skills on the test split", &self.skill_table());
+        section(&mut out, "Parts of the test split", &self.slice_table());
         section(&mut out, "Training data by skill", &self.data_table());
         section(&mut out, "Checks", &self.check_table());
         out.push_str(&self.leak_certificate());
@@ -123,6 +125,21 @@ impl Report {
         table
     }
 
+    /// Gain by subject, level and task; empty where the questions have none.
+    pub fn slice_table(&self) -> Table {
+        let mut table = Table::new(["part", "questions", "before, %", "after, %", "gain, points"]);
+        for row in &self.slices {
+            table.push(vec![
+                format!("{} {}", row.facet, row.name),
+                row.base.n.to_string(),
+                percent(&row.base),
+                percent(&row.selected),
+                points(&row.gain),
+            ]);
+        }
+        table
+    }
+
     /// Specified against produced.
     fn data_table(&self) -> Table {
         let mut table = Table::new(["skill", "asked for", "produced", "accepted"]);
@@ -134,8 +151,8 @@ impl Report {
                 data.accepted.to_string(),
             ]
         };
-        for skill in self.skills.iter().filter(|s| s.data != DataCounts::default()) {
-            table.push(row(&skill.skill, &skill.data));
+        for (skill, data) in &self.data_by_skill {
+            table.push(row(if skill.is_empty() { "(no skill named)" } else { skill }, data));
         }
         if self.data != DataCounts::default() {
             table.push(row("all", &self.data));
@@ -167,16 +184,18 @@ impl Report {
     /// What the data share with held-out questions.
     fn leak_certificate(&self) -> String {
         let leaks = &self.leaks;
-        let verdict = match (leaks.data, leaks.same_key + leaks.same_words) {
+        let verdict = match (leaks.data, leaks.same_key + leaks.same_words + leaks.same_passages) {
             (0, _) => "There are no accepted data yet.",
             (_, 0) => "None of them asks a held-out question again.",
             _ => "**Scores of the questions concerned say nothing about learning.**",
         };
+        let found = |found: &Contamination| format!(" Between the splits when the run was made: {found}.");
+        let between = self.contamination.as_ref().map(found).unwrap_or_default();
         format!(
             "\n## Leakage\n\n{} accepted data against {} validation and test questions, counted anew from the \
-             database: {} with the key of a question (the same numbers in any order), {} with its words. \
-             {verdict}\n",
-            leaks.data, leaks.held_out, leaks.same_key, leaks.same_words
+             database: {} with the key of a question (the same numbers in any order), {} with its words, {} with \
+             four fifths of their passages of {PASSAGE} words in one question. {verdict}{between}\n",
+            leaks.data, leaks.held_out, leaks.same_key, leaks.same_words, leaks.same_passages
         )
     }
 

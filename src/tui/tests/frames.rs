@@ -121,6 +121,7 @@ fn comparison() -> Comparison {
                     (name, (estimate(gain * by, 50), if gain * by > 0.1 { 0.01 } else { 0.4 }))
                 })
                 .collect(),
+            items: Vec::new(),
         }),
     };
     Comparison {
