@@ -44,7 +44,7 @@ pub(crate) struct ExperimentArgs {
     /// Folder of the experiment with its runs [default: experiments/NAME beside the runs].
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Also write the results as one JSON file.
+    /// Also write the results as one JSON file, and beside it the tables (NAME.md) and the figures (NAME-*.svg).
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
 }
@@ -64,6 +64,8 @@ pub(super) fn run(paths: &Paths, args: &ExperimentArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     keep(&folder, &text, &args.file)?;
+    // A folder that cannot be made is no news for after the last run.
+    args.results.as_deref().map(place).transpose()?;
     let mut failed = Vec::new();
     if !args.report {
         let jobs = args.jobs.unwrap_or(design.jobs) as usize;
@@ -162,6 +164,17 @@ fn gain_of(grid: &Grid, name: &str) -> Result<String> {
     Ok(score.map_or_else(|| "no test answers".to_owned(), |score| words(score.paired_gain)))
 }
 
+/// Folder and name of the file with the results; the folder is there afterwards.
+fn place(path: &Path) -> Result<(&Path, String)> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let Some(name) = name.filter(|_| !path.is_dir()) else {
+        bail!("`--results {}` is a folder; name a file in it, such as results.json", path.display())
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(folder).wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+    Ok((folder, name))
+}
+
 /// Writes what there is.
 fn conclude(design: &Design, grid: &Grid, folder: &Path, text: &str, json: Option<&Path>) -> Result<()> {
     let read = |cell: &Cell| -> Result<Finished> {
@@ -187,7 +200,11 @@ fn conclude(design: &Design, grid: &Grid, folder: &Path, text: &str, json: Optio
     let out = folder.join(REPORT);
     report::write(&out, &files)?;
     if let Some(path) = json {
-        std::fs::write(path, written).wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        let (folder, name) = place(path)?;
+        let stem = Path::new(&name).with_extension("").to_string_lossy().into_owned();
+        let mut files = results.files_of(&stem);
+        files.push((name, written));
+        report::write(folder, &files)?;
     }
     for table in [results.arm_table(), results.contrast_table()].into_iter().filter(|table| !table.is_empty())
     {

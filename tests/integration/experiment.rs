@@ -47,6 +47,10 @@ fn a_report_and_a_comparison_say_what_the_run_says() {
     assert!(said.contains(&line), "{line}: {said}");
     assert_eq!(report["leaks"]["same_key"], 0);
     assert_eq!(report["leaks"]["data"], report["data"]["accepted"]);
+    assert_eq!((&report["leaks"]["same_passages"], &report["contamination"]), (&0.into(), &Value::Null));
+    let by_skill = report["data_by_skill"].as_object().unwrap();
+    let accepted: u64 = by_skill.values().map(|data| data["accepted"].as_u64().unwrap()).sum();
+    assert_eq!(report["data"]["accepted"], accepted);
     assert_eq!(report["configuration_sha256"].as_str().unwrap().len(), 64);
     for file in ["report.md", "report.json", "learning-curve.svg", "gain-by-difficulty.csv"] {
         assert!(std::fs::metadata(out.join(file)).unwrap().len() > 100, "{file}");
@@ -58,7 +62,16 @@ fn a_report_and_a_comparison_say_what_the_run_says() {
     let difference = estimate(&compared["runs"][1]["against_first"]["difference"]);
     let accuracy = |n: usize| estimate(&compared["runs"][n]["accuracy"]).mean;
     assert!((accuracy(1) - accuracy(0) - difference.mean).abs() < 1e-12);
-    assert!(home.stdout(&["compare", "a", "b"]).contains("120 test questions in common"));
+    let out = home.path("compared");
+    let said = home.stdout(&["compare", "a", "b", "--out", out.to_str().unwrap()]);
+    assert!(said.contains("120 test questions in common"));
+    let against = &compared["runs"][1]["against_first"];
+    let items = against["items"].as_array().unwrap();
+    let won = items.iter().filter(|item| item["won"] == true).count() as f64;
+    let lost = items.len() as f64 - won;
+    assert!(((won - lost) / 120.0 - difference.mean).abs() < 1e-12 && !items.is_empty());
+    let written = std::fs::read_to_string(out.join("items.csv")).unwrap();
+    assert!(written.starts_with("run,item,outcome,skill,question,truth\nb,") && written.contains(",lost,"));
 }
 
 #[test]
@@ -70,9 +83,20 @@ fn an_experiment_runs_its_grid_once_and_reports_every_arm() {
     let plan = home.stdout(&["experiment", file, "--plan", "--folder", folder_name]);
     assert!(plan.contains("2 arms x 2 seeds = 4 runs") && plan.contains("many against few"), "{plan}");
     assert!(!folder.exists());
-    let out = home.stdout(&["experiment", file, "--folder", folder_name]);
-    assert!(out.contains("[4/4]"), "{out}");
+    let kept = home.path("kept/there/grid.json");
+    let with = |results: &std::path::Path| {
+        home.output(&["experiment", file, "--folder", folder_name, "--results", results.to_str().unwrap()])
+    };
+    std::fs::write(home.path("blocked"), "").unwrap();
+    let refused = with(&home.path("blocked/grid.json"));
+    assert!(text(&refused.stderr).contains("cannot create") && !folder.join("runs").exists());
+    let out = with(&kept);
+    assert!(out.status.success() && text(&out.stdout).contains("[4/4]"), "{out:?}");
     let results = std::fs::read_to_string(folder.join("report/results.json")).unwrap();
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), results);
+    let tables = std::fs::read_to_string(kept.with_extension("md")).unwrap();
+    assert!(tables.contains("## Arms") && tables.contains("](grid-gains.svg)"), "{tables}");
+    assert!(kept.with_file_name("grid-gains.svg").is_file());
     let found = json(&results);
     assert_eq!(found["runs"], serde_json::json!([4, 4]));
     let contrast = &found["contrasts"][0];
@@ -111,6 +135,28 @@ fn an_experiment_that_is_stopped_goes_on_where_it_was() {
     assert_eq!(stopped.status.code(), Some(75), "{}", text(&stopped.stdout));
     let out = home.stdout(&arguments);
     assert!(out.contains("[4/4]"), "{out}");
+}
+
+/// A skill that was given by chance has other questions in every run.
+#[test]
+fn gains_by_skill_are_those_of_runs_with_the_same_skills() {
+    let home = Home::new();
+    let base = home.scripted(0, 1);
+    let text = format!(
+        "name = \"labels\"\nquestion = \"What?\"\nbase = {base:?}\nseeds = [\"1-2\"]\njobs = 2\n\
+         [[axis]]\nname = \"skills\"\nvalue = [{{ name = \"gold\" }}, \
+         {{ name = \"random\", set = {{ skills = {{ kind = \"mislabelled\", share = 1.0 }} }} }}]\n"
+    );
+    let (file, folder) = (home.path("labels.toml"), home.path("labels"));
+    std::fs::write(&file, text).unwrap();
+    home.stdout(&["experiment", file.to_str().unwrap(), "--folder", folder.to_str().unwrap()]);
+    let found = json(&std::fs::read_to_string(folder.join("report/results.json")).unwrap());
+    let skills = found["skills"].as_array().unwrap();
+    assert_eq!(skills.len(), 12);
+    for skill in skills {
+        let gains: Vec<&String> = skill["gain"].as_object().unwrap().keys().collect();
+        assert_eq!(gains, ["gold"], "{skill}");
+    }
 }
 
 #[test]

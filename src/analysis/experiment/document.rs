@@ -14,7 +14,7 @@ impl Results {
     /// The files of a report: name and content.
     pub fn files(&self) -> Vec<(String, String)> {
         let mut files = vec![
-            ("report.md".to_owned(), self.markdown()),
+            ("report.md".to_owned(), self.markdown("")),
             ("arms.csv".to_owned(), self.arm_table().csv()),
             ("contrasts.csv".to_owned(), self.contrast_table().csv()),
             ("runs.csv".to_owned(), self.run_table().csv()),
@@ -23,6 +23,16 @@ impl Results {
             files.push((format!("{name}.svg"), chart.svg()));
             files.push((format!("{name}.csv"), chart.csv()));
         }
+        files
+    }
+
+    /// The files for a folder of results of several experiments: tables and figures, each name beginning with `stem`.
+    pub fn files_of(&self, stem: &str) -> Vec<(String, String)> {
+        let figures = format!("{stem}-");
+        let mut files = vec![(format!("{stem}.md"), self.markdown(&figures))];
+        files.extend(
+            self.charts().into_iter().map(|(name, chart)| (format!("{figures}{name}.svg"), chart.svg())),
+        );
         files
     }
 
@@ -37,8 +47,8 @@ impl Results {
         all.into_iter().filter(|(_, chart)| !chart.is_empty()).collect()
     }
 
-    /// The whole as Markdown.
-    pub fn markdown(&self) -> String {
+    /// The whole as Markdown; the names of the figures' files begin with `figures`.
+    pub fn markdown(&self, figures: &str) -> String {
         let mut out = format!("# Experiment {}\n\n{}\n\n", self.experiment, self.question);
         let (asked, finished) = self.runs;
         let _ = writeln!(
@@ -89,7 +99,7 @@ impl Results {
             );
         }
         for (name, chart) in self.charts() {
-            let _ = write!(out, "\n![{}]({name}.svg)\n", chart.title);
+            let _ = write!(out, "\n![{}]({figures}{name}.svg)\n", chart.title);
         }
         out
     }
@@ -254,7 +264,7 @@ impl Results {
             })
         };
         Chart::scatter(
-            "Gain by difficulty of the skill, mean over all runs",
+            "Gain by difficulty of the skill, mean over the runs with the same skills",
             "wrong answers of the untrained student on validation in %",
             "gain on test in points",
         )

@@ -81,7 +81,7 @@ pub struct SkillPoint {
     pub difficulty: f64,
     /// Share of the validation questions.
     pub frequency: f64,
-    /// Mean gain on the test split over all runs of all arms, by arm.
+    /// Mean gain on the test split by arm, over the runs whose questions have the same skills as those of the first.
     pub gain: BTreeMap<String, f64>,
 }
 
@@ -246,14 +246,27 @@ fn contrasts(design: &Design, rows: &[ArmRow], seeds: &[u32], finished: &[Finish
     found
 }
 
+/// The questions of the test split with their skills.
+fn sorted(run: &Finished) -> BTreeMap<&str, &str> {
+    run.facts.test.iter().map(|answered| (answered.instance.id.as_str(), answered.skill())).collect()
+}
+
+/// Of the first run and of those that put the same questions into the same skills: what was found or given by chance
+/// has other questions under the same name.
 fn skills(arms: &[Arm], finished: &[Finished]) -> Vec<SkillPoint> {
-    let Some(report) =
-        finished.iter().find_map(|run| run.facts.episode.iterations.first()?.validation.as_ref())
-    else {
+    let first = finished.iter().find_map(|run| {
+        Some((run, run.facts.episode.iterations.first()?.validation.as_ref()?))
+            .filter(|_| !run.facts.test.is_empty())
+    });
+    let Some((first, report)) = first else {
         return Vec::new();
     };
-    let rows: Vec<(usize, RunRow)> =
-        finished.iter().filter_map(|run| Some((run.arm, run_row(run)?))).collect();
+    let named = sorted(first);
+    let rows: Vec<(usize, RunRow)> = finished
+        .iter()
+        .filter(|run| sorted(run) == named)
+        .filter_map(|run| Some((run.arm, run_row(run)?)))
+        .collect();
     let mean = |arm: usize, skill: &str| {
         let gains: Vec<f64> = rows
             .iter()
