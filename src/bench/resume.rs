@@ -1,6 +1,8 @@
 //! `bench resume`: a scripted run is killed at every fail point and at random instants, resumed, and
 //! compared with the run that nobody harmed. So is a training of the embedded student.
 
+mod way;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use self::way::{LESSONS, Way};
 use super::scratch::Scratch;
 use super::{BenchError, Figure, Sink};
 use crate::environments;
@@ -22,63 +25,11 @@ use crate::gym::review::{DataSelection, DatumEdit};
 use crate::gym::rng::CounterRng;
 use crate::store::{Request, Store, read_artifact};
 
-/// The run that is killed: images, a teacher that breaks off now and then, two rounds, both splits.
-const CONFIGURATION: &str = "
-name = \"resume\"
-[task]
-kind = \"scripted\"
-domain = \"visual_question_answering\"
-skills = 2
-per_skill = 5
-[policy]
-kind = \"alternating\"
-explore = { new_subskills = 1, data_per_subskill = 5 }
-[engine]
-kind = \"taught\"
-data_per_question = 3
-[teacher]
-model = \"scripted\"
-workers = 1
-script = { truncated = 0.2 }
-[student]
-model = \"scripted\"
-workers = 1
-[trainer]
-epochs = 1
-[episode]
-iterations = 2
-rounds = 2
-retries = 0
-";
-
-/// Added to it where the skills are discovered too.
-const DISCOVERED: &str = "
-[skills]
-kind = \"discovered\"
-categories = 2
-[environment]
-subskills = \"taught\"
-";
-
-/// A training that keeps its state after every step.
-const TRAINING: &str = "
-[trainer]
-method = \"full\"
-epochs = 1
-batch_size = 2
-save_seconds = 0
-";
-
-/// What is learned in it.
-const LESSONS: &str = r#"{"instruction": "Add 2 and 3.", "response": "2+3=5. #### 5"}
-{"instruction": "Add 4 and 3.", "response": "4+3=7. #### 7"}
-{"instruction": "Add 1 and 8.", "response": "1+8=9. #### 9"}
-{"instruction": "Add 6 and 1.", "response": "6+1=7. #### 7"}
-{"instruction": "Add 2 and 2.", "response": "2+2=4. #### 4"}
-"#;
-
 /// Point that a teacher passes with every answer.
 const ANSWERED: &str = "teacher.answered";
+
+/// Points that are passed with every answer.
+const ASKING: [&str; 3] = ["store.calls.before", "store.calls.after", ANSWERED];
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,34 +44,6 @@ pub struct Findings {
     pub differing: Vec<String>,
     /// Most teacher answers that one kill made necessary again.
     pub repeated_calls_max: u64,
-}
-
-/// How the run that is killed is worked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    /// In its folder.
-    Local,
-    /// On scratch: its folder is on a file system that other machines see.
-    Shared,
-    /// When it is over, a person rejects a datum; the process that journals that is the one killed.
-    Reviewed,
-    /// In its folder; the teacher finds the skills first.
-    Discovered,
-    /// Not a run: a training by `train`, with the trainer that runs have too.
-    Trained,
-}
-
-impl Way {
-    const ALL: [Self; 5] = [Self::Local, Self::Shared, Self::Reviewed, Self::Discovered, Self::Trained];
-
-    /// The configuration's file and its text.
-    fn configuration(self) -> (&'static str, String) {
-        match self {
-            Self::Local | Self::Shared | Self::Reviewed => ("resume.toml", CONFIGURATION.to_owned()),
-            Self::Discovered => ("discovered.toml", format!("{CONFIGURATION}{DISCOVERED}")),
-            Self::Trained => ("training.toml", TRAINING.to_owned()),
-        }
-    }
 }
 
 /// When a process is killed.
@@ -158,8 +81,8 @@ pub fn run(program: &Path, random: u64, sink: &mut Sink<'_>) -> Result<bool, Ben
     let began = Instant::now();
     let findings = sweep_all(program, 1, random, threads)?;
     let conditions = format!(
-        "a run of 2 iterations of 2 rounds with images, also on scratch, reviewed and with discovered skills, and a \
-         training; {} of {} fail points, \
+        "a run of 2 iterations of 2 rounds with images, also on scratch, reviewed and with discovered skills, runs whose \
+         plans and checks ask models, and a training; {} of {} fail points, \
 each at every passing; {threads} threads; {}",
         findings.names.len(),
         faults::POINTS.len(),
@@ -253,14 +176,19 @@ impl Bench {
     }
 
     fn kills(&self, stride: u64, random: u64) -> Vec<Kill> {
-        let mut kills = Vec::new();
-        for name in faults::POINTS {
-            // Each point where it is first met.
-            let passed = |(way, unharmed): (&Way, &Unharmed)| Some((*way, *unharmed.passed.get(*name)?));
-            let Some((way, times)) = self.expected.iter().find_map(passed) else { continue };
-            let passings = (1..=times).step_by(stride.max(1) as usize);
-            kills.extend(passings.map(|n| (way, At::Point(name, n))));
-        }
+        let passed =
+            |(way, unharmed): (&Way, &Unharmed), name| Some((*way, *unharmed.passed.get(name)?, name));
+        // Each point where it is first met.
+        let first = faults::POINTS
+            .iter()
+            .filter_map(|name| self.expected.iter().find_map(|expected| passed(expected, *name)));
+        let asking = self.expected.iter().filter(|(way, _)| way.asks());
+        let asking =
+            asking.flat_map(|expected| ASKING.into_iter().filter_map(move |name| passed(expected, name)));
+        let passings = |(way, times, name)| {
+            (1..=times).step_by(stride.max(1) as usize).map(move |n| (way, At::Point(name, n)))
+        };
+        let mut kills: Vec<Kill> = first.chain(asking).flat_map(passings).collect();
         let mut rng = CounterRng::keyed(0, "random kills");
         kills.extend((0..random).map(|_| (Way::Local, At::Random(rng.unit()))));
         kills
@@ -347,7 +275,7 @@ impl Bench {
     /// Kills a run, resumes it, and says whether it came to the same and how many answers were given twice.
     fn harmed(&self, (way, at): &Kill) -> Result<(bool, u64), BenchError> {
         let name = match at {
-            At::Point(point, n) => format!("{point}-{n}"),
+            At::Point(point, n) => format!("{way:?}-{point}-{n}").to_lowercase(),
             At::Random(share) => format!("random-{:09}", (share * 1e9) as u64),
         };
         let Some(expected) = self.expected.get(way) else { return Ok((false, 0)) };
