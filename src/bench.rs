@@ -8,6 +8,7 @@ pub mod generate;
 mod process;
 pub mod refresh;
 pub mod resume;
+pub mod score;
 mod scratch;
 pub mod screen;
 mod serving;

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
 use crate::agents::engines::TaughtSettings;
-use crate::bench::{Figure, endpoint, generate, refresh, resume, screen, shape, store, train, turn};
+use crate::bench::{Figure, endpoint, generate, refresh, resume, score, screen, shape, store, train, turn};
 use crate::config::Paths;
 
 /// What can be measured.
@@ -24,6 +24,8 @@ pub(super) enum Name {
     Refresh,
     /// Kills a scripted run at every fail point and at random instants, and compares what it comes to.
     Resume,
+    /// Pairs of mathematical answers that the judges compare per second.
+    Score,
     /// The client in a terminal: from key to frame, bytes, processor time, memory, attaching to a large run.
     Screen,
     /// A model in the shape of Qwen2.5-0.5B with random weights: loading, answers, training, refresh.
@@ -101,7 +103,7 @@ pub(super) struct BenchArgs {
     /// `train`: threads of either side.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// `train`: processor seconds per measurement; `screen`: seconds of watching.
+    /// `train`: processor seconds per measurement; `screen`: seconds of watching; `score`: seconds of comparing.
     #[arg(long, default_value_t = 8.0)]
     seconds: f64,
     /// `train`, `generate`: measurements per side, of which the best one counts; `screen`: repeats.
@@ -166,6 +168,7 @@ pub(super) fn run(paths: &Paths, args: BenchArgs) -> Result<ExitCode> {
         Name::Turn => turn::run(&program, &mut sink)?,
         Name::Endpoint => endpoint::run(args.requests, &program, &mut sink)?,
         Name::Resume => same = resume::run(&program, args.random, &mut sink)?,
+        Name::Score => score::run(args.seconds, &mut sink),
         Name::Screen => {
             let BenchArgs { rows, repeats, seconds, kills, .. } = args;
             screen::run(

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 
-use super::{HENDRYCKS, MATH_VERIFY, MINERVA, REAL_PAIRS, REFERENCE, answers, records};
+use super::answers;
 use crate::gym::rng::CounterRng;
 use crate::tasks::math::{Scoring, equal, extract};
 
@@ -132,11 +132,11 @@ fn input(rng: &mut CounterRng, seeds: &[String]) -> String {
     text.into_iter().collect()
 }
 
-/// Feeds `count` inputs through both modes; the verdict on an answer and itself must not depend on chance.
-fn feed(count: u64) {
+/// Feeds inputs, by their numbers, through both modes; the verdict on an answer and itself must not depend on chance.
+fn feed(numbers: std::ops::Range<u64>) {
     let seeds = answers();
     let mut before = String::new();
-    for index in 0..count {
+    for index in numbers {
         let text = input(&mut CounterRng::keyed(index, "soup"), &seeds);
         for mode in [Scoring::Parity, Scoring::Strict] {
             let answer = extract(mode, &text).unwrap_or_default();
@@ -150,14 +150,19 @@ fn feed(count: u64) {
 
 #[test]
 fn soup_and_mutations_are_survived() {
-    feed(3_000);
+    feed(0..3_000);
 }
 
 /// `cargo test --release -- --ignored a_million_inputs_are_survived`
 #[test]
 #[ignore = "takes minutes; run it after a change of a parser"]
 fn a_million_inputs_are_survived() {
-    feed(1_000_000);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    std::thread::scope(|scope| {
+        for core in 0..cores {
+            scope.spawn(move || feed(core * 1_000_000 / cores..(core + 1) * 1_000_000 / cores));
+        }
+    });
 }
 
 #[test]
@@ -196,42 +201,6 @@ fn hostile_inputs_are_answered_quickly() {
     }
     // Unoptimised and on a busy machine; optimised it is a fraction of a second.
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
-}
-
-/// `cargo test --release -- --ignored --nocapture pairs_per_second`
-#[test]
-#[ignore = "prints a figure that only means something in an optimised build on a quiet machine"]
-#[allow(clippy::print_stdout)] // the figure is the purpose
-fn pairs_per_second() {
-    let mut pairs = Vec::new();
-    for (file, keys) in [
-        (REFERENCE, ["expected", "given"]),
-        (MINERVA, ["gold", "normalized"]),
-        (REAL_PAIRS, ["gold", "pred"]),
-        (HENDRYCKS, ["a", "b"]),
-        (MATH_VERIFY, ["gold", "pred"]),
-    ] {
-        for record in records(file) {
-            if let (Some(a), Some(b)) = (record[keys[0]].as_str(), record[keys[1]].as_str())
-                && a.len() + b.len() < 400
-            {
-                pairs.push((a.to_owned(), b.to_owned()));
-            }
-        }
-    }
-    for mode in [Scoring::Parity, Scoring::Strict] {
-        let (started, mut rounds, mut slowest) = (Instant::now(), 0, (0, ""));
-        while started.elapsed().as_secs() < 3 {
-            for (a, b) in &pairs {
-                let pair = Instant::now();
-                std::hint::black_box(equal(mode, a, b));
-                slowest = slowest.max((pair.elapsed().as_micros(), a));
-            }
-            rounds += 1;
-        }
-        let rate = (pairs.len() * rounds) as f64 / started.elapsed().as_secs_f64();
-        println!("{mode:?}: {rate:.0} pairs per second, slowest {slowest:?} us, over {} pairs", pairs.len());
-    }
 }
 
 proptest! {
