@@ -1,13 +1,16 @@
 //! Students outside a run: `eval` scores one on a task, `chat` asks it.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use color_eyre::eyre::{Result, bail, eyre};
+use serde::Serialize;
 
 use super::{format, launch, scene, work};
 use crate::config::{Config, Paths};
@@ -99,9 +102,50 @@ fn with_student<T>(
     }
 }
 
+/// What an evaluation found, and how long it took.
+#[derive(Debug, Serialize)]
+struct Evaluation {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(flatten)]
+    speed: Speed,
+}
+
+/// How fast a student answered. Its loading is in the seconds, and not in the rates: those count what came after the
+/// first answer, and nothing came after a single one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Speed {
+    seconds: f64,
+    answers_per_second: Option<f64>,
+    tokens_per_second: Option<f64>,
+}
+
+impl Speed {
+    /// Of answers with so many tokens each, in the order in which they came, the first of them after `loading`.
+    fn of(tokens: &[u32], whole: Duration, loading: Duration) -> Self {
+        let later = tokens.get(1..).filter(|later| !later.is_empty());
+        let answering = whole.saturating_sub(loading).as_secs_f64().max(1e-6);
+        let rate = |sum: fn(&[u32]) -> f64| later.map(|later| sum(later) / answering);
+        Self {
+            seconds: whole.as_secs_f64(),
+            answers_per_second: rate(|later| later.len() as f64),
+            tokens_per_second: rate(|later| later.iter().map(|n| f64::from(*n)).sum()),
+        }
+    }
+
+    fn words(self) -> String {
+        let mut words = format!("{:.1} s with loading", self.seconds);
+        if let (Some(answers), Some(tokens)) = (self.answers_per_second, self.tokens_per_second) {
+            // Writing into a string cannot fail.
+            let _ = write!(words, ", then {answers:.1} answers/s, {tokens:.0} tokens/s");
+        }
+        words
+    }
+}
+
 /// `dataenvgym eval`.
 pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
-    let report = with_student(paths, &args.student, |config, folder, student| {
+    let found = with_student(paths, &args.student, |config, folder, student| {
         let task = scene::task(config, &Arc::new(Prompts::with(config.prompt_set(), &paths.prompts)?))?;
         let instances = task.instances(args.split);
         let instances = &instances[..args.limit.unwrap_or(instances.len()).min(instances.len())];
@@ -114,7 +158,9 @@ pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
         let requests: Vec<ChatRequest> = instances.iter().map(|instance| task.request(instance)).collect();
         let terminal = std::io::stderr().is_terminal();
         let mut scored: Vec<(&TaskInstance, Prediction)> = Vec::new();
+        let (began, mut loading) = (Instant::now(), None);
         student.answer(&requests, &mut |index, reply: ChatReply| {
+            loading.get_or_insert_with(|| began.elapsed());
             if let Some(instance) = instances.get(index) {
                 scored.push((instance, judged(task.as_ref(), instance, reply)));
             }
@@ -123,23 +169,28 @@ pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
             }
             ControlFlow::Continue(())
         })?;
+        let whole = began.elapsed();
         if terminal {
             eprint!("\r\x1b[K");
         }
+        let tokens: Vec<u32> = scored.iter().map(|(_, prediction)| prediction.tokens).collect();
         scored.sort_by_key(|(instance, _)| instances.iter().position(|other| other.id == instance.id));
         let pairs: Vec<_> = scored.iter().map(|(instance, prediction)| (*instance, prediction)).collect();
         let nothing = || eyre!("task `{}` has no {} questions", task.name(), args.split.as_str());
-        Report::new(0, args.split, &pairs).ok_or_else(nothing)
+        let report = Report::new(0, args.split, &pairs).ok_or_else(nothing)?;
+        Ok(Evaluation { report, speed: Speed::of(&tokens, whole, loading.unwrap_or(whole)) })
     })?;
     if args.json {
-        println!("{}", format::json(&report)?);
+        println!("{}", format::json(&found)?);
         return Ok(ExitCode::SUCCESS);
     }
+    let Evaluation { report, speed } = found;
     println!("{:<24} {:>6} questions  {}", "all", report.overall.n, format::accuracy(&report.overall));
     for skill in &report.skills {
         let name = format::escaped(&skill.skill);
         println!("{name:<24} {:>6} questions  {}", skill.accuracy.n, format::accuracy(&skill.accuracy));
     }
+    println!("{}", speed.words());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -251,5 +302,13 @@ mod tests {
         assert_eq!(told.news("2 + 2"), Some(String::new()));
         assert_eq!(told.news("other"), None);
         assert_eq!(told.news("2 + 2 = 4"), Some(" = 4".into()));
+    }
+
+    #[test]
+    fn rates_begin_with_the_first_answer() {
+        let (whole, loading) = (Duration::from_secs(12), Duration::from_secs(2));
+        let speed = Speed::of(&[50, 100, 300], whole, loading);
+        assert_eq!(speed.words(), "12.0 s with loading, then 0.2 answers/s, 40 tokens/s");
+        assert_eq!(Speed::of(&[50], loading, loading).words(), "2.0 s with loading");
     }
 }

@@ -138,6 +138,9 @@ fn a_student_is_scored_and_asked_outside_a_run() {
     let said =
         home.stdout(&["eval", "--config", config.to_str().unwrap(), "--split", "test", "--limit", "5"]);
     assert!(said.starts_with("all") && said.contains("5 questions"), "{said}");
+    let speed = said.lines().last().unwrap();
+    assert!(speed.contains(" s with loading, then ") && speed.ends_with(" tokens/s"), "{said}");
+    assert!(report["seconds"].as_f64().unwrap() > 0.0 && report["answers_per_second"].is_number());
 
     let mut command = home.command(&["chat", "--config", config.to_str().unwrap()]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
