@@ -11,6 +11,11 @@ use super::statistics::{Estimate, accuracy};
 /// Skill of an instance that has none.
 pub const UNSORTED: &str = "unsorted";
 
+/// A skill in the words of a prompt: what only stands for a missing name says nothing to a model.
+pub fn told(skill: &str) -> &str {
+    if skill == UNSORTED { "" } else { skill }
+}
+
 /// Accuracy of one skill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SkillReport {

@@ -42,6 +42,15 @@ fn golden_renderings() {
     }
 }
 
+/// The same prompt without anything that can be left out: no skill, no errors, no headings.
+#[test]
+fn golden_rendering_of_the_shortest_exercise() {
+    let values = serde_json::json!({"skill": "", "subskill": "", "count": 2, "written": [], "shown": [],
+                                    "headings": false});
+    let rendered = Prompts::default().render("mathematics", &values).unwrap();
+    insta::assert_snapshot!("mathematics_2_shortest", rendered.text);
+}
+
 #[test]
 fn compact_texts_are_filled_like_those_they_stand_for() {
     let prompts = Prompts::of(PromptSet::Compact);

@@ -1,5 +1,6 @@
 //! The whole circle on real models: the embedded student behind mistral.rs, our trainer.
 
+use dataenvgym::config::READY;
 use dataenvgym::gym::episode::Halt;
 use dataenvgym::gym::ports::{
     ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Serving, Student,
@@ -64,6 +65,33 @@ fn a_student_that_is_quantised_while_loading_serves_the_adapters_that_are_traine
     let predictions = outcome(&folder).predictions;
     assert_ne!(predictions[0], predictions[2], "training changed nothing");
     assert!(folder.join("checkpoints/iteration-001/adapter_config.json").exists());
+}
+
+/// Every ready configuration as it is, but for its size: the embedded student, its policy, its engine, its trainer.
+#[test]
+fn the_ready_configurations_go_around_on_the_embedded_student() {
+    let home = Home::new();
+    for (name, text) in READY.iter().filter(|(name, _)| *name != "scripted") {
+        assert!(text.contains("model = \"embedded\""), "{name}");
+        let mut arguments = vec!["run", "--headless", "--config", name, "--name", name];
+        for key in [
+            "task.validation_per_skill=2",
+            "task.test_per_skill=2",
+            "student.workers=2",
+            "trainer.epochs=1",
+            "episode.iterations=1",
+        ] {
+            arguments.extend(["--set", key]);
+        }
+        let began = std::time::Instant::now();
+        let out = home.stdout(&arguments);
+        println!("{name}: {:.1} s", began.elapsed().as_secs_f64());
+        let finished = episode(&home.run_folder(name)).unwrap();
+        assert_eq!(finished.halt, Some(Halt::Finished), "{name}: {out}");
+        let [before, after] = [0, 1].map(|n| finished.iterations[n].validation.clone().unwrap().overall);
+        assert!((0.3..0.95).contains(&before.mean) && after.n == before.n, "{name}: {out}");
+        assert!(finished.iterations[1].accepted > 0 && finished.training_at(1).is_some(), "{name}: {out}");
+    }
 }
 
 /// A tokenizer of a real model, where the machine has one.

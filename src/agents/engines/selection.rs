@@ -174,7 +174,13 @@ mod tests {
     fn what_is_selected_of_several_tasks_is_judged_by_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("halves.jsonl");
-        let line = |n: u32| format!(r#"{{"q": "Half of {n} and {}?", "a": "\\frac{{{n}}}{{2}}"}}"#, 100 + n);
+        let line = |n: u32| {
+            let half = format!(r"\\frac{{{n}}}{{2}}");
+            format!(
+                r#"{{"q": "Half of {n} and {}?", "a": "{half}", "r": "It is $\\boxed{{{half}}}$."}}"#,
+                100 + n
+            )
+        };
         std::fs::write(&path, (1..40).step_by(2).map(line).collect::<Vec<_>>().join("\n")).unwrap();
         let layout = Layout {
             name: "halves".into(),
@@ -183,7 +189,7 @@ mod tests {
             answer: "a".into(),
             skill: None,
             rename_skills: BTreeMap::new(),
-            response: "So $\\boxed{{a}}$.".into(),
+            response: "{r}".into(),
             shares: [0.6, 0.2, 0.2],
             max_tokens: 64,
             scoring: Some(Scoring::Strict),

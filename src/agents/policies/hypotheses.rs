@@ -12,6 +12,7 @@ use crate::gym::ports::{
     ChatRequest, Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, Question, Sampling,
     SkillErrors, State,
 };
+use crate::gym::report::told;
 use crate::gym::rng::CounterRng;
 use crate::prompts::asking::{Names, ask_names};
 
@@ -51,7 +52,7 @@ impl Hypotheses {
     ) -> Result<Question, PortError> {
         let chosen = skill.examples.iter().filter(|example| shown.contains(&example.instance.id));
         let values = json!({
-            "skill": skill.skill,
+            "skill": told(skill.skill),
             "count": names.missing(),
             "known": names.new,
             "shown": examples::shown(chosen.cloned(), self.shown_characters),

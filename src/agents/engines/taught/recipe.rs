@@ -9,17 +9,16 @@ use crate::gym::datum::{Provenance, TrainingDatum};
 use crate::gym::instance::{Content, Domain, ImageRef, Split, TaskInstance, ToolCall};
 use crate::gym::plan::Allocation;
 use crate::gym::ports::{EngineAids, PortError, Rendered, Task};
-use crate::gym::report::UNSORTED;
+use crate::gym::report::told;
 use crate::gym::rng::CounterRng;
 use crate::tasks::WHOLE_SKILL;
 
-/// Skill and subskill in the words of a prompt. What only stands for a missing name says nothing to a teacher, and
-/// a part of nothing stands for itself.
+/// Skill and subskill in the words of a prompt: a part of nothing stands for itself, the whole of a skill for it.
 fn named(allocation: &Allocation) -> (&str, &str) {
-    let said = |name, placeholder| if name == placeholder { "" } else { name };
-    match (said(&allocation.skill, UNSORTED), said(&allocation.subskill, WHOLE_SKILL)) {
-        ("", subskill) => (subskill, ""),
-        named => named,
+    let part = if allocation.subskill == WHOLE_SKILL { "" } else { &allocation.subskill };
+    match told(&allocation.skill) {
+        "" => (part, ""),
+        skill => (skill, part),
     }
 }
 
@@ -158,6 +157,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gym::report::UNSORTED;
 
     #[test]
     fn what_stands_for_a_missing_name_is_not_said() {

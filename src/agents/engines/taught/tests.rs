@@ -65,7 +65,14 @@ fn generate(
     counts: &[u32],
     rule: &dyn Fn(usize, &Question) -> String,
 ) -> (Vec<TrainingDatum>, Vec<Question>, Vec<String>) {
-    let settings = TaughtSettings { data_per_question: 4, ..TaughtSettings::default() };
+    generate_as(TaughtSettings { data_per_question: 4, ..TaughtSettings::default() }, counts, rule)
+}
+
+fn generate_as(
+    settings: TaughtSettings,
+    counts: &[u32],
+    rule: &dyn Fn(usize, &Question) -> String,
+) -> (Vec<TrainingDatum>, Vec<Question>, Vec<String>) {
     let engine = Taught::new(settings, Arc::new(ArithmeticTask::new(1, 1, 64)));
     let allocation =
         |&count: &u32| Allocation { skill: "add".into(), subskill: "small".into(), count, shown: Vec::new() };
@@ -100,4 +107,17 @@ fn a_malformed_answer_is_noted_and_asked_again_once() {
     let (data, asked, malformed) = generate(&[2], &|_, _| "no".into());
     assert_eq!((data.len(), asked.len()), (0, 2));
     assert_eq!(malformed, ["call-0", "call-1"]);
+}
+
+#[test]
+fn a_layout_is_asked_for_and_what_is_written_in_it_stays() {
+    let steps = "## Step 1: count\n1 + 1 = 2\n## Step 2: answer\n2";
+    let reply =
+        serde_json::json!({"data": [{"question": "1 + 1?", "reasoning": steps, "answer": "2"}]}).to_string();
+    for (layout, asked_for) in [(Layout::Plain, false), (Layout::Headings, true)] {
+        let settings = TaughtSettings { layout, ..TaughtSettings::default() };
+        let (data, asked, _) = generate_as(settings, &[1], &|_, _| reply.clone());
+        assert_eq!(asked[0].request.prompt.contains("\"## Step 1: what is done\""), asked_for);
+        assert_eq!(data[0].response, format!("{steps} #### 2"));
+    }
 }
