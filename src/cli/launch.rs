@@ -168,22 +168,10 @@ pub(super) fn config_of(folder: &Path) -> Result<Config> {
 pub(super) fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
     let folder = prepare(paths, args)?;
     endpoints::announce(paths, &folder);
-    let reader = Reader::open(&live_of(&folder))?;
-    let name = reader.record()?.name;
-    let held = RunLock::is_held(&live_of(&folder));
-    match Standing::of(&reader.episode()?, held) {
-        Standing::Running => println!("run `{name}` is running already"),
-        Standing::Finished if held => println!("run `{name}` is finished"),
-        _ if held => {
-            // Its process waits for a person: at a gate, after a failure, for room on the disk.
-            runs::order(&folder, &name, episode::Command::Run)?;
-            println!("run `{name}` goes on in the background");
-        }
-        _ => {
-            start(paths, &folder, true)?;
-            println!("run `{name}` works in the background");
-        }
-    }
+    let name = Reader::open(&live_of(&folder))?.record()?.name;
+    let how = go_on(paths, &folder)?;
+    let name = format::on_one_line(&name);
+    println!("run `{name}` {how}");
     println!("  watch it:   dataenvgym attach {name}");
     println!("  stop it:    dataenvgym stop {name}");
     println!("  its folder: {}", folder.display());
@@ -193,6 +181,25 @@ pub(super) fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
         println!("  works in:   {}", live.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has a run go on, by its own process or by a new one; says how, in words that follow its name.
+pub(super) fn go_on(paths: &Paths, folder: &Path) -> Result<&'static str> {
+    let reader = Reader::open(&live_of(folder))?;
+    let held = RunLock::is_held(&live_of(folder));
+    Ok(match Standing::of(&reader.episode()?, held) {
+        Standing::Running => "is running already",
+        Standing::Finished if held => "is finished",
+        _ if held => {
+            // Its process waits for a person: at a gate, after a failure, for room on the disk.
+            runs::order(folder, &reader.record()?.name, episode::Command::Run)?;
+            "goes on in the background"
+        }
+        _ => {
+            start(paths, folder, true)?;
+            "works in the background"
+        }
+    })
 }
 
 /// Starts a detached runner and waits until it listens.

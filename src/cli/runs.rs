@@ -14,7 +14,7 @@ use crate::runner::client::{self, ClientError};
 use crate::runner::lock::{self, RunLock};
 use crate::runner::residence::{CLAIM, Claim, live_of};
 use crate::store::{DATABASE, Reader, RunRecord, spending};
-use crate::tui::RunRow;
+use crate::tui::{RunRow, Shown};
 
 /// One run as found on disk.
 pub(super) struct Found {
@@ -102,7 +102,7 @@ pub(super) fn list(paths: &Paths) -> ExitCode {
         if let Some(message) = run.episode.halt.as_ref().and_then(Halt::message) {
             let first = message.lines().next().unwrap_or_default();
             println!("  {}", format::on_one_line(first));
-            println!("  log: {}", logs::runner_log(&run.folder).display());
+            println!("  log: {}", Shown::from(logs::runner_log(&run.folder).display().to_string()));
         }
     }
     for (folder, error) in &broken {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 
+use super::outcome::Standing;
 use super::{delete, doctor, launch, logs, new_run, runs};
 use crate::config::{self, Paths};
 use crate::runner::client;
 use crate::runner::lock::RunLock;
 use crate::runner::residence::live_of;
 use crate::store::Reader;
-use crate::tui::{self, Changes, Exit, Finding, Look, Options, RunRow, Runs, Setting};
+use crate::tui::{self, Changes, Exit, Finding, Look, Options, RunRow, Runs, Setting, Shown};
 
 /// Opens the quick start: a fresh one starts to work at once, an unfinished one goes on.
 pub(super) fn open(paths: &Paths) -> Result<ExitCode> {
@@ -56,7 +57,9 @@ pub(super) fn keys(paths: &Paths) -> Result<ExitCode> {
 
 fn show_one(paths: &Paths, folder: &Path, look: Look) -> Result<Exit> {
     let live = live_of(folder);
-    let name = Reader::open(&live)?.record()?.name;
+    // Whoever wrote the run's folder does not steer the terminal.
+    let name = Shown::from(Reader::open(&live)?.record()?.name);
+    let place = |path: &Path| Shown::from(path.display().to_string());
     let run = folder.to_owned();
     let connect = Box::new(move || client::stream(&live_of(&run)));
     let (resume_paths, resume_folder) = (paths.clone(), folder.to_owned());
@@ -73,10 +76,10 @@ fn show_one(paths: &Paths, folder: &Path, look: Look) -> Result<Exit> {
     match &exit {
         Exit::Detached => println!(
             "run `{name}` goes on in the background\n  come back: dataenvgym attach {name}\n  stop it:   dataenvgym stop {name}\n  its log:   {}",
-            logs::runner_log(folder).display()
+            place(&logs::runner_log(folder))
         ),
         Exit::Stopping => println!("run `{name}` stops; resume it with: dataenvgym run --name {name}"),
-        Exit::NoRunner => println!("run `{name}` is in {}", folder.display()),
+        Exit::NoRunner => println!("run `{name}` is in {}", place(folder)),
         Exit::Open(_) => {}
     }
     Ok(exit)
@@ -104,6 +107,18 @@ impl Runs for RunsHere {
 
     fn create(&self, configuration: &str, changes: &Changes) -> Result<PathBuf, String> {
         new_run::create(&self.0, configuration, changes).map_err(|error| format!("{error:#}"))
+    }
+
+    fn resume(&self, folder: &Path) -> Result<String, String> {
+        if !folder.join(launch::CONFIG).exists() {
+            return Err("this run was imported: it can be looked at, not resumed".into());
+        }
+        let live = live_of(folder);
+        let episode = Reader::open(&live).and_then(|reader| reader.episode()).map_err(|e| e.to_string())?;
+        if matches!(Standing::of(&episode, RunLock::is_held(&live)), Standing::Finished) {
+            return Ok("is finished; open it and change its limits, and it goes on".into());
+        }
+        launch::go_on(&self.0, folder).map(str::to_owned).map_err(|error| format!("{error:#}"))
     }
 
     fn delete(&self, name: &str) -> Result<(), String> {

@@ -14,6 +14,7 @@ use crate::gym::leakage::Contamination;
 use crate::gym::statistics::paired_gain;
 use crate::protocol::control::Live;
 use crate::store::{PhaseTiming, Reader, RunRecord, spending};
+use crate::tui::Shown;
 
 pub(super) fn print_header(record: &RunRecord, folder: &Path) {
     let place = folder.display().to_string();
@@ -77,7 +78,8 @@ pub(super) fn print_end(reader: &Reader, record: &RunRecord, episode: &Episode, 
     if let Some(paid) = spending::read(folder).unwrap_or_default().words() {
         println!("spent {paid}");
     }
-    let resume = || println!("resume with: dataenvgym run --name {}", record.name);
+    let name = Shown::from(&record.name);
+    let resume = || println!("resume with: dataenvgym run --name {name}");
     match &episode.halt {
         Some(Halt::Finished) => {
             print_result(reader, episode)?;
@@ -94,11 +96,11 @@ pub(super) fn print_end(reader: &Reader, record: &RunRecord, episode: &Episode, 
         }
         Some(Halt::Gate { phase }) => {
             println!("waits at the gate before {}", phase.as_str());
-            println!("go on with: dataenvgym run --name {}", record.name);
+            println!("go on with: dataenvgym run --name {name}");
         }
-        _ => println!("stopped; resume with: dataenvgym run --name {}", record.name),
+        _ => println!("stopped; resume with: dataenvgym run --name {name}"),
     }
-    println!("log: {}", logs::runner_log(folder).display());
+    println!("log: {}", Shown::from(logs::runner_log(folder).display().to_string()));
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use crate::protocol::control::Live;
 use crate::runner::client::{self, Client};
 use crate::runner::residence::{is_held, live_of};
 use crate::store::{Reader, StoreError};
+use crate::tui::Shown;
 
 /// Time between two looks at the database.
 const LOOK: Duration = Duration::from_millis(150);
@@ -104,7 +105,8 @@ pub(super) fn attach(paths: &Paths, name: Option<&str>) -> Result<ExitCode> {
         }
         if interrupted.load(Ordering::Relaxed) {
             progress.clear();
-            println!("run `{0}` goes on; come back with: dataenvgym attach {0}", record.name);
+            let name = Shown::from(&record.name);
+            println!("run `{name}` goes on; come back with: dataenvgym attach {name}");
             return Ok(ExitCode::SUCCESS);
         }
         progress.show(&folder, &record.name);

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::gpu::{Gpu, GpuFeed};
 use super::history::History;
@@ -13,6 +13,8 @@ use super::host::{CpuTimes, Memory, parse_memory};
 
 /// Time between two samples.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two starts of what reports the GPUs.
+const RESTART: Duration = Duration::from_secs(20);
 
 /// One GPU with its recent past.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -69,7 +71,7 @@ impl Sampler {
 }
 
 fn run(inbox: &Receiver<bool>, mut sink: impl FnMut(Snapshot)) {
-    let mut state = Snapshot::default();
+    let (mut state, mut past) = (Snapshot::default(), Past::default());
     let mut watching: Option<Watch> = None;
     loop {
         let order = match watching {
@@ -77,13 +79,16 @@ fn run(inbox: &Receiver<bool>, mut sink: impl FnMut(Snapshot)) {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match order {
-            Ok(true) if watching.is_none() => watching = Some(Watch::begin()),
+            Ok(true) if watching.is_none() => {
+                past.gap();
+                watching = Some(Watch::begin("nvidia-smi"));
+            }
             Ok(false) => watching = None,
             Ok(true) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         if let Some(watch) = &mut watching {
-            watch.sample(&mut state);
+            watch.sample(&mut state, &mut past);
             sink(state.clone());
         }
     }
@@ -91,28 +96,58 @@ fn run(inbox: &Receiver<bool>, mut sink: impl FnMut(Snapshot)) {
 
 /// What lives only while somebody looks.
 struct Watch {
+    program: String,
     feed: Option<GpuFeed>,
+    /// When the feed began.
+    since: Instant,
     times: Option<CpuTimes>,
-    past: BTreeMap<String, GpuReading>,
 }
 
 impl Watch {
-    fn begin() -> Self {
-        Self { feed: GpuFeed::start("nvidia-smi"), times: cpu_times(), past: BTreeMap::new() }
+    fn begin(program: &str) -> Self {
+        let feed = GpuFeed::start(program);
+        Self { program: program.to_owned(), feed, since: Instant::now(), times: cpu_times() }
     }
 
-    fn sample(&mut self, state: &mut Snapshot) {
+    /// The newest readings. A feed that ended or fell silent is begun anew, but not at once: where the driver is
+    /// broken it would end again.
+    fn gpus(&mut self) -> Vec<Gpu> {
+        let Some(feed) = &self.feed else { return Vec::new() };
+        if let Some(gpus) = feed.latest() {
+            return gpus;
+        }
+        if self.since.elapsed() > RESTART {
+            (self.feed, self.since) = (GpuFeed::start(&self.program), Instant::now());
+        }
+        Vec::new()
+    }
+
+    fn sample(&mut self, state: &mut Snapshot, past: &mut Past) {
         let times = cpu_times();
         let earlier = std::mem::replace(&mut self.times, times);
         state.cpu.push(times.zip(earlier).and_then(|(now, before)| now.share_since(before)));
         state.memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| parse_memory(&text));
         state.memory_share.push(state.memory.and_then(Memory::share));
-        let gpus = self.feed.as_ref().and_then(GpuFeed::latest).unwrap_or_default();
-        state.gpus = gpus.into_iter().map(|gpu| self.with_past(gpu)).collect();
+        state.gpus = self.gpus().into_iter().map(|gpu| past.of(gpu)).collect();
+    }
+}
+
+/// What every GPU did, by its identity. It outlives a watch: time that nobody measured is a gap.
+#[derive(Default)]
+struct Past(BTreeMap<String, GpuReading>);
+
+impl Past {
+    fn gap(&mut self) {
+        for reading in self.0.values_mut() {
+            let GpuReading { utilisation, memory, power, temperature, .. } = reading;
+            for history in [utilisation, memory, power, temperature] {
+                history.push(None);
+            }
+        }
     }
 
-    fn with_past(&mut self, gpu: Gpu) -> GpuReading {
-        let past = self.past.entry(gpu.uuid.clone()).or_default();
+    fn of(&mut self, gpu: Gpu) -> GpuReading {
+        let past = self.0.entry(gpu.uuid.clone()).or_default();
         past.utilisation.push(gpu.utilisation);
         past.memory.push(gpu.memory_used.zip(gpu.memory_total).map(|(used, total)| used / total.max(1.0)));
         past.power.push(gpu.power.map(|watts| watts / FULL_POWER));
@@ -129,6 +164,41 @@ fn cpu_times() -> Option<CpuTimes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn until(mut done: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_feed_that_ended_is_begun_anew_after_a_while_and_the_past_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("smi");
+        let write = |rest: &str| {
+            let script = format!("#!/bin/sh\necho '0, GPU-a, A, 50, 1, 2, 3, 4'\n{rest}\n");
+            fs::write(&program, script).unwrap();
+            let mode = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o700);
+            fs::set_permissions(&program, mode).unwrap();
+        };
+        write("exit");
+        let mut watch = Watch::begin(program.to_str().unwrap());
+        until(|| watch.feed.as_ref().unwrap().latest().is_none());
+        assert!(watch.gpus().is_empty(), "not at once");
+        write("exec sleep 60");
+        watch.since = Instant::now().checked_sub(2 * RESTART).unwrap();
+        let (mut state, mut past) = (Snapshot::default(), Past::default());
+        until(|| {
+            watch.sample(&mut state, &mut past);
+            !state.gpus.is_empty()
+        });
+        past.gap();
+        watch.sample(&mut state, &mut past);
+        let recent: Vec<_> = state.gpus[0].utilisation.recent(3).collect();
+        assert_eq!(recent, [Some(0.5), None, Some(0.5)]);
+    }
 
     #[test]
     fn samples_come_only_while_somebody_looks() {

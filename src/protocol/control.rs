@@ -91,6 +91,9 @@ pub struct Live {
     pub work: Option<Work>,
     /// Items of the work done: answers, data, optimiser steps.
     pub done: u64,
+    /// Items that were done before: by an earlier try, which a resume goes on from.
+    #[serde(default)]
+    pub before: u64,
     /// Items of the work in all; 0 while unknown.
     pub total: u64,
     /// Whether the items are answers of models that are asked on the way, instead of the phase's own.
@@ -120,6 +123,9 @@ pub struct WorkerStatus {
     pub pid: u32,
     /// One or two words: `loading`, `answering`, `training`, `idle`.
     pub state: String,
+    /// Identities of the GPUs it works on, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
     /// What a person should know about how it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -50,6 +50,7 @@ impl LiveBoard {
             let live = &mut board.live;
             (live.done, live.total, live.correct) = (moment.done, moment.total, moment.correct);
             live.asking = moment.asking;
+            live.before = first.done;
             live.elapsed_ms = elapsed.as_millis() as u64;
             live.tokens_per_second = if let Some(progress) = moment.training {
                 progress.tokens_per_second

@@ -5,7 +5,7 @@ use super::access::Access;
 use super::index::{self, Kind, Known, Shelf};
 use super::place::{self, Place};
 use super::shelves::{outcome, split_number, yes};
-use super::words::words;
+use super::words::Sought;
 use crate::gym::datum::Verdict;
 use crate::gym::instance::Split;
 
@@ -34,6 +34,8 @@ pub struct DataFilter {
     pub reviewed: Option<bool>,
     /// Only texts with all of these words, in any order and in lower or upper case.
     pub text: Option<String>,
+    /// Whether the last of these words is only begun: any that begins so will do.
+    pub begun: bool,
 }
 
 /// Which predictions to list.
@@ -73,7 +75,7 @@ pub(super) struct Selection {
     pub(super) blocks: std::ops::RangeInclusive<i64>,
     pub(super) changed: Option<Changed>,
     /// Words that must all be there.
-    pub(super) words: Option<Vec<String>>,
+    pub(super) words: Option<Sought>,
 }
 
 /// A comparison with the same instances in another iteration.
@@ -132,8 +134,8 @@ impl DataFilter {
         let blocks = place::within(place::blocks(self.iteration, self.round), self.span);
         let mut selection = Selection::new(access, Shelf::Datum, &wanted, blocks)?;
         let text = self.text.as_deref().filter(|text| !text.trim().is_empty());
-        selection.words = text.map(|text| words([text]));
-        if selection.words.as_ref().is_some_and(Vec::is_empty) {
+        selection.words = text.map(|text| Sought::of(text, self.begun));
+        if selection.words.as_ref().is_some_and(Sought::is_empty) {
             // Signs without a word are in no index.
             selection.terms.clear();
         }

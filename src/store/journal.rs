@@ -170,13 +170,23 @@ fn progress_seal(iteration: u32, step: u32, text: &str) -> Seal {
 }
 
 pub(super) const SELECT_CURVE: &str =
-    "SELECT step, hash, record FROM training_progress WHERE iteration = ?1 ORDER BY step";
+    "SELECT step, hash, record FROM training_progress WHERE iteration = ?1 AND step > ?2 ORDER BY step";
 
 /// The training curve of an iteration, by optimiser step.
 pub(super) fn curve(access: Access<'_>, iteration: u32) -> Result<Vec<TrainingProgress>, StoreError> {
+    let points = points(access, iteration, -1)?;
+    index::expect(access, Shelf::TrainingProgress, &iteration.to_string(), points.len())?;
+    Ok(points)
+}
+
+/// The points of a training curve behind an optimiser step.
+pub(super) fn points(
+    access: Access<'_>,
+    iteration: u32,
+    behind: i64,
+) -> Result<Vec<TrainingProgress>, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get::<_, u32>(0)?, row.get::<_, Seal>(1)?, row.get::<_, String>(2)?));
-    let rows = access.all(SELECT_CURVE, [iteration], read)?;
-    index::expect(access, Shelf::TrainingProgress, &iteration.to_string(), rows.len())?;
+    let rows = access.all(SELECT_CURVE, (iteration, behind), read)?;
     let context: &Context = access.context;
     let verified = rows.iter().map(|(step, hash, text)| {
         if *hash != progress_seal(iteration, *step, text) {

@@ -11,7 +11,7 @@ use super::index::{self, Kind, Shelf};
 use super::members::Members;
 use super::place::{self, Place};
 use super::shelves::{self, Listed, find};
-use super::words;
+use super::words::Sought;
 use crate::gym::datum::JudgedDatum;
 use crate::gym::instance::Split;
 use crate::gym::prediction::Prediction;
@@ -226,7 +226,7 @@ impl<'a, 's> Sieve<'a, 's> {
 fn walk_hits(
     access: Access<'_>,
     selection: &Selection,
-    words: &[String],
+    words: &Sought,
     at: At,
     patience: Patience<'_>,
     mut visit: impl FnMut(Place) -> ControlFlow<()>,
@@ -244,7 +244,7 @@ fn walk_hits(
     let mut sieve = Sieve::new(access, selection)?;
     let (mut seen, mut reached) = (0_u32, None);
     let read = |row: &rusqlite::Row<'_>| row.get(0).map(Place);
-    access.each(sql, (words::query(words), first, last), read, |place| {
+    access.each(sql, (words.query(), first, last), read, |place| {
         if sieve.passes(place)? && visit(place).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -261,7 +261,7 @@ fn walk_hits(
 fn hits(
     access: Access<'_>,
     selection: &Selection,
-    words: &[String],
+    words: &Sought,
     at: At,
     limit: usize,
     patience: Patience<'_>,

@@ -219,6 +219,20 @@ impl Reader {
         self.look(|access| journal::curve(access, iteration))
     }
 
+    /// The points of that curve behind an optimiser step: what came since it was read.
+    pub fn training_curve_after(
+        &self,
+        iteration: u32,
+        step: u32,
+    ) -> Result<Vec<TrainingProgress>, StoreError> {
+        self.look(|access| journal::points(access, iteration, step.into()))
+    }
+
+    /// Number of the newest event in the journal.
+    pub fn last_event(&self) -> Result<i64, StoreError> {
+        self.look(|access| Ok(access.first(journal::SELECT_LAST_EVENT, [], |row| row.get(0))?.unwrap_or(0)))
+    }
+
     /// Every phase with its times, in the order in which they began.
     pub fn timings(&self) -> Result<Vec<PhaseTiming>, StoreError> {
         self.look(journal::timings)

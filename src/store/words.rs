@@ -20,10 +20,40 @@ pub(super) fn words<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String>
     found
 }
 
-/// The query that finds texts with all of these words.
-pub(super) fn query(words: &[String]) -> String {
-    // The words hold letters and digits only, so that nothing in them can end the quotation.
-    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" ")
+/// Fewer letters are no beginning that is worth looking for: half of all words would have it.
+const SHORTEST: usize = 3;
+
+/// What is searched for.
+#[derive(Debug)]
+pub(super) struct Sought {
+    /// Words that must all be there.
+    whole: Vec<String>,
+    /// The beginning of one more.
+    begun: Option<String>,
+}
+
+impl Sought {
+    /// The words of a text; `begun` says that the last one is still being written.
+    pub(super) fn of(text: &str, begun: bool) -> Self {
+        let last = text.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        if begun && last.chars().count() >= SHORTEST {
+            let whole = words([&text[..text.len() - last.len()]]);
+            return Self { whole, begun: words([last]).pop() };
+        }
+        Self { whole: words([text]), begun: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.begun.is_none()
+    }
+
+    /// The query that finds texts with all of this.
+    pub(super) fn query(&self) -> String {
+        // The words hold letters and digits only, so that nothing in them can end the quotation.
+        let whole = self.whole.iter().map(|word| format!("\"{word}\""));
+        let begun = self.begun.iter().map(|word| format!("\"{word}\"*"));
+        whole.chain(begun).collect::<Vec<_>>().join(" ")
+    }
 }
 
 #[cfg(test)]
@@ -35,7 +65,11 @@ mod tests {
         let found = words(["Ann's 12 apples, 12 pears; Äpfel\u{130}", "x^2 * NEAR(\"a\") OR -b"]);
         let expected = ["12", "2", "a", "ann", "apples", "b", "near", "or", "pears", "s", "x", "äpfeli"];
         assert_eq!(found, expected);
-        assert_eq!(query(&found[..2]), "\"12\" \"2\"");
+        assert_eq!(Sought::of("two apples, two", false).query(), "\"apples\" \"two\"");
+        assert_eq!(Sought::of("two App", true).query(), "\"two\" \"app\"*");
+        assert_eq!(Sought::of("two ap", true).query(), "\"ap\" \"two\"");
+        assert_eq!(Sought::of("two ", true).query(), "\"two\"");
+        assert!(Sought::of("+ \"", true).is_empty());
         assert!(words(["+ - * / \" ' ( ) \u{0}"]).is_empty());
         assert_eq!(words(["a".repeat(100).as_str()]), ["a".repeat(64)]);
     }

@@ -50,6 +50,8 @@ pub(crate) enum Action {
     Charts,
     Runs,
     NewRun,
+    /// Has a run of the list go on.
+    ResumeRun,
     DeleteRun,
     /// Marks a run to be compared.
     Mark,
@@ -279,6 +281,13 @@ pub(crate) static ACTIONS: &[Entry] = &[
         "",
         "stop: end the runner after the running phase; run on resumes",
     ),
+    entry(
+        Everywhere,
+        "stop-now",
+        Tell(Command::StopNow),
+        "",
+        "stop now: end the runner at once; the running phase is repeated on resume",
+    ),
     entry(Everywhere, "help", Action::Help, "help", "this help; type to search it"),
     entry(Everywhere, "palette", Action::Palette, "all actions", "find an action by its words and do it"),
     entry(
@@ -402,7 +411,7 @@ pub(crate) static ACTIONS: &[Entry] = &[
         "values",
         Action::Facets,
         "values",
-        "how often each value of a field occurs in the list; Enter narrows the list to one",
+        "how often each value of a field occurs in the list; choosing one narrows the list to it",
     ),
     entry(Samples, "order", Action::Sort, "", "newest first, oldest first, or by the values of a field"),
     entry(
@@ -417,7 +426,7 @@ pub(crate) static ACTIONS: &[Entry] = &[
         "go-to",
         Action::Jump,
         "go to",
-        "go to the sample's skill, its errors, its teacher call, or the data an error led to",
+        "go to the sample's skill, its errors, its teacher call, or the data that an error or a call led to",
     ),
     entry(Samples, "go-back", Action::Back, "", "back to where the last jump came from"),
     entry(
@@ -463,7 +472,13 @@ pub(crate) static ACTIONS: &[Entry] = &[
     entry(Charts, "previous-chart", Action::PreviousPart, "", "the chart before"),
     entry(Charts, "next-skill", Action::Down, "next skill", "the next skill, in the chart of a skill"),
     entry(Charts, "previous-skill", Action::Up, "", "the skill before"),
-    entry(Charts, "recent", Action::Recent, "recent or all", "the newest steps of a curve, or all of it"),
+    entry(
+        Charts,
+        "recent",
+        Action::Recent,
+        "recent or all",
+        "the newest steps and iterations, or all of them; an export holds what is seen",
+    ),
     entry(
         Charts,
         "export",
@@ -481,6 +496,7 @@ pub(crate) static ACTIONS: &[Entry] = &[
     entry(List, "top", Action::Top, "", "to the first line"),
     entry(List, "bottom", Action::Bottom, "", "to the last line"),
     entry(Runs, "new-run", Action::NewRun, "new run", "start a new run from a ready configuration"),
+    entry(Runs, "resume-run", Action::ResumeRun, "resume", "have the run go on in the background"),
     entry(Runs, "delete-run", Action::DeleteRun, "delete", "delete the run, after a question"),
     entry(
         Runs,
@@ -503,7 +519,7 @@ pub(crate) static ACTIONS: &[Entry] = &[
         "export",
         Action::Export,
         "export",
-        "write the comparison as CSV into the folder of the run on the screen",
+        "write the comparison as CSV and SVG into the folder of the run on the screen",
     ),
     entry(Compare, "down", Action::Down, "down", "one line down"),
     entry(Compare, "up", Action::Up, "", "one line up"),

@@ -6,7 +6,7 @@ use super::action::Context;
 use super::canvas::{Glyphs, Marks};
 use super::facets::Facet;
 use super::facts::{Facts, Listing, Order, Page, Query, Sample};
-use super::filter::{EVER, Field, Filter};
+use super::filter::{self, EVER, Field, Filter};
 use super::keymap::Keymap;
 use super::layout::{self, Pane, Places, Shape};
 use super::look::Look;
@@ -14,6 +14,7 @@ use super::memory::Memory;
 use super::overlay::{Menu, Overlay};
 use super::skills::{self, SkillRow};
 use super::theme::{Depth, Theme};
+use super::view;
 use crate::gym::datum::JudgedDatum;
 use crate::gym::episode::Command;
 use crate::gym::instance::Split;
@@ -78,6 +79,12 @@ pub(crate) struct Samples {
     pub(crate) page: Option<Page>,
     pub(crate) reading: bool,
     pub(crate) scroll: usize,
+    /// The sample that is read, when it left its place in the list meanwhile.
+    pub(crate) kept: Option<Sample>,
+    /// Id of the selected sample and the row where it was, while the rows around its new place are on their way.
+    pub(crate) sought: Option<(String, usize)>,
+    /// The iteration whose predictions are listed while one of them is read, whatever is evaluated meanwhile.
+    pub(crate) pinned: Option<u32>,
 }
 
 /// A list as it was before a jump.
@@ -104,8 +111,12 @@ pub(crate) struct App {
     pub(crate) remembered: Memory,
     pub(crate) hint: bool,
     pub(crate) overlay: Option<Overlay>,
-    /// What was open when a command was sent; it opens again when the command is refused.
-    pub(crate) sent_from: Option<(u64, Overlay)>,
+    /// What was open when commands were sent; it opens again when its command is refused.
+    pub(crate) sent_from: Vec<(u64, Overlay)>,
+    /// What is to open again as soon as nothing else is open.
+    pub(crate) returned: Vec<Overlay>,
+    /// The configuration of which a new run is being made.
+    pub(crate) making: Option<String>,
     /// The journal, while the log is open.
     pub(crate) journal: Option<Vec<JournalEntry>>,
     pub(crate) facts: Option<Facts>,
@@ -155,6 +166,9 @@ impl App {
             page: None,
             reading: false,
             scroll: 0,
+            kept: None,
+            sought: None,
+            pinned: None,
         };
         Self {
             size,
@@ -164,7 +178,9 @@ impl App {
             remembered: Memory::default(),
             hint: look.hint,
             overlay: None,
-            sent_from: None,
+            sent_from: Vec::new(),
+            returned: Vec::new(),
+            making: None,
             journal: None,
             facts: None,
             source_error: None,
@@ -198,12 +214,14 @@ impl App {
         Places::of(Shape { size, focus, zoom, hint, hidden, machine: self.machine_rows() })
     }
 
-    /// Rows of the machine pane: GPUs, processor, memory, workers or a word about them, what endpoints were paid.
-    fn machine_rows(&self) -> usize {
+    /// Rows of the machine pane: GPUs, processor, memory, workers or a word about them, what endpoints were paid. With
+    /// one row for a GPU, and with all four.
+    fn machine_rows(&self) -> (usize, usize) {
         let gpus = self.machine.as_ref().map_or(0, |machine| machine.gpus.len());
         let lines = |live: &Live| live.workers.iter().map(|worker| 1 + worker.notes.len()).sum();
         let paid = self.live.as_ref().map_or(0, |live| live.spending.endpoints.len());
-        gpus + 2 + self.live.as_ref().map_or(0, lines).max(1) + paid
+        let rest = 2 + self.live.as_ref().map_or(0, lines).max(1) + paid;
+        (rest + gpus, rest + gpus * view::GPU_ROWS)
     }
 
     /// Takes over what was remembered. A theme that a file of the person's names counts more.
@@ -297,7 +315,7 @@ impl App {
     pub(crate) fn skill_rows(&self) -> Vec<SkillRow> {
         self.facts
             .as_ref()
-            .map_or_else(Vec::new, |facts| skills::rows(&facts.episode, self.shown_iteration(), &self.open))
+            .map_or_else(Vec::new, |facts| skills::rows(facts, self.shown_iteration(), &self.open))
     }
 
     /// Number of the selected row among `rows`.
@@ -348,9 +366,14 @@ impl App {
                 source_error: filter.error.clone(),
                 reviewed: filter.reviewed,
                 text: filter.text.clone(),
+                begun: filter.text.is_some() && self.writes_word(),
             }),
             List::Predictions => Listing::Predictions(PredictionFilter {
-                iteration: self.predicted_iteration(),
+                iteration: self
+                    .samples
+                    .pinned
+                    .filter(|_| self.samples.reading)
+                    .unwrap_or_else(|| self.predicted_iteration()),
                 split: self.split(),
                 correct: filter.correct,
                 skill,
@@ -363,6 +386,11 @@ impl App {
                 malformed: filter.malformed,
             }),
         }
+    }
+
+    /// Whether a word to be searched for is being written.
+    fn writes_word(&self) -> bool {
+        matches!(&self.overlay, Some(Overlay::Filter { line, .. }) if filter::begun(line.text()))
     }
 
     /// The newest iteration with answers on the split in sight, up to the shown one or among those that are
@@ -408,8 +436,19 @@ impl App {
         window(self.samples.selected, self.list_rows(), self.samples.page.as_ref().map_or(0, |p| p.total))
     }
 
-    /// The selected sample, where it is loaded.
+    /// The iteration of the listed predictions; `None` where none are listed.
+    pub(crate) fn listed_iteration(&self) -> Option<u32> {
+        match self.listing() {
+            Listing::Predictions(filter) => Some(filter.iteration),
+            _ => None,
+        }
+    }
+
+    /// The selected sample, where it is loaded. One that is read stays selected when it leaves the list.
     pub(crate) fn selected_sample(&self) -> Option<&Sample> {
+        if let Some(kept) = self.samples.kept.as_ref().filter(|_| self.samples.reading) {
+            return Some(kept);
+        }
         let page = self.samples.page.as_ref().filter(|p| p.listing == self.listing())?;
         page.sample(self.samples.selected)
     }
@@ -421,7 +460,22 @@ impl App {
         let rows = self.list_rows();
         let offset = (self.list_top() / rows * rows).saturating_sub(rows);
         let (order, selected) = (self.samples.order, self.samples.selected);
-        Some(Query { listing: self.listing(), order, offset, limit: rows * 4, selected })
+        let read = self.selected_sample().filter(|_| self.samples.reading);
+        let held = read.map(|sample| sample.id().to_owned());
+        Some(Query { listing: self.listing(), order, offset, limit: rows * 4, selected, held })
+    }
+
+    /// Opens again what was open when these commands were sent: what was typed is not lost.
+    pub(crate) fn give_back(&mut self, of: impl Fn(u64) -> bool) {
+        let (back, rest) = std::mem::take(&mut self.sent_from).into_iter().partition(|(id, _)| of(*id));
+        self.sent_from = rest;
+        self.returned.extend(Vec::into_iter(back).map(|(_, overlay)| overlay));
+    }
+
+    /// Nothing is known to have come of what was asked.
+    pub(crate) fn undone(&mut self) {
+        (self.asked, self.leaving) = (None, None);
+        self.give_back(|_| true);
     }
 
     /// The theme in use.

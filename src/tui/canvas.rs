@@ -135,6 +135,17 @@ impl Line {
     }
 }
 
+/// Marks within words, for poor fonts; of the same width.
+fn in_ascii(text: &str) -> String {
+    let plain = |c| match c {
+        '·' => '-',
+        '…' => '~',
+        '°' => ' ',
+        c => c,
+    };
+    text.chars().map(plain).collect()
+}
+
 /// Wraps a text into lines of one meaning.
 pub(crate) fn paragraph(scope: Scope, text: &str, columns: usize) -> Vec<Line> {
     text::wrap(text, columns).into_iter().map(|line| Line::of(scope, line)).collect()
@@ -172,7 +183,9 @@ impl<'a> Canvas<'a> {
         }
         // Set, not patched: nothing of what was drawn here before shines through.
         let style = self.plain().patch(self.theme.style(scope));
-        let (end, _) = self.buffer.set_stringn(x, y, text.as_str(), columns.into(), style);
+        let plain = (!self.glyphs.fine && !text.as_str().is_ascii()).then(|| in_ascii(text.as_str()));
+        let text = plain.as_deref().unwrap_or_else(|| text.as_str());
+        let (end, _) = self.buffer.set_stringn(x, y, text, columns.into(), style);
         end - x
     }
 

@@ -17,6 +17,8 @@ pub(crate) const NAMES: [&str; 4] = ["accuracy", "skill", "loss", "speed"];
 
 /// Steps of a curve that count as recent.
 const RECENT: usize = 50;
+/// Iterations that count as recent.
+const RECENT_ITERATIONS: usize = 10;
 
 /// One value, with its 95 % interval where it has one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,26 +63,30 @@ pub(crate) fn skills(app: &App) -> Vec<String> {
 /// One of the charts.
 pub(crate) fn chart(app: &App, number: usize, skill: usize, recent: bool) -> Chart {
     match number {
-        0 => accuracy(app, "Accuracy by iteration".into(), |report| Some(report.overall)),
+        0 => accuracy(app, "Accuracy by iteration".into(), recent, |report| Some(report.overall)),
         1 => {
             let name = skills(app).get(skill).cloned().unwrap_or_else(|| "no skill yet".into());
             let title = format!("Accuracy in {name} by iteration");
-            accuracy(app, title, |report| report.skill(&name).map(|s| s.accuracy))
+            accuracy(app, title, recent, |report| report.skill(&name).map(|s| s.accuracy))
         }
         2 => training(app, "Loss per response token", "nats", recent, |step| step.loss),
         _ => training(app, "Training speed", "tokens/s", recent, |step| step.tokens_per_second),
     }
 }
 
-fn accuracy(app: &App, title: String, of: impl Fn(&Report) -> Option<Estimate>) -> Chart {
-    let rows = app.facts.as_ref().map(|facts| &facts.episode.iterations).into_iter().flatten();
+fn accuracy(app: &App, title: String, recent: bool, of: impl Fn(&Report) -> Option<Estimate>) -> Chart {
+    let all = app.facts.as_ref().map(|facts| &facts.episode.iterations);
+    let count = app.facts.as_ref().map_or(0, |facts| facts.episode.iterations.len());
+    let first = if recent { count.saturating_sub(RECENT_ITERATIONS) } else { 0 };
+    let title = if first > 0 { format!("{title}, the newest {RECENT_ITERATIONS} of {count}") } else { title };
+    let rows = all.into_iter().flatten().enumerate().skip(first);
     let points = |report: fn(&Iteration) -> Option<&Report>| {
         let point = |(n, row): (usize, &Iteration)| {
             let e = of(report(row)?)?;
             let range = Some((e.low * 100.0, e.high * 100.0));
             Some(Point { x: n as f64, y: e.mean * 100.0, range })
         };
-        rows.clone().enumerate().filter_map(point).collect()
+        rows.clone().filter_map(point).collect()
     };
     let series = vec![
         Series { name: "validation", points: points(|row| row.validation.as_ref()) },
@@ -161,14 +167,14 @@ impl Chart {
     }
 }
 
-/// Every chart that has values, as SVG and as CSV.
-pub(crate) fn exported(app: &App) -> Vec<Exported> {
-    let mut charts = vec![("accuracy".to_owned(), chart(app, 0, 0, false))];
+/// Every chart that has values, as it is seen, as SVG and as CSV.
+pub(crate) fn exported(app: &App, recent: bool) -> Vec<Exported> {
+    let mut charts = vec![("accuracy".to_owned(), chart(app, 0, 0, recent))];
     for (n, skill) in skills(app).iter().enumerate() {
-        charts.push((format!("skill-{:02}-{}", n + 1, plain(skill)), chart(app, 1, n, false)));
+        charts.push((format!("skill-{:02}-{}", n + 1, plain(skill)), chart(app, 1, n, recent)));
     }
-    charts.push(("loss".to_owned(), chart(app, 2, 0, false)));
-    charts.push(("speed".to_owned(), chart(app, 3, 0, false)));
+    charts.push(("loss".to_owned(), chart(app, 2, 0, recent)));
+    charts.push(("speed".to_owned(), chart(app, 3, 0, recent)));
     let files = |(name, chart): (String, Chart)| {
         [
             Exported { name: format!("{name}.svg"), text: chart.figure().svg() },

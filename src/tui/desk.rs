@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::app::App;
@@ -16,7 +16,7 @@ use super::link::Order;
 use super::mailbox::{Mail, Mailbox};
 use super::memory::Memory;
 use super::pacer::Pacer;
-use super::runs::{Runs, RunsOrder};
+use super::runs::Runs;
 use super::screen::{Cost, Frames, open_terminal, size};
 use super::session::{self, Job, Session};
 use super::source::Wanted;
@@ -36,6 +36,8 @@ enum Wake {
     Message(Message),
     Input(Input),
     Job(Job),
+    /// A text for the clipboard of the terminal.
+    Clipboard(String),
 }
 
 impl Mail for Wake {
@@ -67,11 +69,16 @@ pub(super) fn run(options: Options) -> Result<Exit, TuiError> {
     let forward = wakes.clone();
     spawn("jobs", move || continues.iter().for_each(|job| forward.post(Wake::Job(job))))?;
     let frame_log = options.frame_log.as_ref().and_then(|path| File::create(path).ok());
-    let (app, outlets, pacer) = start(options, (size, keys), &wakes, &stop)?;
+    let (app, outlets, pacer, reader) = start(options, (size, keys), &wakes, &stop)?;
     let begun = Instant::now();
     let mut desk = Desk { app, outlets, pacer, frames: Frames::new(terminal, size), frame_log, begun };
     let exit = desk.serve(&wakes);
     drop(session);
+    drop(stop);
+    if let Ok(Exit::Open(_)) = exit {
+        // It would take keys that are meant for the next screen. It has nothing to say that is not known here.
+        let _ = reader.join();
+    }
     exit
 }
 
@@ -81,7 +88,7 @@ fn start(
     (size, terminal): ((u16, u16), File),
     wake: &Wakes,
     stop: &Stop,
-) -> Result<(App, Outlets, Pacer), TuiError> {
+) -> Result<(App, Outlets, Pacer, JoinHandle<()>), TuiError> {
     let post = |wake: Wakes| move |message| wake.post(Wake::Message(message));
     let (queries, asked) = channel();
     let (folder, send) = (options.run_folder.clone(), post(wake.clone()));
@@ -93,23 +100,24 @@ fn start(
     spawn("link", move || link::run(&connect, &resume, &(own, inbox), &ended, &send))?;
     let (keys, flag, held) = (wake.clone(), Arc::clone(&stop.0), input::Hold::default());
     let pause = held.clone();
-    spawn("keys", move || input::run(terminal, &flag, &pause, |input| keys.post(Wake::Input(input))))?;
+    let reader =
+        spawn("keys", move || input::run(terminal, &flag, &pause, |input| keys.post(Wake::Input(input))))?;
     let send = post(wake.clone());
     let sampler = Sampler::start(move |snapshot| send(Message::Machine(Box::new(snapshot))))?;
     let own_theme = options.look.own_theme;
     let mut app = App::new(size, options.look);
-    if let Some(path) = &options.memory {
-        app.recall(Memory::read(path), own_theme);
+    let memory = options.memory.map(|path| (path.clone(), Memory::read(&path)));
+    if let Some((_, memory)) = &memory {
+        app.recall(memory.clone(), own_theme);
     }
     let (runs, run_folder, wake) = (options.runs, options.run_folder, wake.clone());
-    let memory = options.memory;
-    let outlets = Outlets { queries, orders, sampler, runs, run_folder, memory, held, wake };
-    Ok((app, outlets, Pacer::new(options.remote)))
+    let stale = Arc::default();
+    let outlets = Outlets { queries, stale, orders, sampler, runs, run_folder, memory, held, wake };
+    Ok((app, outlets, Pacer::new(options.remote), reader))
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), TuiError> {
-    thread::Builder::new().name(name.into()).spawn(work)?;
-    Ok(())
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, TuiError> {
+    Ok(thread::Builder::new().name(name.into()).spawn(work)?)
 }
 
 /// Tells the other threads to end when it goes.
@@ -124,14 +132,24 @@ impl Drop for Stop {
 /// Where effects go.
 struct Outlets {
     queries: Sender<Wanted>,
+    /// Tells the query on its way that another one is wanted.
+    stale: Arc<AtomicBool>,
     orders: Sender<Order>,
     sampler: Sampler,
     runs: Arc<dyn Runs>,
     run_folder: PathBuf,
-    memory: Option<PathBuf>,
+    /// What is remembered: the file, and what this screen last knew of it.
+    memory: Option<(PathBuf, Memory)>,
     /// Keeps the keys from being read while another program has the terminal.
     held: input::Hold,
     wake: Wakes,
+}
+
+impl Drop for Outlets {
+    fn drop(&mut self) {
+        // A thread that is gone is what this asks for.
+        let _ = self.orders.send(Order::Close);
+    }
 }
 
 struct Desk {
@@ -173,6 +191,10 @@ impl Desk {
                 return Ok(None);
             }
             Wake::Input(Input::Ended(error)) => return Err(error.into()),
+            Wake::Clipboard(text) => {
+                self.frames.copy(&text)?;
+                return Ok(None);
+            }
             Wake::Job(Job::Stop) => {
                 self.suspend()?;
                 return Ok(None);
@@ -186,44 +208,66 @@ impl Desk {
                 Message::Resize(width, height)
             }
         };
-        self.pacer.want(update::urgency(&self.app, &message));
+        let urgency = update::urgency(&self.app, &message);
+        self.pacer.want(urgency);
         for effect in update::update(&mut self.app, message) {
-            if let Some(exit) = self.carry_out(effect)? {
+            if let Some(exit) = self.carry_out(effect, urgency == Urgency::Urgent)? {
                 return Ok(Some(exit));
             }
         }
         Ok(None)
     }
 
-    /// A thread that is gone has said so, or the screen is ending: a failed send is nothing new.
-    fn carry_out(&mut self, effect: Effect) -> Result<Option<Exit>, TuiError> {
+    /// A thread that is gone has said so, or the screen is ending: a failed send is nothing new. `asked` says that a
+    /// person waits for it.
+    fn carry_out(&mut self, effect: Effect, asked: bool) -> Result<Option<Exit>, TuiError> {
         match effect {
             Effect::Send { id, command } => drop(self.outlets.orders.send(Order::Send { id, command })),
             Effect::Start { id, command } => drop(self.outlets.orders.send(Order::Start { id, command })),
-            Effect::Load(query) => drop(self.outlets.queries.send(Wanted::Samples(query))),
+            Effect::Load(query) => {
+                let stale = std::mem::take(&mut self.outlets.stale);
+                stale.store(true, Ordering::Relaxed);
+                let stale = Arc::clone(&self.outlets.stale);
+                drop(self.outlets.queries.send(Wanted::Samples { query, asked, stale }));
+            }
             Effect::Facet(list, field) => drop(self.outlets.queries.send(Wanted::Facet(list, field))),
             Effect::Values(list, fields) => drop(self.outlets.queries.send(Wanted::Values(list, fields))),
             Effect::Ids(list) => drop(self.outlets.queries.send(Wanted::Ids(list))),
             Effect::FollowJournal(on) => drop(self.outlets.queries.send(Wanted::Journal(on))),
+            Effect::Look => drop(self.outlets.queries.send(Wanted::Facts)),
             Effect::Export(files) => {
-                let written = errands::export(&self.outlets.run_folder, &files);
-                self.tell(Message::Exported(written));
+                let folder = self.outlets.run_folder.clone();
+                self.aside("export", move |wake| {
+                    wake.post(Wake::Message(Message::Exported(errands::export(&folder, &files))));
+                })?;
             }
             Effect::Copy(text) => {
-                if !errands::copy_by_tmux(errands::copied(&text)) {
-                    self.frames.copy(errands::copied(&text))?;
-                }
-                self.tell(Message::Copied(errands::keep(&self.outlets.run_folder, &text)));
+                let folder = self.outlets.run_folder.clone();
+                self.aside("copy", move |wake| {
+                    let copied = errands::copied(&text);
+                    if !errands::copy_by_tmux(copied) {
+                        wake.post(Wake::Clipboard(copied.to_owned()));
+                    }
+                    wake.post(Wake::Message(Message::Copied(errands::keep(&folder, &text))));
+                })?;
             }
-            Effect::Runs(order) => self.order(order)?,
+            Effect::Runs(order) => {
+                let runs = Arc::clone(&self.outlets.runs);
+                self.aside("runs", move |wake| {
+                    wake.post(Wake::Message(Message::Runs(order.carry_out(runs.as_ref()))));
+                })?;
+            }
             Effect::Write { id, wording } => {
                 let result = self.write(&id, &wording)?;
                 return self.take_in(Wake::Message(Message::Written { id, result }));
             }
             Effect::Watch(on) => self.outlets.sampler.watch(on),
             Effect::Remember(memory) => {
-                if let Some(Err(error)) = self.outlets.memory.as_ref().map(|path| memory.write(path)) {
-                    tracing::warn!("what was chosen on the screen is not kept: {error}");
+                if let Some((path, known)) = &mut self.outlets.memory {
+                    if let Err(error) = Memory::read(path).changed(known, &memory).write(path) {
+                        tracing::warn!("what was chosen on the screen is not kept: {error}");
+                    }
+                    *known = *memory;
                 }
             }
             Effect::Suspend => self.suspend()?,
@@ -232,18 +276,10 @@ impl Desk {
         Ok(None)
     }
 
-    /// News that this thread has for itself.
-    fn tell(&self, message: Message) {
-        self.outlets.wake.post(Wake::Message(message));
-    }
-
-    /// Lists, makes or deletes runs aside, because it may take seconds.
-    fn order(&self, order: RunsOrder) -> Result<(), TuiError> {
-        let (runs, wake) = (Arc::clone(&self.outlets.runs), self.outlets.wake.clone());
-        spawn("runs", move || {
-            let news = order.carry_out(runs.as_ref());
-            wake.post(Wake::Message(Message::Runs(news)));
-        })
+    /// Does something on a thread of its own, because it may take seconds; what came of it is news.
+    fn aside(&self, name: &str, work: impl FnOnce(Wakes) + Send + 'static) -> Result<(), TuiError> {
+        let wake = self.outlets.wake.clone();
+        spawn(name, move || work(wake)).map(drop)
     }
 
     /// Lends the terminal to the person's own editor.
@@ -275,8 +311,7 @@ impl Desk {
     fn draw(&mut self) -> Result<(), TuiError> {
         let app = &self.app;
         let cost = self.frames.draw(|buffer| view(app, buffer))?;
-        let write = cost.map_or(0, |cost| cost.write.as_millis() as u64);
-        self.pacer.drawn(self.now(), write);
+        self.pacer.drawn(self.now(), cost.map(|cost| cost.write.as_millis() as u64));
         if let Some(cost) = cost {
             self.note(cost);
             faults::drawn();

@@ -1,5 +1,7 @@
 //! What the screen knows of the run: committed facts, and the window of samples in sight.
 
+use std::collections::BTreeMap;
+
 use super::app::List;
 use super::filter::Field;
 use super::picture::Picture;
@@ -22,7 +24,17 @@ pub(crate) struct Facts {
     pub(crate) gain: Option<Estimate>,
     /// The curve of the newest training.
     pub(crate) curve: Vec<TrainingProgress>,
+    /// Accepted data by iteration and skill, where no skill tree counts them.
+    pub(crate) accepted: Accepted,
+    /// The iteration of the newest plan, and the accepted data of its subskills by skill and subskill.
+    pub(crate) planned: Option<(u32, BySubskill)>,
 }
+
+/// Accepted data by skill and subskill.
+pub(crate) type BySubskill = BTreeMap<(String, String), u32>;
+
+/// Accepted data by iteration, then by skill.
+pub(crate) type Accepted = BTreeMap<u32, BTreeMap<String, u32>>;
 
 /// Which samples are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +108,8 @@ pub(crate) struct Query {
     pub(crate) limit: usize,
     /// Row whose answers of all iterations are wanted.
     pub(crate) selected: usize,
+    /// Id of the sample that is read: it is wanted also when it is in none of these rows.
+    pub(crate) held: Option<String>,
 }
 
 /// One row of the list.
@@ -160,6 +174,8 @@ pub(crate) struct Page {
     /// Whether there are no more: a search is counted up to 10,000.
     pub(crate) exact: bool,
     pub(crate) samples: Vec<Sample>,
+    /// The sample that is read as it is now, where it is in none of these rows.
+    pub(crate) held: Option<Sample>,
     pub(crate) behind: Behind,
 }
 
@@ -176,5 +192,10 @@ pub(crate) struct Behind {
 impl Page {
     pub(crate) fn sample(&self, index: usize) -> Option<&Sample> {
         self.samples.get(index.checked_sub(self.offset)?)
+    }
+
+    /// The row of a sample among those loaded.
+    pub(crate) fn row_of(&self, id: &str) -> Option<usize> {
+        Some(self.offset + self.samples.iter().position(|sample| sample.id() == id)?)
     }
 }

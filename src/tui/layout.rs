@@ -53,8 +53,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) hint: bool,
     /// Panes that are not shown, unless one has the focus.
     pub(crate) hidden: &'a BTreeSet<Pane>,
-    /// Rows the machine has to say.
-    pub(crate) machine: usize,
+    /// Rows the machine has to say, in few words and in all.
+    pub(crate) machine: (usize, usize),
 }
 
 /// The places of one frame. Missing ones are not drawn.
@@ -78,8 +78,8 @@ impl Places {
         let hint = (shape.hint && height >= 20).then(|| take_top(&mut rest, 1));
         let single = width < NARROW || height < 20 || shape.zoom;
         let tabs = (single && !tiny).then(|| take_top(&mut rest, 1));
-        let strip = (single && shape.focus != Pane::Iterations && rest.height >= 12)
-            .then(|| take_bottom(&mut rest, STRIP));
+        let seen = shape.focus == Pane::Iterations || !(single || shape.hidden.contains(&Pane::Iterations));
+        let strip = (!seen && rest.height >= 12).then(|| take_bottom(&mut rest, STRIP));
         let panes = if single { vec![(shape.focus, rest)] } else { several(rest, shape) };
         Self { header, hint, tabs, panes, strip, footer }
     }
@@ -122,7 +122,10 @@ fn several(area: Rect, shape: Shape<'_>) -> Vec<(Pane, Rect)> {
         places.extend(on_left.into_iter().map(|pane| (pane, left)));
     }
     if let [upper, lower] = on_right[..] {
-        let rows = (shape.machine as u16 + 2).clamp(5, (area.height / 3).max(5));
+        // Everything, where a third of the height is enough for it.
+        let (most, (few, all)) = ((area.height / 3).max(5), shape.machine);
+        let said = if all + 2 <= usize::from(most) { all } else { few };
+        let rows = (said as u16 + 2).clamp(5, most);
         let below = take_bottom(&mut right, rows);
         places.push((lower, below));
         places.push((upper, right));
@@ -195,7 +198,7 @@ mod tests {
             zoom,
             hint: true,
             hidden,
-            machine: 6,
+            machine: (6, 12),
         })
     }
 

@@ -37,6 +37,8 @@ pub(super) enum Order {
     Ended {
         stream: u64,
     },
+    /// The screen closed.
+    Close,
 }
 
 /// Talks until told to stop.
@@ -57,7 +59,7 @@ pub(super) fn run(
             Ok(Order::Start { id, command }) => link.start(resume, id, command, send),
             Ok(Order::Ended { stream }) if stream == link.number => link.lost(),
             Ok(Order::Ended { .. }) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
@@ -158,6 +160,13 @@ impl Link {
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
         self.known_absent = false;
+    }
+}
+
+/// The reader of the stream has an end of its own, so that the runner would count this client for ever.
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.lost();
     }
 }
 

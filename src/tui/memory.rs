@@ -32,6 +32,27 @@ impl Memory {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
+    /// This, with what a screen changed since it knew `before`: another screen may have changed something else.
+    pub(crate) fn changed(mut self, before: &Self, now: &Self) -> Self {
+        fn take<T: Clone + PartialEq>(field: &mut T, before: &T, now: &T) {
+            if before != now {
+                field.clone_from(now);
+            }
+        }
+        take(&mut self.hidden, &before.hidden, &now.hidden);
+        take(&mut self.zoom, &before.zoom, &now.zoom);
+        take(&mut self.no_hint, &before.no_hint, &now.no_hint);
+        take(&mut self.theme, &before.theme, &now.theme);
+        for run in before.flags.keys().chain(now.flags.keys()) {
+            let of = |memory: &Self| memory.flags.get(run).cloned().unwrap_or_default();
+            let (before, now) = (of(before), of(now));
+            let flags = self.flags.entry(run.clone()).or_default();
+            flags.retain(|id| !before.contains(id) || now.contains(id));
+            flags.extend(now.difference(&before).cloned());
+        }
+        self
+    }
+
     /// Writes the file whole.
     pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
         let mut kept = self.clone();
@@ -51,6 +72,18 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_screens_change_only_what_is_theirs() {
+        let memory = |theme: &str, flags: &[&str]| Memory {
+            theme: Some(theme.into()),
+            flags: BTreeMap::from([("a".to_owned(), flags.iter().map(|id| (*id).to_owned()).collect())]),
+            ..Memory::default()
+        };
+        let (before, other) = (memory("dark", &["1", "2"]), memory("light", &["1", "2", "3"]));
+        let mine = Memory { zoom: true, ..memory("dark", &["2", "4"]) };
+        assert_eq!(other.changed(&before, &mine), Memory { zoom: true, ..memory("light", &["2", "3", "4"]) });
+    }
 
     #[test]
     fn it_is_read_back_and_damage_is_forgotten() {

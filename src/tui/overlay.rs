@@ -123,6 +123,8 @@ pub(crate) enum Target {
     Call(String),
     /// The data that the error on an instance led to.
     DataOf(String),
+    /// The data of an iteration of a skill and subskill, which a teacher call was about.
+    DataFor { iteration: u32, skill: String, subskill: String },
 }
 
 impl Overlay {

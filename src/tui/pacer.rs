@@ -50,13 +50,13 @@ impl Pacer {
         Some(self.last.map_or(0, |last| (last + interval).saturating_sub(now)))
     }
 
-    /// A frame was drawn; writing it took `write` milliseconds.
-    pub(crate) fn drawn(&mut self, now: u64, write: u64) {
+    /// A frame was drawn; writing it took so many milliseconds. One with nothing to write says nothing of the terminal.
+    pub(crate) fn drawn(&mut self, now: u64, write: Option<u64>) {
         self.last = Some(now);
         self.wanted = Urgency::None;
         self.lazy = match write {
-            w if w > SLOW_WRITE => (self.lazy * 2).min(SLOWEST),
-            w if w < FAST_WRITE => (self.lazy * 3 / 4).max(self.fastest),
+            Some(w) if w > SLOW_WRITE => (self.lazy * 2).min(SLOWEST),
+            Some(w) if w < FAST_WRITE => (self.lazy * 3 / 4).max(self.fastest),
             _ => self.lazy,
         };
     }
@@ -72,14 +72,14 @@ mod tests {
         assert_eq!(pacer.wait(0), None);
         pacer.want(Urgency::Lazy);
         assert_eq!(pacer.wait(5), Some(0));
-        pacer.drawn(5, 0);
+        pacer.drawn(5, Some(0));
         assert_eq!(pacer.wait(10_000), None);
     }
 
     #[test]
     fn urgent_frames_overtake_lazy_ones() {
         let mut pacer = Pacer::new(true);
-        pacer.drawn(1000, 0);
+        pacer.drawn(1000, Some(0));
         pacer.want(Urgency::Lazy);
         assert_eq!(pacer.wait(1010), Some(240));
         pacer.want(Urgency::Urgent);
@@ -92,7 +92,10 @@ mod tests {
     fn a_slow_terminal_is_spared() {
         let mut pacer = Pacer::new(false);
         for _ in 0..9 {
-            pacer.drawn(0, 100);
+            pacer.drawn(0, Some(100));
+        }
+        for _ in 0..9 {
+            pacer.drawn(0, None);
         }
         pacer.want(Urgency::Lazy);
         assert_eq!(pacer.wait(0), Some(SLOWEST));
@@ -100,7 +103,7 @@ mod tests {
         assert_eq!(pacer.wait(0), Some(4 * SLOWEST));
         pacer.focus(true);
         for _ in 0..20 {
-            pacer.drawn(0, 0);
+            pacer.drawn(0, Some(0));
         }
         pacer.want(Urgency::Lazy);
         assert_eq!(pacer.wait(0), Some(100));

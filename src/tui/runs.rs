@@ -1,6 +1,6 @@
 //! The runs there are and new ones, as the screen knows them. The doing is the caller's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::compare::{Named, compare};
 pub use super::new_run::Setting;
@@ -66,6 +66,8 @@ pub trait Runs: Send + Sync {
     fn check(&self, configuration: &str, changes: &Changes) -> Result<(), String>;
     /// Makes a run of a ready configuration with changes and starts it; returns its folder.
     fn create(&self, configuration: &str, changes: &Changes) -> Result<PathBuf, String>;
+    /// Has a run go on in the background; returns what came of it, in words that follow the run's name.
+    fn resume(&self, folder: &Path) -> Result<String, String>;
     /// Deletes a run that nothing works on.
     fn delete(&self, name: &str) -> Result<(), String>;
     /// What this machine has and lacks.
@@ -97,6 +99,10 @@ impl Runs for NoRuns {
         Err("runs cannot be made from here; use `dataenvgym run`".into())
     }
 
+    fn resume(&self, _: &Path) -> Result<String, String> {
+        Err("runs cannot be resumed from here; use `dataenvgym run --name`".into())
+    }
+
     fn delete(&self, _: &str) -> Result<(), String> {
         Err("runs cannot be deleted from here".into())
     }
@@ -114,6 +120,7 @@ pub(crate) enum RunsOrder {
     Settings(String),
     Check { configuration: String, changes: Changes },
     Create { configuration: String, changes: Changes },
+    Resume { name: String, folder: PathBuf },
     Delete(String),
     Doctor,
     Compare { runs: Vec<Named>, split: Split },
@@ -127,6 +134,7 @@ pub(crate) enum RunsNews {
     Settings { configuration: String, settings: Result<Vec<Setting>, String> },
     Checked { changes: Changes, result: Result<(), String> },
     Created(Result<PathBuf, String>),
+    Resumed { name: String, result: Result<String, String> },
     Deleted(String, Result<(), String>),
     Doctor(Vec<Finding>),
     Compared { runs: Vec<Named>, split: Split, result: Result<Comparison, String> },
@@ -147,6 +155,10 @@ impl RunsOrder {
             }
             Self::Create { configuration, changes } => {
                 RunsNews::Created(runs.create(&configuration, &changes))
+            }
+            Self::Resume { name, folder } => {
+                let result = runs.resume(&folder);
+                RunsNews::Resumed { name, result }
             }
             Self::Doctor => RunsNews::Doctor(runs.doctor()),
             Self::Compare { runs, split } => {

@@ -1,7 +1,8 @@
 //! Rows of the skill tree pane, from the state of the episode.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::facts::{Accepted, BySubskill, Facts};
 use crate::gym::episode::Episode;
 use crate::gym::plan::Plan;
 use crate::gym::report::Report;
@@ -37,6 +38,10 @@ pub(crate) struct SkillRow {
 /// Reports and plan that the rows are made of.
 struct Sources<'a> {
     episode: &'a Episode,
+    /// Accepted data where the forest counts none.
+    accepted: Option<&'a Accepted>,
+    /// Accepted data of the plan, by skill and subskill.
+    planned: Option<&'a BySubskill>,
     now: Option<&'a Report>,
     first: Option<&'a Report>,
     last: Option<&'a Report>,
@@ -45,7 +50,8 @@ struct Sources<'a> {
 
 /// The rows as of an iteration: accuracy from the newest validation report up to it, allocation from the newest
 /// plan up to it.
-pub(crate) fn rows(episode: &Episode, iteration: u32, open: &BTreeSet<String>) -> Vec<SkillRow> {
+pub(crate) fn rows(facts: &Facts, iteration: u32, open: &BTreeSet<String>) -> Vec<SkillRow> {
+    let episode = &facts.episode;
     let upto = || episode.iterations.iter().take(iteration as usize + 1);
     let mut reports = upto().rev().filter_map(|i| i.validation.as_ref());
     let now = reports.next();
@@ -54,7 +60,11 @@ pub(crate) fn rows(episode: &Episode, iteration: u32, open: &BTreeSet<String>) -
         .and_then(|i| i.validation.as_ref())
         .filter(|f| now.is_some_and(|n| n.iteration > f.iteration));
     let plan = upto().rev().find_map(|i| i.plans.last());
-    let sources = Sources { episode, now, first, last: reports.next(), plan };
+    let counted = episode.forest.trees.iter().all(|tree| tree.history.is_empty());
+    let accepted = counted.then_some(&facts.accepted);
+    let planned = facts.planned.as_ref().filter(|(n, _)| plan.is_some_and(|plan| plan.iteration == *n));
+    let planned = planned.map(|(_, counts)| counts);
+    let sources = Sources { episode, accepted, planned, now, first, last: reports.next(), plan };
     let skills = names(episode, now);
     if skills.is_empty() {
         return Vec::new();
@@ -100,13 +110,20 @@ impl Sources<'_> {
             made: 0,
             largest: 0,
             action: None,
-            produced: self.episode.forest.trees.iter().map(SkillTree::produced).sum(),
+            produced: match self.accepted {
+                Some(accepted) => accepted.values().flat_map(BTreeMap::values).sum(),
+                None => self.episode.forest.trees.iter().map(SkillTree::produced).sum(),
+            },
             open: None,
         }
     }
 
     /// What became of the newest plan's data for a skill.
-    fn made(&self, tree: Option<&SkillTree>) -> u32 {
+    fn made(&self, name: &str, tree: Option<&SkillTree>) -> u32 {
+        if let Some(accepted) = self.accepted {
+            let of_plan = self.plan.and_then(|plan| accepted.get(&plan.iteration)?.get(name));
+            return of_plan.copied().unwrap_or(0);
+        }
         let of_plan = |e: &&SkillExperience| self.plan.is_some_and(|plan| plan.iteration == e.iteration);
         tree.map_or(0, |tree| tree.history.iter().filter(of_plan).map(|e| e.produced).sum())
     }
@@ -122,10 +139,13 @@ impl Sources<'_> {
             since_first: Self::change(mean(self.now), mean(self.first)),
             since_last: Self::change(mean(self.now), mean(self.last)),
             allocation: self.plan.map(|p| p.allocated_to(name)),
-            made: self.made(tree),
+            made: self.made(name, tree),
             largest,
             action: action.map(|a| a.action.kind()),
-            produced: tree.map_or(0, SkillTree::produced),
+            produced: match self.accepted {
+                Some(accepted) => accepted.values().filter_map(|skills| skills.get(name)).sum(),
+                None => tree.map_or(0, SkillTree::produced),
+            },
             open: tree.filter(|t| !t.subskills.is_empty()).map(|_| open),
         }
     }
@@ -149,7 +169,11 @@ impl Sources<'_> {
                 since_first: Self::change(mean(self.now), mean(self.first)),
                 since_last: Self::change(mean(self.now), mean(self.last)),
                 allocation: asked(&subskill.name),
-                made: 0,
+                made: self
+                    .planned
+                    .and_then(|p| p.get(&(tree.skill.clone(), subskill.name.clone())))
+                    .copied()
+                    .unwrap_or(0),
                 largest,
                 action: None,
                 produced: subskill.produced,

@@ -2,16 +2,20 @@
 
 mod lists;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::facts::{Answers, Behind, Facts, Listing, Page, Query, Sample};
+use super::facts::{Accepted, Answers, Behind, BySubskill, Facts, Listing, Page, Query, Sample};
 use super::filter::Field;
 use super::picture::Picture;
 use super::update::Message;
 use crate::gym::episode::{Episode, Phase};
 use crate::gym::instance::Split;
+use crate::gym::ports::TrainingProgress;
 use crate::gym::statistics::{Estimate, paired_gain};
 use crate::store::{Reader, StoreError, read_artifact};
 
@@ -27,7 +31,7 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
     let mut source = Source::new(folder);
     let mut complaint: Option<String> = None;
     loop {
-        let (mut asked, mut wanted) = (None, None);
+        let mut wanted = None;
         let first = match queries.recv_timeout(LOOK) {
             Ok(order) => Some(order),
             Err(RecvTimeoutError::Timeout) => None,
@@ -35,13 +39,14 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
         };
         for order in first.into_iter().chain(queries.try_iter()) {
             match order {
-                Wanted::Samples(query) => asked = Some(query),
+                Wanted::Samples { query, asked, stale } => source.ask(query, asked, stale),
                 Wanted::Journal(on) => source.follow_journal(on),
+                Wanted::Facts => source.again(),
                 // The newest question alone is worth an answer.
                 other => wanted = Some(other),
             }
         }
-        let news = source.look(asked).and_then(|mut news| {
+        let news = source.look().and_then(|mut news| {
             if let Some(wanted) = wanted {
                 news.extend(source.answer(wanted)?);
             }
@@ -68,9 +73,18 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
 /// What the screen wants to be told.
 #[derive(Debug)]
 pub(super) enum Wanted {
-    Samples(Query),
+    /// Samples.
+    Samples {
+        query: Query,
+        /// Whether a person waits for them.
+        asked: bool,
+        /// Says meanwhile that others are wanted.
+        stale: Arc<AtomicBool>,
+    },
     /// The journal, from now on or no longer.
     Journal(bool),
+    /// The committed state once more.
+    Facts,
     /// How often each value of a field occurs in a list.
     Facet(Listing, Field),
     /// The values of these fields in the whole list.
@@ -84,48 +98,92 @@ pub(super) struct Source {
     folder: PathBuf,
     reader: Option<Reader>,
     query: Option<Query>,
+    /// Whether the query is unanswered, and whether a person waits for the answer.
+    asked: Option<bool>,
     page: Option<Page>,
+    /// Set when the newest query is the newest no more, so that nobody waits for its answer.
+    stale: Arc<AtomicBool>,
     /// The gain for a selected iteration, computed once.
     gain: Option<(u32, Option<Estimate>)>,
-    /// Whether the journal is wanted, and whether it was read since.
-    journal: (bool, bool),
+    /// Whether the journal is wanted, and its newest event when it was read.
+    journal: (bool, Option<i64>),
+    /// The committed state is news, whether or not it is new.
+    again: bool,
+    /// The newest training curve: its iteration, the journal's newest event when it was read, its points.
+    curve: Option<(u32, i64, Vec<TrainingProgress>)>,
+    /// Accepted data by iteration, with the number of them when they were counted by skill.
+    accepted: BTreeMap<u32, (u32, BTreeMap<String, u32>)>,
+    /// Those of the newest plan, with what tells whether they were counted already.
+    planned: Option<((u32, u32, usize), BySubskill)>,
 }
 
 impl Source {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, reader: None, query: None, page: None, gain: None, journal: (false, false) }
+        Self {
+            folder,
+            reader: None,
+            query: None,
+            asked: None,
+            page: None,
+            stale: Arc::default(),
+            gain: None,
+            journal: (false, None),
+            again: false,
+            curve: None,
+            accepted: BTreeMap::new(),
+            planned: None,
+        }
     }
 
     pub(super) fn follow_journal(&mut self, on: bool) {
-        self.journal = (on, false);
+        self.journal = (on, None);
+    }
+
+    /// The next look tells the committed state, also when nothing was committed since.
+    pub(super) fn again(&mut self) {
+        self.again = true;
+    }
+
+    /// Asks for samples, until the flag says that others are wanted.
+    pub(super) fn ask(&mut self, query: Query, asked: bool, stale: Arc<AtomicBool>) {
+        // A person who waits for an answer to the query before is answered by this one.
+        let asked = asked || self.asked == Some(true);
+        (self.query, self.asked, self.stale) = (Some(query), Some(asked), stale);
     }
 
     /// News since the last look: committed facts, and the page for the newest query.
-    pub(super) fn look(&mut self, asked: Option<Query>) -> Result<Vec<Message>, StoreError> {
+    pub(super) fn look(&mut self) -> Result<Vec<Message>, StoreError> {
         let mut messages = Vec::new();
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
             None => Reader::open(&self.folder)?,
         };
         let changed = reader.changed()?;
-        if changed {
+        if changed || self.again {
             messages.push(Message::Facts(Box::new(self.facts(&reader)?)));
+            self.again = false;
         }
-        if self.journal.0 && (changed || !self.journal.1) {
-            messages.push(Message::Journal(reader.journal(JOURNAL)?));
-            self.journal.1 = true;
+        if self.journal.0 && (changed || self.journal.1.is_none()) {
+            let last = reader.last_event()?;
+            // What is committed most often is no event.
+            if self.journal.1 != Some(last) {
+                messages.push(Message::Journal(reader.journal(JOURNAL)?));
+                self.journal.1 = Some(last);
+            }
         }
-        let moved = asked.is_some();
-        if let Some(query) = asked {
-            self.query = Some(query);
-        }
+        let (moved, asked) = (self.asked.is_some(), self.asked == Some(true));
         if let Some(query) = self.query.clone().filter(|_| changed || moved) {
             let page = self.page(&reader, &query, changed)?;
+            if self.stale.load(Ordering::Relaxed) {
+                // It may have been cut short, and the next query waits already.
+                (self.page, self.reader) = (None, Some(reader));
+                return Ok(messages);
+            }
             // Without a new query a page is news only when it differs: often something else was committed.
             if moved || self.page.as_ref() != Some(&page) {
-                messages.push(Message::Page(Box::new(page.clone())));
+                messages.push(Message::Page { page: Box::new(page.clone()), asked });
             }
-            self.page = Some(page);
+            (self.page, self.asked) = (Some(page), None);
         }
         self.reader = Some(reader);
         Ok(messages)
@@ -146,18 +204,81 @@ impl Source {
                 let ids = lists::ids(reader, &listing)?;
                 Some(Message::Ids { listing: Box::new(listing), ids })
             }
-            Wanted::Samples(_) | Wanted::Journal(_) => None,
+            Wanted::Samples { .. } | Wanted::Journal(_) | Wanted::Facts => None,
         })
     }
 
     fn facts(&mut self, reader: &Reader) -> Result<Facts, StoreError> {
+        let last = reader.last_event()?;
         let episode = reader.episode()?;
-        let curve = match trained(&episode) {
-            Some(iteration) => reader.training_curve(iteration)?,
-            None => Vec::new(),
-        };
+        let curve = self.curve(reader, &episode, last)?;
         let gain = self.gain(reader, &episode)?;
-        Ok(Facts { record: reader.record()?, timings: reader.timings()?, gain, curve, episode })
+        let accepted = self.accepted(reader, &episode)?;
+        let planned = self.planned(reader, &episode)?;
+        let (record, timings) = (reader.record()?, reader.timings()?);
+        Ok(Facts { record, episode, timings, gain, curve, accepted, planned })
+    }
+
+    /// The newest training curve. While it grows its new points alone are read: a look must not cost more the longer
+    /// a training lasts.
+    fn curve(
+        &mut self,
+        reader: &Reader,
+        episode: &Episode,
+        last: i64,
+    ) -> Result<Vec<TrainingProgress>, StoreError> {
+        let Some(iteration) = trained(episode) else { return Ok(Vec::new()) };
+        let known = self.curve.as_mut().filter(|(of, event, _)| (*of, *event) == (iteration, last));
+        if let Some((_, _, points)) = known {
+            if episode.work.is_none_or(|work| work.phase != Phase::Train) {
+                return Ok(points.clone());
+            }
+            let step = points.last().map_or(0, |point| point.step);
+            let new = reader.training_curve_after(iteration, step)?;
+            // Without new ones the training may have begun anew, which writes old ones again.
+            if !points.is_empty() && !new.is_empty() {
+                points.extend(new);
+                return Ok(points.clone());
+            }
+        }
+        let points = reader.training_curve(iteration)?;
+        self.curve = Some((iteration, last, points.clone()));
+        Ok(points)
+    }
+
+    /// Accepted data by iteration and skill. A skill tree counts its own; where there is none, each iteration is
+    /// counted whenever its number of accepted data is another one.
+    fn accepted(&mut self, reader: &Reader, episode: &Episode) -> Result<Accepted, StoreError> {
+        if episode.forest.trees.iter().any(|tree| !tree.history.is_empty()) {
+            return Ok(Accepted::new());
+        }
+        for (n, row) in episode.iterations.iter().enumerate() {
+            let n = n as u32;
+            if row.accepted > 0 && self.accepted.get(&n).is_none_or(|(count, _)| *count != row.accepted) {
+                self.accepted.insert(n, (row.accepted, lists::accepted(reader, n)?));
+            }
+        }
+        Ok(self.accepted.iter().map(|(n, (_, skills))| (*n, skills.clone())).collect())
+    }
+
+    /// The accepted data of the newest plan by subskill, counted whenever their number is another one.
+    fn planned(
+        &mut self,
+        reader: &Reader,
+        episode: &Episode,
+    ) -> Result<Option<(u32, BySubskill)>, StoreError> {
+        let Some(plan) = episode.iterations.iter().rev().find_map(|row| row.plans.last()) else {
+            return Ok(None);
+        };
+        let accepted = episode.iterations.get(plan.iteration as usize).map_or(0, |row| row.accepted);
+        let key = (plan.iteration, accepted, plan.allocations.len());
+        let counts = match self.planned.take().filter(|(of, _)| *of == key) {
+            Some((_, counts)) => counts,
+            None if accepted == 0 => BySubskill::new(),
+            None => lists::planned(reader, plan)?,
+        };
+        self.planned = Some((key, counts.clone()));
+        Ok(Some((plan.iteration, counts)))
     }
 
     fn gain(&mut self, reader: &Reader, episode: &Episode) -> Result<Option<Estimate>, StoreError> {
@@ -179,9 +300,14 @@ impl Source {
         let same = self.page.as_ref().filter(|p| !changed && p.order == query.order).filter(asked);
         let mut page = match same {
             Some(page) => page.clone(),
-            None => lists::load(reader, query)?,
+            None => lists::load(reader, query, &self.stale)?,
         };
-        page.behind = match page.sample(query.selected) {
+        page.held = match &query.held {
+            Some(id) if page.row_of(id).is_none() => lists::held(reader, &query.listing, id)?,
+            _ => None,
+        };
+        let held = query.held.as_ref().and_then(|id| page.sample(page.row_of(id)?));
+        page.behind = match page.held.as_ref().or(held).or_else(|| page.sample(query.selected)) {
             Some(sample) => self.behind(reader, sample)?,
             None => Behind::default(),
         };

@@ -317,14 +317,22 @@ pub(crate) fn progress(app: &App, work: Work) -> Option<Progress> {
         0 => format!("{done} {items}"),
         _ => format!("{done} of {total} {items}"),
     };
-    let left = (done > 0 && total > done).then(|| elapsed as f64 / done as f64 * (total - done) as f64);
+    // What a resume found done took none of this time.
+    let new = done.saturating_sub(live.before);
+    let left = match &live.training {
+        Some(step) if work.phase == Phase::Train && step.seconds_left > 0.0 => {
+            Some(step.seconds_left * 1000.0)
+        }
+        _ => (new > 0).then(|| elapsed as f64 / new as f64 * total.saturating_sub(done) as f64),
+    };
+    let left = left.filter(|left| *left > 0.0 && total > done);
     let time = match left {
         Some(left) => format!("{}, about {} left", duration(elapsed), duration(left as u64)),
         None => duration(elapsed),
     };
     let mut speed = Vec::new();
-    if done > 0 && elapsed > 0 {
-        speed.push(format!("{} {items}/s", rate(done as f64 * 1000.0 / elapsed as f64)));
+    if new > 0 && elapsed > 0 {
+        speed.push(format!("{} {items}/s", rate(new as f64 * 1000.0 / elapsed as f64)));
     }
     if live.tokens_per_second > 0.0 {
         speed.push(format!("{} tokens/s", rate(live.tokens_per_second)));

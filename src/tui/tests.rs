@@ -50,7 +50,7 @@ impl Desk {
 
     /// Feeds what the database has to say until it has nothing more to say.
     fn settle(&mut self) {
-        let news = self.source.look(None).unwrap();
+        let news = self.source.look().unwrap();
         for message in news {
             self.tell(message);
         }
@@ -60,12 +60,15 @@ impl Desk {
         for effect in update(&mut self.app, steady(message)) {
             match effect {
                 Effect::Load(query) => {
-                    for message in self.source.look(Some(query)).unwrap() {
-                        self.tell(message);
-                    }
+                    self.source.ask(query, true, std::sync::Arc::default());
+                    self.settle();
                 }
                 Effect::FollowJournal(on) => {
                     self.source.follow_journal(on);
+                    self.settle();
+                }
+                Effect::Look => {
+                    self.source.again();
                     self.settle();
                 }
                 Effect::Facet(listing, field) => self.ask(Wanted::Facet(listing, field)),
@@ -148,9 +151,10 @@ fn named(name: &str) -> KeyCode {
         "Home" => KeyCode::Home,
         "End" => KeyCode::End,
         "Backspace" => KeyCode::Backspace,
-        "Ctrl-x" => KeyCode::Char('x'),
-        "Ctrl-u" => KeyCode::Char('u'),
-        _ => panic!("no key {name}"),
+        _ => match name.strip_prefix("Ctrl-").map(|rest| rest.chars().collect::<Vec<_>>()).as_deref() {
+            Some([c]) => KeyCode::Char(*c),
+            _ => panic!("no key {name}"),
+        },
     }
 }
 
@@ -221,10 +225,13 @@ fn work(iteration: u32, phase: Phase, split: Option<Split>) -> Work {
 
 fn live(work: Work, done: u64, total: u64) -> Live {
     let training = (work.phase == Phase::Train).then(|| script::progress(done as u32));
+    // The runner was told to use the second GPU first.
+    let gpus = |name: &str| vec![if name.contains("cuda:0") { "GPU-1" } else { "GPU-0" }.to_owned()];
     let worker = |name: &str, pid, state: &str| WorkerStatus {
         name: name.into(),
         pid,
         state: state.into(),
+        gpus: gpus(name),
         notes: vec![],
         text: String::new(),
     };
@@ -233,6 +240,7 @@ fn live(work: Work, done: u64, total: u64) -> Live {
     Live {
         work: Some(work),
         done,
+        before: 0,
         total,
         asking: false,
         elapsed_ms: 31_000,

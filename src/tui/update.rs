@@ -10,12 +10,13 @@ mod menus;
 mod movement;
 mod overlays;
 mod reviews;
+mod samples;
 
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::action::Action;
+use super::action::{Action, Context};
 use super::app::{App, Asked, Link, List, Stage};
 use super::charts::Exported;
 use super::facets::Facet;
@@ -56,7 +57,11 @@ pub(crate) enum Message {
     Resize(u16, u16),
     /// The committed state changed.
     Facts(Box<Facts>),
-    Page(Box<Page>),
+    /// Samples: for a query, or because something was committed.
+    Page {
+        page: Box<Page>,
+        asked: bool,
+    },
     Journal(Vec<JournalEntry>),
     /// The values of a field were counted.
     Facet(Box<Facet>),
@@ -90,7 +95,9 @@ impl Message {
         matches!(
             (self, older),
             (Self::Facts(_), Self::Facts(_))
-                | (Self::Page(_), Self::Page(_))
+                // What a key asked for is not delayed by what nobody asked for.
+                | (Self::Page { asked: true, .. }, Self::Page { .. })
+                | (Self::Page { .. }, Self::Page { asked: false, .. })
                 | (Self::Journal(_), Self::Journal(_))
                 | (Self::Machine(_), Self::Machine(_))
                 | (Self::Link(Live(_)), Self::Link(Live(_)))
@@ -133,6 +140,8 @@ pub(crate) enum Effect {
     Ids(Listing),
     /// Read the journal, now and when it grows, or no longer.
     FollowJournal(bool),
+    /// Read the committed state once more, whether or not anything was committed.
+    Look,
     /// Measure the machine, or stop measuring.
     Watch(bool),
     /// Give the words of a datum to the person's own editor.
@@ -162,10 +171,15 @@ pub(crate) enum Urgency {
 /// How soon the screen must show what a message changed.
 pub(crate) fn urgency(app: &App, message: &Message) -> Urgency {
     match message {
-        Message::Link(LinkEvent::Live(_)) | Message::Facts(_) | Message::SourceFailed(_) => Urgency::Lazy,
+        Message::Link(LinkEvent::Live(_))
+        | Message::Facts(_)
+        | Message::SourceFailed(_)
+        | Message::Page { asked: false, .. } => Urgency::Lazy,
         Message::Machine(_) if app.watching => Urgency::Lazy,
         Message::Machine(_) => Urgency::None,
-        // The rest answers a key, a page the one that moved the selection.
+        // The first one fills the log that a key opened.
+        Message::Journal(_) if app.journal.is_some() => Urgency::Lazy,
+        // The rest answers a key.
         _ => Urgency::Urgent,
     }
 }
@@ -187,18 +201,15 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
             take_facts(app, *facts);
             Vec::new()
         }
-        Message::Page(page) => {
-            take_page(app, *page);
+        Message::Page { page, .. } => {
+            samples::take(app, *page);
             Vec::new()
         }
         Message::Journal(entries) => {
             app.journal = Some(entries);
             Vec::new()
         }
-        Message::Facet(facet) => {
-            finding::counted(app, *facet);
-            Vec::new()
-        }
+        Message::Facet(facet) => finding::counted(app, *facet),
         Message::Values(values) => {
             app.values = values;
             Vec::new()
@@ -240,6 +251,7 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
 /// A key: text where text is written, a digit where numbers are changed, else what the key map says.
 fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
     app.notice = None;
+    app.samples.sought = None;
     let context = app.context();
     if let KeyCode::Char(c) = event.code
         && !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
@@ -264,6 +276,13 @@ fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
 /// What must be asked for because the state changed, whatever changed it.
 fn follow_up(app: &mut App) -> Vec<Effect> {
     let mut effects = Vec::new();
+    if app.overlay.is_none() {
+        app.overlay = app.returned.pop();
+    }
+    if !app.samples.reading {
+        (app.samples.kept, app.samples.pinned) = (None, None);
+    }
+    effects.extend(finding::recount(app));
     let query = app.query();
     if query.is_some() && query != app.queried {
         app.queried.clone_from(&query);
@@ -296,24 +315,9 @@ fn take_facts(app: &mut App, facts: Facts) {
         // Flags belong to the run, whose name is known only now.
         app.samples.flags = app.remembered.flags.get(&facts.record.name).cloned().unwrap_or_default();
     }
+    let before = app.listing();
     app.facts = Some(facts);
-}
-
-fn take_page(app: &mut App, page: Page) {
-    if page.listing != app.listing() {
-        return;
-    }
-    let samples = &mut app.samples;
-    // New rows may push the selected one down: stay with the sample, unless it is the top one.
-    let old = samples.page.as_ref().filter(|p| p.listing == page.listing);
-    let id = old.and_then(|p| p.sample(samples.selected)).map(|s| s.id().to_owned());
-    if let Some(id) = id.filter(|_| samples.selected > 0)
-        && let Some(index) = page.samples.iter().position(|s| s.id() == id)
-    {
-        samples.selected = page.offset + index;
-    }
-    samples.selected = samples.selected.min(page.total.saturating_sub(1));
-    samples.page = Some(page);
+    samples::relisted(app, &before);
 }
 
 fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
@@ -323,8 +327,7 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
             match app.asked.as_mut().map(|asked| &mut asked.stage) {
                 Some(stage @ Stage::Starting) => *stage = Stage::Sent,
                 Some(Stage::Sent) => {
-                    app.asked = None;
-                    app.leaving = None;
+                    app.undone();
                     app.notice =
                         Some("the connection broke before the answer; see what the state says".into());
                 }
@@ -335,23 +338,20 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
             if app.asked.as_ref().is_some_and(|asked| asked.id == id) {
                 app.asked = None;
             }
-            // What was typed is not lost.
-            if let Some((_, overlay)) = app.sent_from.take_if(|(sent, _)| *sent == id)
-                && app.overlay.is_none()
-            {
-                app.overlay = Some(overlay);
-            }
+            app.leaving.take_if(|leaving| *leaving == id);
+            app.give_back(|sent| sent == id);
             app.notice = Some(format!("refused: {message}"));
         }
         LinkEvent::Refused { message } => {
             app.link = Link::Refused { message };
-            app.asked = None;
+            app.undone();
         }
         LinkEvent::Absent => {
             app.live = None;
             app.link = Link::Absent;
             if let Some(Asked { stage: Stage::Sent, .. }) = app.asked {
                 app.asked = None;
+                app.give_back(|_| true);
                 app.notice = Some("the runner ended before it answered; see what the state says".into());
             }
             if app.leaving.is_some() {
@@ -360,16 +360,18 @@ fn hear(app: &mut App, event: LinkEvent) -> Vec<Effect> {
         }
         LinkEvent::Live(live) => app.live = Some(*live),
         LinkEvent::Acknowledged { id } => {
-            app.sent_from.take_if(|(sent, _)| *sent == id);
-            if let Some(asked) = app.asked.as_mut().filter(|a| a.id == id) {
-                asked.stage = Stage::Acknowledged;
-            }
+            app.sent_from.retain(|(sent, _)| *sent != id);
             if app.leaving == Some(id) {
                 return vec![Effect::Quit(Exit::Stopping)];
             }
+            if let Some(asked) = app.asked.as_mut().filter(|a| a.id == id) {
+                asked.stage = Stage::Acknowledged;
+                // What follows may have been read before this word came, and at rest nothing else is committed.
+                return vec![Effect::Look];
+            }
         }
         LinkEvent::StartFailed { message } => {
-            app.asked = None;
+            app.undone();
             app.notice = Some(format!("the runner could not be started: {message}"));
         }
     }
@@ -465,6 +467,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         | Action::Export
         | Action::Complete
         | Action::NewRun
+        | Action::ResumeRun
         | Action::DeleteRun
         | Action::Mark
         | Action::Compare
@@ -477,11 +480,12 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
 /// The focused pane goes; the last one stays.
 fn hide(app: &mut App) {
     if app.hidden.len() + 1 == Pane::ALL.len() {
-        app.notice = Some("this is the last pane; the digits 1 to 4 show the others again".into());
+        let keys = Pane::ALL.map(|pane| app.keymap.key(Context::Everywhere, &Action::Focus(pane)));
+        app.notice = Some(format!("this is the last pane; {} show the others again", keys.join(" ")));
         return;
     }
     app.hidden.insert(app.focus);
-    let hidden = app.focus.digit();
+    let hidden = app.keymap.key(Context::Everywhere, &Action::Focus(app.focus));
     app.zoom = false;
     focus(app, next_shown(app, 1));
     app.notice = Some(format!("hidden; {hidden} shows it again"));
@@ -542,6 +546,7 @@ fn open(app: &mut App) {
         Pane::Iterations => app.overlay = Some(Overlay::Details { scroll: 0 }),
         Pane::Machine => {}
         Pane::Samples => {
+            app.samples.pinned = app.listed_iteration();
             app.samples.reading = app.selected_sample().is_some();
             app.samples.scroll = 0;
         }
@@ -560,6 +565,8 @@ fn close(app: &mut App) {
             app.samples.reading = false;
             app.samples.scroll = 0;
         }
+        // The hint says that this key hides it, and the screen begins in this pane.
+        Pane::Iterations if app.iteration.is_none() => app.hint = false,
         Pane::Iterations => {
             app.iteration = None;
             restart_list(app);

@@ -32,6 +32,8 @@ use super::theme::Scope;
 use crate::analysis::compare::Comparison;
 use crate::gym::episode::Command;
 
+pub(crate) use machine::GPU_ROWS;
+
 /// Columns of a copied sample: more than a line of one has.
 const COPIED_COLUMNS: usize = 100_000;
 
@@ -53,7 +55,8 @@ pub(crate) fn view(app: &App, buffer: &mut Buffer) {
         now::draw(app, &mut canvas, area);
     }
     if let Some(area) = places.footer {
-        footer(app, &mut canvas, area);
+        let told = places.strip.is_some() || places.pane(Pane::Iterations).is_some();
+        footer(app, &mut canvas, area, told);
     }
     overlay::draw(app, &mut canvas);
 }
@@ -144,10 +147,14 @@ fn tabs(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.line(area, 0, &line);
 }
 
-/// A message, or what was asked for, or the keys that mean something here.
-fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+/// A message, or what was asked for where nothing else tells it, or the keys that mean something here.
+fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect, told: bool) {
     if let Some(notice) = &app.notice {
         canvas.line(area, 0, &Line::of(Scope::Warn, format!(" {notice}")));
+        return;
+    }
+    if let Some(asked) = status::transition(app).filter(|_| !told) {
+        canvas.line(area, 0, &Line::of(Scope::Running, format!(" {asked}")));
         return;
     }
     let mut right = Line::of(Scope::Text, " ");

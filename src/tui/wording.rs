@@ -34,6 +34,11 @@ impl Draft {
         Self { id: datum.id.clone(), parts, part: 0, before }
     }
 
+    /// The same draft with other words.
+    pub(crate) fn rewritten(self, words: &Wording) -> Self {
+        Self { parts: parts(words).map(|text| TextBox::of(text).at_start()), ..self }
+    }
+
     /// The words as they stand.
     pub(crate) fn wording(&self) -> Wording {
         let [instruction, response, answer] = self.parts.each_ref().map(|part| part.text().to_owned());

@@ -43,6 +43,58 @@ fn a_person_looks_steps_and_leaves_and_the_run_goes_on() {
 }
 
 #[test]
+fn the_program_alone_opens_the_quick_start_and_it_works_at_once() {
+    let home = Home::new();
+    let scripted = [("DATAENVGYM_STUDENT__MODEL", "scripted"), ("DATAENVGYM_EPISODE__ITERATIONS", "1")];
+    let mut screen = Screen::open_with(&home, &[], (120, 40), &scripted);
+    for words in ["quickstart", "1 Skills", "2 Iterations", "student scripted"] {
+        screen.wait(words);
+    }
+    let folder = home.run_folder("quickstart");
+    wait_for("the first score", || episode(&folder)?.latest_report().map(drop));
+    screen.wait("all skills");
+    wait_for("the end", || episode(&folder).filter(|e| e.halt == Some(Halt::Finished)));
+    screen.wait("finished");
+    screen.press("q\r");
+    screen.restored();
+    screen.wait("ended with 0");
+}
+
+#[test]
+fn another_run_is_opened_from_the_list_and_no_connection_is_left_behind() {
+    let home = Home::new();
+    let folder = started(&home, 4, 200);
+    let mut screen = Screen::open(&home, &["attach", "scripted"], (120, 40));
+    screen.wait("· runner ");
+    let runner = dataenvgym::runner::lock::holder(&folder).unwrap().pid;
+    let sockets = || {
+        let files = std::fs::read_dir(format!("/proc/{runner}/fd")).unwrap().flatten();
+        let of = |file: std::fs::DirEntry| std::fs::read_link(file.path()).ok();
+        files.filter_map(of).filter(|to| to.to_string_lossy().starts_with("socket:")).count()
+    };
+    let before = sockets();
+    for _ in 0..10 {
+        screen.press("R");
+        // The heading of the list, which comes with its rows.
+        screen.wait("iterations");
+        screen.press("\r");
+        wait_for("the other screen", || (!screen.text().contains(" Runs ")).then_some(()));
+        screen.wait("· runner ");
+        // No key is lost to the reader of the screen before.
+        screen.press("?");
+        screen.wait("advance one phase (");
+        screen.press("\u{1b}");
+        wait_for("the end of the help", || (!screen.text().contains("advance one phase (")).then_some(()));
+    }
+    // Workers come and go, so a few more are none of the clients'.
+    wait_for("the clients to be let go", || (sockets() <= before + 5).then_some(()));
+    screen.press("q");
+    screen.wait("background");
+    screen.press("\r");
+    screen.restored();
+}
+
+#[test]
 fn a_killed_client_changes_nothing_in_the_run() {
     let home = Home::new();
     let folder = started(&home, 3, 2);

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,6 +38,7 @@ pub struct Screen {
     settings: String,
     /// The reader is to let go of its end of the terminal too.
     closing: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Screen {
@@ -95,7 +97,7 @@ impl Screen {
         let shared = Arc::clone(&output);
         let closing = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&closing);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(n @ 1..) = reader.read(&mut buffer)
                 && !closed.load(Ordering::Relaxed)
@@ -105,7 +107,8 @@ impl Screen {
                 output.emulator.process(&buffer[..n]);
             }
         });
-        Self { child, keys: Some(writer), output, terminal: Some(pair.master), settings, closing }
+        let reader = Some(reader);
+        Self { child, keys: Some(writer), output, terminal: Some(pair.master), settings, closing, reader }
     }
 
     /// What the terminal shows.
@@ -143,11 +146,14 @@ impl Screen {
         self.terminal.as_ref().unwrap().resize(size).unwrap();
     }
 
-    /// The line goes dead: with the next output nobody holds the other end of the terminal any more.
+    /// The line goes dead. With the next output nobody holds the other end of the terminal any more; returns then.
     pub fn hang_up(&mut self) {
         self.closing.store(true, Ordering::Relaxed);
         self.keys = None;
         self.terminal = None;
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
     }
 
     /// Waits for the end of the program and looks whether the terminal is as it was.

@@ -1,6 +1,9 @@
 //! What may happen to a terminal: the client leaves it sane, and the run goes on.
 
+use std::time::{Duration, Instant};
+
 use dataenvgym::gym::episode::Halt;
+use dataenvgym::store::{Reader, RunRecord, Store};
 use rustix::process::Signal;
 
 use crate::home::{Home, episode, wait_for};
@@ -32,6 +35,14 @@ fn gone(pid: u32) -> Option<()> {
     matches!(state, None | Some("Z")).then_some(())
 }
 
+/// A person who closes a terminal leaves nothing behind.
+fn gone_within(limit: Duration, pid: u32) {
+    let began = Instant::now();
+    wait_for("the end of the client", || gone(pid));
+    let took = began.elapsed();
+    assert!(took < limit, "the client was there for {took:?}");
+}
+
 #[test]
 fn a_panic_gives_the_terminal_back_and_says_what_happened() {
     let home = Home::new();
@@ -51,7 +62,9 @@ fn signals_and_a_dead_line_end_the_client_and_nothing_else() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129), (Signal::QUIT, 131)] {
         let mut screen = Screen::open(&home, &["attach", "scripted"], (80, 24));
         screen.wait("2 Iterations");
+        let client = screen.program();
         screen.signal(signal);
+        gone_within(Duration::from_secs(1), client);
         screen.restored();
         screen.wait(&format!("ended with {code}"));
     }
@@ -59,13 +72,14 @@ fn signals_and_a_dead_line_end_the_client_and_nothing_else() {
     screen.wait("2 Iterations");
     let client = screen.program();
     screen.hang_up();
-    wait_for("the end of the client", || gone(client));
+    gone_within(Duration::from_secs(1), client);
     // Whoever ignores hang-ups when the client starts does not make it immortal.
     let mut screen = Screen::open_deaf(&home, &["attach", "scripted"], (80, 24));
     screen.wait("2 Iterations");
     let client = screen.program();
     screen.hang_up();
-    wait_for("the end of the deaf client", || gone(client));
+    // No signal says so: the client looks at its terminal twice a second, and gives it some time to come back to life.
+    gone_within(Duration::from_secs(2), client);
     goes_on(&folder);
 }
 
@@ -181,6 +195,58 @@ fn a_terminal_that_cannot_do_it_and_no_terminal_are_named() {
         assert!(text.contains("TERM") && text.contains("attach --text"), "{text}");
         assert!(!find(&screen.bytes(), b"\x1b["), "{:?}", screen.bytes());
     }
+}
+
+/// A folder of a run may come from anywhere, and so may the name in it.
+#[test]
+fn the_name_in_a_foreign_run_steers_no_terminal() {
+    let home = Home::new();
+    started(&home, 0, 1);
+    let own = Reader::open(&home.run_folder("scripted")).unwrap().record().unwrap();
+    let name = "odd\u{1b}]0;title\u{7}\u{202e}".to_owned();
+    let folder = home.run_folder("odd");
+    std::fs::create_dir_all(&folder).unwrap();
+    drop(Store::create(&folder, &RunRecord { name, ..own }, &[]).unwrap());
+    for arguments in [&["attach", "--text", "odd"][..], &["wait", "odd"], &["runs"]] {
+        let output = home.output(arguments);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains("odd\u{241b}]0;title"), "{arguments:?}: {said}");
+        assert!(!said.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{arguments:?}: {said:?}");
+    }
+    let mut screen = Screen::open(&home, &["attach", "odd"], (120, 40));
+    screen.wait("no runner");
+    screen.press("q");
+    screen.restored();
+    assert!(screen.text().contains("run `odd\u{241b}]0;title"), "{}", screen.text());
+    told_only_what_is_known(&screen.bytes());
+}
+
+/// What copies a text may hang; the screen does not wait for it.
+#[test]
+fn a_clipboard_that_hangs_holds_nothing_up() {
+    let home = Home::new();
+    started(&home, 4, 200);
+    let folder = home.path("slow");
+    std::fs::create_dir_all(&folder).unwrap();
+    let tmux = folder.join("tmux");
+    std::fs::write(&tmux, "#!/bin/sh\necho asked > \"$0.asked\"\nexec sleep 20\n").unwrap();
+    std::fs::set_permissions(&tmux, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    let environment = [("TMUX", "/tmp/none,1,0"), ("PATH", path.as_str())];
+    let mut screen = Screen::open_with(&home, &["attach", "scripted"], (120, 40), &environment);
+    screen.wait("· runner ");
+    screen.press("4t");
+    screen.wait("the student's response");
+    screen.press("y");
+    wait_for("the copy", || folder.join("tmux.asked").exists().then_some(()));
+    let began = Instant::now();
+    screen.press("?");
+    screen.wait("advance one phase (");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    screen.press("\u{1b}");
+    wait_for("the end of the help", || (!screen.text().contains("advance one phase (")).then_some(()));
+    leave(&mut screen);
 }
 
 #[test]

@@ -37,6 +37,14 @@ pub struct WorkerCommand {
 }
 
 impl WorkerCommand {
+    /// Identity of the GPU behind a device, where it is known: indices count what this process may use.
+    pub(super) fn gpu(&self, device: Device) -> Option<String> {
+        match device {
+            Device::Cuda(index) => self.gpus.get(index as usize).cloned(),
+            Device::Cpu | Device::Metal => None,
+        }
+    }
+
     /// Starts a worker with one end of `stream` as its standard input and everything it prints in `log`.
     pub(super) fn spawn(
         &self,
@@ -88,10 +96,7 @@ impl WorkerCommand {
     /// The GPUs that a worker on these devices is to see, given what this process sees: its own, in their order.
     fn visible(&self, devices: &[Device], shown: Option<&OsStr>) -> String {
         let entry = |device: &Device| match device {
-            Device::Cuda(index) => {
-                let known = self.gpus.get(*index as usize).cloned();
-                Some(known.unwrap_or_else(|| visible_device(shown, *index)))
-            }
+            Device::Cuda(index) => Some(self.gpu(*device).unwrap_or_else(|| visible_device(shown, *index))),
             Device::Cpu | Device::Metal => None,
         };
         devices.iter().filter_map(entry).collect::<Vec<_>>().join(",")

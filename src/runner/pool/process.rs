@@ -57,7 +57,8 @@ impl WorkerProcess {
         let child = command.spawn(role, devices, threads, theirs, &file).map_err(failed)?;
         // A training is worth a moment: it saves where it stands.
         let farewell = (role == Role::Trainer).then(|| ours.try_clone()).transpose().map_err(failed)?;
-        let id = roster.enter(name, child, farewell)?;
+        let gpus = devices.iter().filter_map(|device| command.gpu(*device)).collect();
+        let id = roster.enter(name, gpus, child, farewell)?;
         let process = Self { id, role, name: name.to_owned(), roster: roster.clone(), stream: ours, log };
         let mut stream = process.stream.try_clone().map_err(failed)?;
         let events = events.clone();

@@ -128,10 +128,11 @@ impl Roster {
         self.lock().supervision.entry(role.to_owned()).or_default().ended(Instant::now(), cause);
     }
 
-    /// Takes a child in; returns its number here, which is never given twice.
+    /// Takes a child in, with the identities of its GPUs; returns its number here, which is never given twice.
     pub(super) fn enter(
         &self,
         name: &str,
+        gpus: Vec<String>,
         mut child: Child,
         farewell: Option<UnixStream>,
     ) -> Result<u64, PortError> {
@@ -148,6 +149,7 @@ impl Roster {
             name: name.to_owned(),
             pid: child.id(),
             state: "starting".to_owned(),
+            gpus,
             notes: vec![],
             text: String::new(),
         };

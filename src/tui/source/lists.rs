@@ -1,13 +1,17 @@
 //! Lists in the order a person wants, and how often a field has each value. A list sorted by a field is its parts,
 //! one per value, one behind the other, so that only rows in sight are ever read.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::gym::datum::Verdict;
 use crate::gym::instance::Split;
-use crate::store::{At, Count, Kind, Patience, Reader, ScoredPrediction, StoreError};
+use crate::gym::plan::Plan;
+use crate::store::{At, Count, DataFilter, Kind, Patience, Reader, ScoredPrediction, StoreError};
 use crate::tui::app::List;
 use crate::tui::facets::Facet;
-use crate::tui::facts::{Behind, Listing, Order, Page, Query, Sample};
+use crate::tui::facts::{Behind, BySubskill, Listing, Order, Page, Query, Sample};
 use crate::tui::filter::Field;
 
 /// How long the values of a field are counted.
@@ -17,42 +21,80 @@ const MOST_VALUES: usize = 500;
 /// Data that one review may name one by one.
 const MOST_PICKED: usize = 10_000;
 
-/// The page for a query.
-pub(super) fn load(reader: &Reader, query: &Query) -> Result<Page, StoreError> {
+/// The page for a query; once it is stale, a part of it.
+pub(super) fn load(reader: &Reader, query: &Query, stale: &AtomicBool) -> Result<Page, StoreError> {
     let (listing, offset, limit) = (&query.listing, query.offset, query.limit);
-    let whole = count(reader, listing, Patience::default())?;
+    let patience = Patience { until: None, cancelled: Some(stale) };
+    let whole = count(reader, listing, patience)?;
     let mut total = whole.rows as usize;
     // What is counted in part only cannot be sorted.
     let order = if whole.exact { query.order } else { Order::Newest };
     let mut samples = Vec::new();
     match order {
-        Order::Newest => samples = rows(reader, listing, offset, limit)?,
+        Order::Newest => samples = rows(reader, listing, offset, limit, patience)?,
         Order::Oldest => {
             let end = total.saturating_sub(offset);
             let start = end.saturating_sub(limit);
-            samples = rows(reader, listing, start, end - start)?;
+            samples = rows(reader, listing, start, end - start, patience)?;
             samples.reverse();
         }
         Order::By(field) => {
             total = 0;
-            for (part, size) in parts(reader, listing, field)? {
+            for (part, size) in parts(reader, listing, field, stale)? {
                 // What of the window lies in this part of the list.
                 let (from, to) = (offset.max(total), (offset + limit).min(total + size));
                 if from < to {
-                    samples.extend(rows(reader, &part, from - total, to - from)?);
+                    samples.extend(rows(reader, &part, from - total, to - from, patience)?);
                 }
                 total += size;
             }
         }
     }
     let (listing, order, exact) = (listing.clone(), query.order, whole.exact);
-    Ok(Page { listing, order, offset, limit, total, exact, samples, behind: Behind::default() })
+    let behind = Behind::default();
+    Ok(Page { listing, order, offset, limit, total, exact, samples, held: None, behind })
+}
+
+/// The sample of an id as it is now, whether or not the list has it. Of a prediction there is none without its list.
+pub(super) fn held(reader: &Reader, listing: &Listing, id: &str) -> Result<Option<Sample>, StoreError> {
+    Ok(match listing {
+        Listing::Training(_) | Listing::Calls(_) => {
+            picked(reader, listing.list(), Split::Validation, id)?.into_iter().next()
+        }
+        Listing::Predictions(_) | Listing::Picked { .. } => None,
+    })
+}
+
+/// Accepted data of an iteration by skill. Reads sets alone, no datum.
+pub(super) fn accepted(reader: &Reader, iteration: u32) -> Result<BTreeMap<String, u32>, StoreError> {
+    let mut found = BTreeMap::new();
+    for (skill, _) in reader.data_values(Kind::Skill)? {
+        let filter = DataFilter {
+            iteration: Some(iteration),
+            skill: Some(skill.clone()),
+            verdict: Some(Verdict::Accepted),
+            ..DataFilter::default()
+        };
+        let count = reader.count_data(&filter, Patience::default())?.rows as u32;
+        if count > 0 {
+            found.insert(skill, count);
+        }
+    }
+    Ok(found)
 }
 
 /// The list by the values of a field. Samples without the field are left out.
-fn parts(reader: &Reader, listing: &Listing, field: Field) -> Result<Vec<(Listing, usize)>, StoreError> {
+fn parts(
+    reader: &Reader,
+    listing: &Listing,
+    field: Field,
+    stale: &AtomicBool,
+) -> Result<Vec<(Listing, usize)>, StoreError> {
     let mut found = Vec::new();
     for value in values(reader, listing, field)? {
+        if stale.load(Ordering::Relaxed) {
+            break;
+        }
         if let Some(part) = listing.narrowed(field, &value) {
             let size = count(reader, &part, Patience::default())?.rows as usize;
             if size > 0 {
@@ -69,15 +111,21 @@ fn count(reader: &Reader, listing: &Listing, patience: Patience<'_>) -> Result<C
         Listing::Training(filter) => reader.count_data(filter, patience)?,
         Listing::Predictions(filter) => exact(reader.count_predictions(filter)?),
         Listing::Calls(filter) => exact(reader.count_teacher_calls(filter)?),
-        Listing::Picked { .. } => exact(rows(reader, listing, 0, usize::MAX)?.len()),
+        Listing::Picked { .. } => exact(rows(reader, listing, 0, usize::MAX, patience)?.len()),
     })
 }
 
-fn rows(reader: &Reader, listing: &Listing, offset: usize, limit: usize) -> Result<Vec<Sample>, StoreError> {
+fn rows(
+    reader: &Reader,
+    listing: &Listing,
+    offset: usize,
+    limit: usize,
+    patience: Patience<'_>,
+) -> Result<Vec<Sample>, StoreError> {
     let at = At::Position(offset);
     Ok(match listing {
         Listing::Training(filter) => {
-            let data = reader.data(filter, at, limit, Patience::default())?;
+            let data = reader.data(filter, at, limit, patience)?;
             data.rows.into_iter().map(|(_, d)| Sample::Datum(Box::new(d))).collect()
         }
         Listing::Predictions(filter) => {
@@ -114,6 +162,23 @@ fn picked(reader: &Reader, list: List, split: Split, id: &str) -> Result<Vec<Sam
             Vec::new()
         }
     })
+}
+
+/// Accepted data of a plan's iteration, by the skills and subskills that the plan asks for.
+pub(super) fn planned(reader: &Reader, plan: &Plan) -> Result<BySubskill, StoreError> {
+    let mut found = BySubskill::new();
+    for asked in &plan.allocations {
+        let filter = DataFilter {
+            iteration: Some(plan.iteration),
+            skill: Some(asked.skill.clone()),
+            subskill: Some(asked.subskill.clone()),
+            verdict: Some(Verdict::Accepted),
+            ..DataFilter::default()
+        };
+        let count = reader.count_data(&filter, Patience::default())?.rows as u32;
+        found.insert((asked.skill.clone(), asked.subskill.clone()), count);
+    }
+    Ok(found)
 }
 
 /// The values of a field in the run, in their own order.
@@ -172,9 +237,11 @@ pub(super) fn ids(reader: &Reader, listing: &Listing) -> Result<Result<Vec<Strin
         )));
     }
     let mut found = Vec::new();
-    match listing {
-        Listing::Training(filter) => reader.each_datum(filter, |judged| found.push(judged.datum.id))?,
-        _ => found.extend(rows(reader, listing, 0, MOST_PICKED)?.iter().map(|s| s.id().to_owned())),
+    if let Listing::Training(filter) = listing {
+        reader.each_datum(filter, |judged| found.push(judged.datum.id))?;
+    } else {
+        let listed = rows(reader, listing, 0, MOST_PICKED, Patience::default())?;
+        found.extend(listed.iter().map(|sample| sample.id().to_owned()));
     }
     Ok(Ok(found))
 }

@@ -94,6 +94,21 @@ fn a_runner_is_found_told_and_lost() {
 }
 
 #[test]
+fn a_screen_that_closes_hangs_up() {
+    use std::io::Read;
+    let talk = Talk::begin(|_| Err("not asked".into()));
+    assert!(matches!(talk.next(), LinkEvent::Absent));
+    let mut runner = open(&talk.door);
+    hear(&mut runner);
+    say(&mut runner, &hello(PROTOCOL));
+    assert!(matches!(talk.next(), LinkEvent::Connected { .. }));
+    runner.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    talk.orders.send(Order::Close).unwrap();
+    // The thread that listened had an end of its own, and would have held it for ever.
+    assert_eq!(runner.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
 fn a_command_waits_for_the_runner_that_is_started_for_it() {
     let (tell, started) = channel();
     let talk = Talk::begin(move |door| {

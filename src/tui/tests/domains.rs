@@ -97,7 +97,7 @@ fn image() -> Sample {
     answered(content, "red", "red")
 }
 
-fn call(outcome: CallOutcome) -> TeacherCall {
+pub(super) fn call(outcome: CallOutcome) -> TeacherCall {
     TeacherCall {
         id: "call-1".into(),
         model: "teacher-8b".into(),
@@ -135,12 +135,33 @@ fn reading(name: &str, size: (u16, u16), sample: Sample, behind: Behind) -> (tem
         total: 1,
         exact: true,
         samples: vec![sample],
+        held: None,
         behind,
     });
     desk.app.samples.selected = 0;
     desk.app.zoom = true;
     assert!(desk.app.selected_sample().is_some(), "{name}");
     (folder, desk)
+}
+
+#[test]
+fn a_long_reply_of_the_teacher_says_where_the_rest_is() {
+    let (_folder, mut desk) = scene("checked", (120, 40));
+    desk.press("4");
+    let mut judged = desk.app.selected_datum().unwrap().clone();
+    judged.datum.provenance.teacher_call = Some("call-1".into());
+    let lines = |n: usize| (1..=n).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
+    let shown = |rows| {
+        let reply = TeacherCall { reply: lines(rows), ..call(CallOutcome::Used) };
+        let behind = Behind { call: Some(reply), ..Behind::default() };
+        let sample = Sample::Datum(Box::new(judged.clone()));
+        let (_folder, desk) = reading("reply", (120, 200), sample, behind);
+        desk.text()
+    };
+    let long = shown(40);
+    assert!(long.contains("line 12") && !long.contains("line 13"), "{long}");
+    assert!(long.contains("28 more lines; J goes to the call"), "{long}");
+    assert!(!shown(12).contains("goes to the call"));
 }
 
 #[test]

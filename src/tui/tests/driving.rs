@@ -164,6 +164,101 @@ fn words_are_changed_on_the_screen_or_elsewhere() {
 }
 
 #[test]
+fn words_survive_an_editor_that_is_left_and_a_refusal() {
+    let (_folder, mut desk) = at("checked");
+    let draft = |desk: &Desk| match &desk.app.overlay {
+        Some(Overlay::Draft(draft)) => draft.clone(),
+        other => panic!("{other:?}"),
+    };
+    desk.press("4eMine: ");
+    let mine = draft(&desk);
+    desk.effects.clear();
+    desk.press("<Ctrl-e>");
+    assert_eq!(desk.effects, [Effect::Write { id: mine.id.clone(), wording: mine.wording() }]);
+    desk.tell(Message::Written { id: mine.id.clone(), result: Ok(None) });
+    assert_eq!(draft(&desk), mine, "left without saving: the draft is as it was");
+    desk.tell(Message::Written { id: mine.id.clone(), result: Err("line 4: no part `x`".into()) });
+    assert_eq!(draft(&desk), mine);
+    // What the editor wrote comes back when the run has gone on meanwhile.
+    let new = crate::gym::datum::Wording { response: "#### 1".into(), ..mine.wording() };
+    desk.effects.clear();
+    desk.tell(Message::Written { id: mine.id.clone(), result: Ok(Some(new.clone())) });
+    let [Effect::Send { id, .. }] = desk.effects[..] else { panic!("{:?}", desk.effects) };
+    assert_eq!(desk.app.overlay, None);
+    desk.tell(Message::Link(LinkEvent::Rejected { id, message: "train is running".into() }));
+    assert_eq!(draft(&desk).wording(), new);
+    // The same without a draft, and when the run is known to have gone on.
+    desk.press("<Esc><Enter>");
+    assert_eq!(desk.app.overlay, None);
+    let facts = desk.app.facts.as_mut().unwrap();
+    facts.episode.running = true;
+    desk.tell(Message::Written { id: mine.id, result: Ok(Some(new.clone())) });
+    assert_eq!(draft(&desk).wording(), new);
+    assert!(desk.app.notice.is_some());
+}
+
+#[test]
+fn a_refused_form_waits_until_nothing_else_is_open() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("Nfirst<Enter>");
+    let first = desk.app.asked.as_ref().unwrap().id;
+    desk.press("Nsecond<Enter>");
+    let second = desk.app.asked.as_ref().unwrap().id;
+    desk.press("?");
+    for id in [first, second] {
+        desk.tell(Message::Link(LinkEvent::Rejected { id, message: "not now".into() }));
+    }
+    assert!(matches!(desk.app.overlay, Some(Overlay::Help { .. })));
+    let line = |desk: &Desk| match &desk.app.overlay {
+        Some(Overlay::Prompt { line, .. }) => line.text().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    desk.press("<Esc>");
+    assert_eq!(line(&desk), "second");
+    desk.press("<Esc>");
+    assert_eq!(line(&desk), "first");
+    desk.press("<Esc>");
+    assert_eq!(desk.app.overlay, None);
+    // A runner that cannot be started or that is gone keeps no words either.
+    let (_folder, mut desk) = scene("gone", (120, 40));
+    desk.press("Nhello<Enter>");
+    desk.tell(Message::Link(LinkEvent::StartFailed { message: "no space".into() }));
+    assert_eq!(line(&desk), "hello");
+}
+
+#[test]
+fn news_of_runs_open_nothing_over_what_a_person_writes() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("R");
+    desk.tell(Message::Runs(RunsNews::Listed(vec![run("older")])));
+    desk.press("dk<Enter><Esc>4ewords");
+    let open = desk.app.overlay.clone();
+    desk.effects.clear();
+    desk.tell(Message::Runs(RunsNews::Deleted("older".into(), Ok(()))));
+    let settled = RunsNews::Settings { configuration: "quickstart".into(), settings: Ok(settings()) };
+    desk.tell(Message::Runs(settled));
+    desk.tell(Message::Runs(RunsNews::Created(Ok("/runs/new".into()))));
+    assert_eq!((desk.app.overlay.clone(), &desk.effects[..]), (open, &[][..]));
+    assert!(desk.app.notice.as_ref().unwrap().contains("/runs/new"));
+}
+
+#[test]
+fn a_run_of_the_list_is_resumed_in_place() {
+    let (_folder, mut desk) = at("finished");
+    desk.press("R");
+    desk.tell(Message::Runs(RunsNews::Listed(vec![run("a"), run("b")])));
+    desk.effects.clear();
+    desk.press("jr");
+    let order = RunsOrder::Resume { name: "b".into(), folder: "/runs/b".into() };
+    assert_eq!(desk.effects, [Effect::Runs(order)]);
+    desk.effects.clear();
+    desk.tell(Message::Runs(RunsNews::Resumed { name: "b".into(), result: Ok("works now".into()) }));
+    assert_eq!(desk.effects, [Effect::Runs(RunsOrder::List)]);
+    assert_eq!(desk.app.notice.as_deref(), Some("run b works now"));
+    assert!(matches!(&desk.app.overlay, Some(Overlay::Menu { menu: Menu::Runs { .. }, choice: 1 })));
+}
+
+#[test]
 fn limits_and_notes() {
     let (_folder, mut desk) = at("finished");
     let commands = sent(&mut desk, "x+++j5000<Enter>");
@@ -261,9 +356,46 @@ fn charts_turn_and_are_exported() {
     let [Effect::Export(files)] = &desk.effects[..] else { panic!("{:?}", desk.effects) };
     assert!(files.iter().any(|f| f.name == "accuracy.svg") && files.iter().any(|f| f.name == "loss.csv"));
     assert_eq!(files.len(), 2 * (1 + 12 + 2));
+    let curve = |files: &[crate::tui::charts::Exported]| {
+        files.iter().find(|f| f.name == "loss.csv").unwrap().text.lines().count()
+    };
+    assert_eq!(curve(files), 81);
+    // What is seen is written.
+    desk.press("<Tab>r");
+    assert!(desk.text().contains("the newest 50 of 80 steps"), "{}", desk.text());
+    desk.effects.clear();
+    desk.press("w");
+    let [Effect::Export(files)] = &desk.effects[..] else { panic!("{:?}", desk.effects) };
+    assert_eq!(curve(files), 51);
+    desk.press("r");
+    assert!(desk.text().contains("all 80 steps"));
     let (_folder, mut desk) = at("fresh");
     desk.press("Cw");
     assert!(desk.app.notice.as_ref().unwrap().contains("nothing to write yet"));
+}
+
+#[test]
+fn the_newest_iterations_of_a_long_run_have_a_chart_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = script::record("long");
+    record.rules.budget.iterations = 12;
+    record.rules.environment = crate::gym::ports::EnvironmentKind::SkillList;
+    let mut player = Player::create(&folder.path().join("run"), &record);
+    player.run(|w| w.iteration == 12 && w.phase == Phase::Plan);
+    drop(player);
+    let mut desk = Desk::new(&folder.path().join("run"), (120, 40));
+    let rows = |desk: &mut Desk| {
+        desk.effects.clear();
+        desk.press("w");
+        let [Effect::Export(files)] = &desk.effects[..] else { panic!("{:?}", desk.effects) };
+        files.iter().find(|file| file.name == "accuracy.csv").unwrap().text.lines().count() - 1
+    };
+    desk.press("C");
+    // Iteration 0 and eleven more.
+    assert_eq!(rows(&mut desk), 12);
+    desk.press("r");
+    assert!(desk.text().contains("the newest 10 of 12"), "{}", desk.text());
+    assert_eq!(rows(&mut desk), 10);
 }
 
 fn run(name: &str) -> RunRow {
@@ -433,9 +565,14 @@ fn runs_are_opened_made_and_deleted_after_a_question() {
     assert_eq!(desk.effects.last(), Some(&check(changes.clone())));
     desk.tell(Message::Runs(RunsNews::Checked { changes: changes.clone(), result: Ok(()) }));
     desk.effects.clear();
-    desk.press("<Enter>");
+    desk.press("<Enter><Enter>");
     let configuration = "quickstart".to_owned();
-    assert_eq!(desk.effects, [Effect::Runs(RunsOrder::Create { configuration, changes })]);
+    assert_eq!(
+        desk.effects,
+        [Effect::Runs(RunsOrder::Create { configuration, changes })],
+        "one run, not two"
+    );
+    assert!(desk.text().contains("being made already"));
     desk.tell(Message::Runs(RunsNews::Created(Ok("/runs/quickstart".into()))));
     assert_eq!(desk.effects[1], Effect::Quit(Exit::Open("/runs/quickstart".into())));
     let (_folder, mut desk) = at("finished");

@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::gym::datum::Verdict;
+use crate::gym::ports::Ledger as _;
 use crate::gym::review::{DataSelection, DatumEdit};
+use crate::gym::teacher_call::CallOutcome;
 use crate::tui::app::List;
+use crate::tui::facets::Facet;
 use crate::tui::facts::{Listing, Order, Sample};
 use crate::tui::filter::Field;
 use crate::tui::layout::Pane;
@@ -53,6 +56,117 @@ fn every_field_of_the_filter_holds_in_the_list() {
     let failed = data(&desk);
     assert!(!failed.is_empty());
     assert!(failed.iter().all(|d| d.checks.iter().any(|c| c.check == "duplicate" && !c.passed)));
+}
+
+#[test]
+fn fields_of_predictions_reviews_rounds_and_engines_hold_too() {
+    let (folder, mut desk) = at("checked");
+    let all = total(&desk);
+    let count = |desk: &mut Desk, filter: &str| {
+        desk.press(&format!("4/<Ctrl-u>{filter}<Enter>"));
+        assert_eq!(desk.app.overlay, None, "{filter}: {:?}", desk.app.notice);
+        total(desk)
+    };
+    assert_eq!(count(&mut desk, "engine:procedural"), all);
+    assert_eq!(count(&mut desk, "engine:nobody"), 0);
+    assert_eq!(count(&mut desk, "round:0"), all);
+    assert_eq!(count(&mut desk, "round:1"), 0);
+    assert_eq!(count(&mut desk, "reviewed:true"), 0);
+    count(&mut desk, "");
+    let id = desk.app.selected_datum().unwrap().datum.id.clone();
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    player.review(DataSelection::one(&id), DatumEdit::Accept);
+    desk.settle();
+    assert_eq!(count(&mut desk, "reviewed:true"), 1);
+    assert_eq!(data(&desk)[0].datum.id, id);
+    assert_eq!(count(&mut desk, "reviewed:false"), all - 1);
+    // Answers that became right or wrong since iteration 0, by the answers themselves.
+    let changed = count(&mut desk, "changed:0");
+    assert_eq!(desk.app.samples.list, List::Predictions);
+    let reader = crate::store::Reader::open(&folder.path().join("run")).unwrap();
+    let pairs = reader.paired(Split::Validation, 0, 1).unwrap();
+    assert_eq!(changed, pairs.iter().filter(|(_, before, after)| before != after).count());
+    assert!(changed > 0);
+    player.store.put_teacher_calls(&[super::domains::call(CallOutcome::Used)]).unwrap();
+    desk.settle();
+    assert_eq!((count(&mut desk, "prompt:problems@1"), desk.app.samples.list), (1, List::Calls));
+    assert_eq!(count(&mut desk, "prompt:other@1"), 0);
+    assert!(desk.text().contains("Nothing matches"));
+}
+
+#[test]
+fn the_word_being_written_matches_as_a_beginning() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("/remainder<Enter>");
+    let whole = total(&desk);
+    assert!(whole > 0);
+    desk.press("/<Ctrl-u>remai");
+    assert_eq!(total(&desk), whole, "the list follows every letter");
+    desk.press("x");
+    assert_eq!(total(&desk), 0);
+    desk.press("<Backspace> ");
+    assert_eq!(total(&desk), 0, "a space ends the word");
+    desk.press("<Backspace>nder iter:2");
+    let part = total(&desk);
+    assert!(part > 0 && part < whole);
+}
+
+#[test]
+fn a_query_that_is_not_wanted_any_more_ends_without_an_answer() {
+    let (_folder, mut desk) = at("checked");
+    let query = desk.app.query().unwrap();
+    let stale = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    desk.source.ask(query.clone(), true, stale);
+    assert_eq!(desk.source.look().unwrap().len(), 0);
+    // Who waited for the first answer waits for the second one, whoever asked for that.
+    desk.source.ask(query, false, std::sync::Arc::default());
+    let news = desk.source.look().unwrap();
+    assert!(matches!(&news[..], [Message::Page { asked: true, page }] if page.total > 0), "{news:?}");
+}
+
+#[test]
+fn values_are_counted_again_when_the_list_became_another_one() {
+    let (folder, mut desk) = scene("training", (120, 40));
+    desk.press("4tF");
+    let evaluate = work(2, Phase::Evaluate, Some(Split::Validation));
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    player.finish(work(2, Phase::Train, None));
+    player.part(evaluate, 0.5);
+    desk.settle();
+    let Some(Overlay::Facets { facet: Some(facet), .. }) = &desk.app.overlay else { panic!() };
+    assert_eq!(facet.listing, desk.app.listing());
+    assert_eq!(facet.values.iter().map(|(_, count)| count).sum::<u64>(), 300);
+    // An answer about the list before is no answer.
+    let old = Facet { listing: Listing::Calls(crate::store::CallFilter::default()), ..facet.clone() };
+    if let Some(Overlay::Facets { facet, .. }) = &mut desk.app.overlay {
+        *facet = None;
+    }
+    desk.tell(Message::Facet(Box::new(old)));
+    let Some(Overlay::Facets { facet: Some(facet), .. }) = &desk.app.overlay else {
+        panic!("it counts for ever")
+    };
+    assert_eq!(facet.listing, desk.app.listing());
+}
+
+#[test]
+fn a_call_leads_to_the_data_it_was_made_for() {
+    let (folder, mut desk) = at("checked");
+    let facts = desk.app.facts.as_ref().unwrap();
+    let asked = facts.episode.iterations[2].plans[0].allocations[3].clone();
+    // It says that it was made for the allocation of that number.
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    player.store.put_teacher_calls(&[super::domains::call(CallOutcome::Used)]).unwrap();
+    desk.settle();
+    desk.press("ttJj<Enter>");
+    assert_eq!(desk.app.samples.list, List::Training);
+    assert!(total(&desk) > 0);
+    for judged in data(&desk) {
+        let datum = judged.datum;
+        assert_eq!((datum.skill, datum.subskill), (asked.skill.clone(), asked.subskill.clone()));
+        assert_eq!(datum.provenance.iteration, 2);
+    }
+    desk.press("<Backspace>");
+    assert_eq!(desk.app.samples.list, List::Calls);
 }
 
 #[test]

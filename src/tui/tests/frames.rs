@@ -209,6 +209,121 @@ fn the_lists_of_runs() {
     }
 }
 
+/// What is shown before an answer comes, when there is none, and when it is no.
+#[test]
+fn what_waits_and_what_is_empty() {
+    let ready = vec![
+        ("quickstart".to_owned(), "The quick start: the embedded student on arithmetic.".to_owned()),
+        ("gsm8k".to_owned(), "Grade school mathematics with a student of your own.".to_owned()),
+    ];
+    for (width, height) in SIZES {
+        let (_folder, mut desk) = scene("finished", (width, height));
+        let take = |name: &str, desk: &Desk| {
+            insta::assert_snapshot!(format!("waits_{name}_{width}x{height}"), desk.frame());
+        };
+        desk.press("R");
+        take("runs", &desk);
+        desk.tell(Message::Runs(RunsNews::Listed(Vec::new())));
+        take("no_runs", &desk);
+        desk.press("n");
+        desk.tell(Message::Runs(RunsNews::Ready(ready.clone())));
+        take("ready", &desk);
+        desk.app.overlay =
+            Some(Overlay::Compare { runs: Vec::new(), split: Split::Test, shown: None, scroll: 0 });
+        take("compare", &desk);
+        let refused = Some(Err("run `other` has no test scores yet".to_owned()));
+        desk.app.overlay =
+            Some(Overlay::Compare { runs: Vec::new(), split: Split::Test, shown: refused, scroll: 0 });
+        take("compare_refused", &desk);
+        desk.app.overlay = Some(Overlay::Doctor { findings: None, scroll: 0 });
+        take("doctor", &desk);
+        let mut form = NewRun::new("quickstart".into(), settings());
+        form.checked = Some(Err("policy.data: 0 is too small; it takes 1 to 1000000".into()));
+        desk.app.overlay = Some(Overlay::NewRun(form));
+        take("new_run_mistake", &desk);
+        desk.app.focus = Pane::Samples;
+        desk.app.overlay = Some(Overlay::Facets { field: 0, choice: 0, facet: None });
+        take("facets", &desk);
+    }
+}
+
+/// States of a run beyond the usual ones, and what a command and a message look like.
+#[test]
+fn states_commands_and_messages() {
+    use crate::gym::episode::Event;
+    for (width, height) in SIZES {
+        let take = |name: &str, desk: &Desk| {
+            insta::assert_snapshot!(format!("state_{name}_{width}x{height}"), desk.frame());
+        };
+        let played = |events: &dyn Fn(&mut Player)| {
+            let (folder, mut desk) = scene("training", (width, height));
+            let mut player = Player::open_as(&folder.path().join("run"), &desk);
+            events(&mut player);
+            desk.settle();
+            (folder, desk)
+        };
+        let train = work(2, Phase::Train, None);
+        let (_folder, desk) = played(&|player| {
+            player.command(Command::Pause);
+            player.finish(train);
+        });
+        take("paused", &desk);
+        let (_folder, desk) = played(&|player| {
+            player.command(Command::Stop);
+            player.finish(train);
+        });
+        take("stopped", &desk);
+        let (_folder, desk) = played(&|player| {
+            let message = "no room in /runs/first-run: 3 MiB are free, 64 MiB are needed".into();
+            player.tell(&Event::NoRoom { message });
+        });
+        take("disk_full", &desk);
+        let (_folder, mut desk) = scene("training", (width, height));
+        desk.press("p");
+        take("asked", &desk);
+        desk.press("2H");
+        desk.app.notice = None;
+        take("asked_hidden", &desk);
+        desk.tell(Message::Link(LinkEvent::Rejected { id: 1, message: "the run is being copied".into() }));
+        take("notice", &desk);
+        let (_folder, mut desk) = scene("finished", (width, height));
+        desk.press("4t");
+        take("predictions", &desk);
+    }
+}
+
+#[test]
+fn machines_of_every_kind() {
+    for (width, height) in SIZES {
+        let (_folder, mut desk) = scene("training", (width, height));
+        desk.press("3");
+        let mut take = |name: &str, machine: Option<Snapshot>| {
+            desk.app.machine = machine;
+            insta::assert_snapshot!(format!("machine_{name}_{width}x{height}"), desk.frame());
+        };
+        take("not_measured", None);
+        take("no_gpu", Some(Snapshot { gpus: Vec::new(), ..machine() }));
+        let two = machine();
+        let mut eight = two.clone();
+        eight.gpus = (0..8_u32)
+            .map(|n| {
+                let mut reading = two.gpus[n as usize % 2].clone();
+                (reading.gpu.index, reading.gpu.uuid) = (n, format!("GPU-{n}"));
+                reading
+            })
+            .collect();
+        take("eight_gpus", Some(eight));
+    }
+}
+
+#[test]
+fn a_colour_theme() {
+    let (_folder, mut desk) = scene("training", (120, 40));
+    desk.press("1");
+    desk.app.themes = vec![Themes::built_in().find("dark").unwrap().clone()];
+    insta::assert_snapshot!("dark_120x40", desk.frame());
+}
+
 #[test]
 fn predictions_and_details_of_a_finished_run() {
     let (_folder, mut desk) = scene("finished", (120, 40));
@@ -259,8 +374,12 @@ fn hostile_text_is_shown_and_not_obeyed() {
 fn ascii_only() {
     let (_folder, mut desk) = scene("training", (120, 40));
     desk.app.glyphs = &Marks::ASCII;
-    let shown = desk.text().replace(['·', '…', '°'], "");
-    assert!(shown.is_ascii(), "{shown}");
+    for (width, height) in SIZES {
+        desk.tell(Message::Resize(width, height));
+        let shown = desk.text();
+        assert!(shown.is_ascii(), "{shown}");
+        insta::assert_snapshot!(format!("ascii_{width}x{height}"), desk.frame());
+    }
 }
 
 proptest! {

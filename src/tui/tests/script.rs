@@ -13,7 +13,8 @@ use crate::gym::ports::{
 };
 use crate::gym::prediction::{FinishReason, Prediction};
 use crate::gym::report::Report;
-use crate::gym::skill_forest::{SkillExperience, SkillForest};
+use crate::gym::review::{DataSelection, DatumEdit, counts};
+use crate::gym::skill_forest::{ForestChange, SkillExperience, SkillForest};
 use crate::store::{RunRecord, Store};
 
 /// Name, right answers in per cent before training, gain per iteration, subskills.
@@ -82,13 +83,16 @@ fn instances(split: Split) -> Vec<TaskInstance> {
 pub(crate) struct Player {
     pub(crate) store: Store,
     pub(crate) episode: Episode,
+    /// Whether the agent sees no skill tree: plans then keep no forest.
+    pub(crate) flat: bool,
 }
 
 impl Player {
     pub(crate) fn create(folder: &Path, record: &RunRecord) -> Self {
         let all = [instances(Split::Validation), instances(Split::Test)].concat();
         let store = Store::create(folder, record, &all).unwrap();
-        let mut player = Self { store, episode: Episode::new(record.rules.clone()) };
+        let flat = record.rules.environment != EnvironmentKind::SkillTree;
+        let mut player = Self { store, episode: Episode::new(record.rules.clone()), flat };
         player.tell(&Event::Opened);
         player
     }
@@ -97,7 +101,7 @@ impl Player {
     pub(crate) fn open(folder: &Path) -> Self {
         let store = Store::open(folder).unwrap();
         let episode = store.replay().unwrap();
-        let mut player = Self { store, episode };
+        let mut player = Self { store, episode, flat: false };
         player.tell(&Event::Opened);
         player
     }
@@ -105,7 +109,7 @@ impl Player {
     /// Goes on with the run that a screen shows, without a new process taking charge.
     pub(crate) fn open_as(folder: &Path, desk: &super::Desk) -> Self {
         let episode = desk.app.facts.clone().unwrap().episode;
-        Self { store: Store::open(folder).unwrap(), episode }
+        Self { store: Store::open(folder).unwrap(), episode, flat: false }
     }
 
     pub(crate) fn tell(&mut self, event: &Event) -> Vec<Effect> {
@@ -121,6 +125,16 @@ impl Player {
 
     pub(crate) fn command(&mut self, command: Command) -> Vec<Effect> {
         self.tell(&Event::Commanded { command })
+    }
+
+    /// Changes data as a person asks for it.
+    pub(crate) fn review(&mut self, selection: DataSelection, edit: DatumEdit) {
+        let before = self.store.selected(&selection).unwrap();
+        let after: Vec<JudgedDatum> = before.iter().cloned().map(|datum| edit.apply(datum)).collect();
+        let (counts, data) = (counts(&before, &after), after.len() as u32);
+        let event = Event::Reviewed { selection, edit, data, counts };
+        self.episode.handle(event.clone());
+        self.store.append_review(&event, &self.episode, &after, None).unwrap();
     }
 
     /// Finishes the work in hand.
@@ -215,13 +229,15 @@ impl Player {
     fn plan(&self, iteration: u32) -> Fact {
         let mut forest = match iteration {
             1 => SkillForest::new(SKILLS.iter().map(|s| s.0)),
+            _ if self.flat => SkillForest::new(SKILLS.iter().map(|s| s.0)),
             _ => self.episode.forest.clone(),
         };
         let mut actions = Vec::new();
         for (s, (skill, base, _, subskills)) in SKILLS.iter().enumerate() {
             let weak = (100 - base) / 10;
             let known = forest.tree(skill).unwrap().subskills.len();
-            let (action, proposed) = if known < subskills.len() && (iteration == 1 || s % 3 == 0) {
+            let (action, proposed) = if known < subskills.len() && (iteration == 1 || self.flat || s % 3 == 0)
+            {
                 let names: Vec<String> = subskills[known..].iter().take(2).map(|n| (*n).to_owned()).collect();
                 let new_subskills = names.len() as u32;
                 (Action::Explore { new_subskills, data_per_subskill: 4 + 3 * weak }, names)
@@ -250,7 +266,8 @@ impl Player {
             actions.push(SkillAction { skill: (*skill).into(), action });
         }
         let allocations = forest.allocations();
-        let forest = self.episode.forest.change_to(&forest);
+        let forest = if self.flat { ForestChange::default() } else { self.episode.forest.change_to(&forest) };
+        let actions = if self.flat { Vec::new() } else { actions };
         Fact::Planned {
             plan: Plan {
                 iteration,
@@ -371,6 +388,7 @@ pub(crate) fn progress(step: u32) -> TrainingProgress {
         loss: 0.4 + 2.4 / (1.0 + f64::from(step) / 8.0),
         learning_rate: 5e-4 * (1.0 - f64::from(step) / 90.0),
         tokens_per_second: 5120.0,
+        seconds_left: 0.775 * f64::from(80 - step.min(80)),
         ..TrainingProgress::default()
     }
 }

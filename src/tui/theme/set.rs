@@ -56,7 +56,7 @@ impl Themes {
     /// The themes compiled in, in all their colours.
     pub fn built_in() -> Self {
         let drafts = BUILT_IN.iter().filter_map(|(origin, text)| Draft::parse(text, origin).ok());
-        Self { all: settled(&drafts.collect::<Vec<_>>()).unwrap_or_default() }
+        Self { all: settled(&drafts.collect::<Vec<_>>(), &[]).unwrap_or_default() }
     }
 
     /// The themes compiled in and those of a folder; one there replaces a built-in one of its name. Without
@@ -65,18 +65,18 @@ impl Themes {
     /// # Errors
     /// The first mistake, with file and line.
     pub fn read(folder: Option<&Path>, depth: Depth) -> Result<Self, ThemeError> {
-        let mut drafts = Vec::new();
+        let (mut drafts, mut covered) = (Vec::new(), Vec::new());
         for (origin, text) in BUILT_IN {
             drafts.push(Draft::parse(text, origin)?);
         }
         for (origin, text) in folder.map(files).transpose()?.unwrap_or_default() {
             let draft = Draft::parse(&text, &origin)?;
-            match drafts.iter_mut().find(|known| known.file.name == draft.file.name) {
-                Some(known) => *known = draft,
+            match drafts.iter_mut().find(|known: &&mut Draft| known.file.name == draft.file.name) {
+                Some(known) => covered.push(std::mem::replace(known, draft)),
                 None => drafts.push(draft),
             }
         }
-        let all = settled(&drafts)?.into_iter().map(|theme| theme.converted(depth));
+        let all = settled(&drafts, &covered)?.into_iter().map(|theme| theme.converted(depth));
         Ok(Self { all: all.filter(|theme| depth != Depth::None || theme.name == "mono").collect() })
     }
 
@@ -120,8 +120,11 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, ThemeError> {
     paths.into_iter().map(read).collect()
 }
 
-/// Parents before children; the order of the list stays.
-fn settled(drafts: &[Draft]) -> Result<Vec<Theme>, ThemeError> {
+/// Parents before children; the order of the list stays. A theme that inherits the name it has itself means the one
+/// it covers.
+fn settled(drafts: &[Draft], covered: &[Draft]) -> Result<Vec<Theme>, ThemeError> {
+    let shown = drafts.len();
+    let drafts: Vec<&Draft> = drafts.iter().chain(covered).collect();
     let mut done: Vec<Option<Theme>> = vec![None; drafts.len()];
     loop {
         let mut progress = false;
@@ -130,7 +133,9 @@ fn settled(drafts: &[Draft]) -> Result<Vec<Theme>, ThemeError> {
                 continue;
             }
             let parent = draft.file.inherits.as_ref().map(toml::Spanned::get_ref);
-            let found = done.iter().flatten().find(|theme| Some(&theme.name) == parent);
+            let own = n < shown && parent == Some(&draft.file.name);
+            let among = if own { &done[shown..] } else { &done[..shown] };
+            let found = among.iter().flatten().find(|theme| Some(&theme.name) == parent);
             if parent.is_none() || found.is_some() {
                 let theme = Theme::of(draft, found)?;
                 done[n] = Some(theme);
@@ -138,12 +143,12 @@ fn settled(drafts: &[Draft]) -> Result<Vec<Theme>, ThemeError> {
             }
         }
         if done.iter().all(Option::is_some) {
-            return Ok(done.into_iter().flatten().collect());
+            return Ok(done.into_iter().take(shown).flatten().collect());
         }
         if !progress {
-            let lost = drafts.iter().zip(&done).find(|(_, theme)| theme.is_none()).map(|(draft, _)| draft);
+            let lost = drafts.iter().zip(&done).find(|(_, theme)| theme.is_none()).map(|(draft, _)| *draft);
             let Some((draft, parent)) = lost.and_then(|d| Some((d, d.file.inherits.as_ref()?))) else {
-                return Ok(done.into_iter().flatten().collect());
+                return Ok(done.into_iter().take(shown).flatten().collect());
             };
             let line = super::line_of(&draft.text, parent.span().start);
             let said = format!("`inherits = \"{}\"` names no theme, or a circle of themes", parent.get_ref());

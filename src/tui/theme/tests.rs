@@ -63,6 +63,13 @@ fn a_folder_adds_and_replaces_themes() {
     );
     assert_eq!(themes.find("mono").unwrap().style(Scope::Key).add_modifier, Modifier::DIM);
     assert_eq!(themes.names().len(), 7);
+    // One may change a built-in theme in part, by its name.
+    write("dark.toml", "name = 'dark'\ninherits = 'dark'\n[palette]\naccent = '#445566'\n");
+    let themes = Themes::read(Some(folder.path()), Depth::True).unwrap();
+    let (dark, plain) = (themes.find("dark").unwrap(), Themes::built_in().take("dark").unwrap());
+    assert_eq!(dark.style(Scope::Key).fg, Some(Color::Rgb(0x44, 0x55, 0x66)));
+    assert_eq!(dark.style(Scope::Bad), plain.style(Scope::Bad));
+    assert_eq!(themes.names()[1], "dark", "it keeps its place");
     write("lost.toml", "name = 'lost'\n\ninherits = 'nowhere'\n");
     let said = Themes::read(Some(folder.path()), Depth::True).unwrap_err().to_string();
     assert!(said.contains("lost.toml, line 3") && said.contains("nowhere"), "{said}");

@@ -2,7 +2,7 @@
 
 use super::{Effect, Exit, overlays};
 use crate::gym::episode::Command;
-use crate::tui::action::Action;
+use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, Asked, Link, Stage};
 use crate::tui::overlay::Overlay;
 
@@ -29,7 +29,7 @@ pub(super) fn tell(app: &mut App, command: Command) -> Vec<Effect> {
 pub(super) fn tell_from(app: &mut App, command: Command, form: Overlay) -> Vec<Effect> {
     let effects = tell(app, command);
     match &app.asked {
-        Some(asked) if !effects.is_empty() => app.sent_from = Some((asked.id, form)),
+        Some(asked) if !effects.is_empty() => app.sent_from.push((asked.id, form)),
         _ => app.overlay = Some(form),
     }
     effects
@@ -46,7 +46,8 @@ pub(super) fn refusal(app: &App, command: &Command) -> Option<String> {
         return Some("a runner is being started; wait a moment".into());
     }
     if holds && !app.connected() {
-        return Some("no runner is there, so nothing runs; run on starts one".into());
+        let key = app.keymap.key(Context::Everywhere, &Action::Tell(Command::Run));
+        return Some(format!("no runner is there, so nothing runs; {key} starts one"));
     }
     // Before the run was read nothing is known of it; the runner knows.
     if *command == Command::Pause && app.facts.is_some() && !app.running() && app.asked.is_none() {
@@ -102,6 +103,8 @@ fn leave(app: &mut App, choice: usize) -> Vec<Effect> {
     }
     let effect = ask(app, command);
     app.leaving = app.asked.as_ref().map(|asked| asked.id);
-    app.notice = Some("stop asked; this screen closes when the runner has answered (q closes it now)".into());
+    let key = app.keymap.key(Context::Everywhere, &Action::Quit);
+    app.notice =
+        Some(format!("stop asked; this screen closes when the runner has answered ({key} closes it now)"));
     vec![effect]
 }

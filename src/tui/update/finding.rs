@@ -4,6 +4,7 @@
 use super::{Effect, menus, movement, restart_list};
 use crate::gym::instance::Split;
 use crate::gym::review::DataSelection;
+use crate::gym::teacher_call::TeacherCall;
 use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, List, Stop};
 use crate::tui::facets::Facet;
@@ -185,21 +186,33 @@ pub(super) fn in_facets(
     Vec::new()
 }
 
-/// Values were counted.
-pub(super) fn counted(app: &mut App, counted: Facet) {
+/// Values were counted. Of a list that is another one meanwhile they are counted again.
+pub(super) fn counted(app: &mut App, counted: Facet) -> Vec<Effect> {
     let listing = app.listing();
     if let Some(Overlay::Facets { field, facet, .. }) = &mut app.overlay
-        && counted.listing == listing
         && listing.countable().get(*field) == Some(&counted.field)
     {
+        if counted.listing != listing {
+            return vec![Effect::Facet(listing, counted.field)];
+        }
         *facet = Some(counted);
     }
+    Vec::new()
+}
+
+/// Has the values counted anew where the list became another one since.
+pub(super) fn recount(app: &mut App) -> Option<Effect> {
+    let listing = app.listing();
+    let Some(Overlay::Facets { facet, .. }) = &mut app.overlay else { return None };
+    let old = facet.take_if(|facet| facet.listing != listing)?;
+    Some(Effect::Facet(listing, old.field))
 }
 
 /// What belongs to the selected sample.
 fn targets(app: &App) -> Vec<Target> {
     match app.selected_sample() {
-        None | Some(Sample::Call(_)) => Vec::new(),
+        None => Vec::new(),
+        Some(Sample::Call(call)) => called_for(app, call),
         Some(Sample::Datum(judged)) => {
             let datum = &judged.datum;
             let mut found = vec![Target::Skill(datum.skill.clone(), Some(datum.subskill.clone()))];
@@ -219,6 +232,17 @@ fn targets(app: &App) -> Vec<Target> {
             found
         }
     }
+}
+
+/// What the plan asked a teacher for with a call: a skill, and the data of it.
+fn called_for(app: &App, call: &TeacherCall) -> Vec<Target> {
+    let context = &call.context;
+    let row = app.facts.as_ref().and_then(|f| f.episode.iterations.get(context.iteration as usize));
+    let plan = row.and_then(|row| row.plans.get(context.round as usize));
+    let asked = plan.zip(context.allocation).and_then(|(plan, n)| plan.allocations.get(n as usize));
+    let Some(asked) = asked else { return Vec::new() };
+    let (iteration, skill, subskill) = (context.iteration, asked.skill.clone(), asked.subskill.clone());
+    vec![Target::Skill(skill.clone(), Some(subskill.clone())), Target::DataFor { iteration, skill, subskill }]
 }
 
 /// Goes where a target leads; the way back is remembered.
@@ -262,6 +286,11 @@ pub(super) fn jump(app: &mut App, target: Target) {
             filter.id = Some(id);
             app.samples.list = List::Calls;
         }
+        Target::DataFor { iteration, skill, subskill } => {
+            (filter.span, filter.skill, filter.subskill) =
+                (Some((iteration, iteration)), Some(skill), Some(subskill));
+            (app.samples.list, app.samples.follow) = (List::Training, false);
+        }
         Target::DataOf(id) => {
             filter.error = Some(id);
             (app.samples.list, app.samples.follow) = (List::Training, false);
@@ -275,6 +304,7 @@ pub(super) fn jump(app: &mut App, target: Target) {
 }
 
 fn back(app: &mut App) {
+    (app.samples.kept, app.samples.pinned) = (None, None);
     let Some(stop) = app.samples.trail.pop() else {
         app.notice = Some("there was no jump to go back from".into());
         return;

@@ -5,7 +5,7 @@ use crate::analysis::compare::Comparison;
 use crate::gym::episode::{Command, Phase};
 use crate::gym::instance::Split;
 use crate::gym::review::{DataSelection, DatumEdit};
-use crate::tui::action::Action;
+use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, List};
 use crate::tui::compare::{self, Named};
 use crate::tui::facts::Listing;
@@ -54,7 +54,7 @@ pub(super) fn open(app: &mut App, action: &Action) -> Vec<Effect> {
             },
             listing @ Listing::Picked { list: List::Training, .. } => return finding::pick(app, listing),
             Listing::Predictions(_) | Listing::Calls(_) | Listing::Picked { .. } => {
-                app.notice = Some("only training data can be reviewed; t changes the list".into());
+                app.notice = Some(reviews::only_data(app));
             }
         },
         _ => {}
@@ -96,6 +96,16 @@ pub(super) fn act(app: &mut App, action: &Action, menu: Menu, choice: usize) -> 
         Action::NewRun => {
             overlays::ask(app, Menu::Ready { ready: Vec::new() });
             return vec![Effect::Runs(RunsOrder::Ready)];
+        }
+        Action::ResumeRun => {
+            if let Menu::Runs { runs: Some(runs), .. } = &menu
+                && let Some(run) = runs.get(choice)
+            {
+                let (name, folder) = (run.name.clone(), run.folder.clone());
+                app.notice = Some(format!("resuming run {name}"));
+                app.overlay = Some(Overlay::Menu { menu, choice });
+                return vec![Effect::Runs(RunsOrder::Resume { name, folder })];
+            }
         }
         Action::DeleteRun => {
             if let Menu::Runs { runs: Some(runs), .. } = &menu
@@ -156,13 +166,15 @@ fn choose(app: &mut App, menu: Menu, choice: usize) -> Vec<Effect> {
             app.overlay = Some(Overlay::Menu { menu: Menu::Runs { runs, marked }, choice });
             Vec::new()
         }
-        Menu::Ready { ready } => match ready.get(choice) {
-            Some((name, _)) => {
+        Menu::Ready { ready } => {
+            let name = ready.get(choice).map(|(name, _)| name.clone());
+            // The form takes the place of this list, and of nothing else that is open by then.
+            app.overlay = Some(Overlay::Menu { menu: Menu::Ready { ready }, choice });
+            name.map_or_else(Vec::new, |name| {
                 app.notice = Some(format!("reading configuration {name}"));
-                vec![Effect::Runs(RunsOrder::Settings(name.clone()))]
-            }
-            None => Vec::new(),
-        },
+                vec![Effect::Runs(RunsOrder::Settings(name))]
+            })
+        }
         Menu::Jump { targets } => {
             if let Some(target) = targets.into_iter().nth(choice) {
                 finding::jump(app, target);
@@ -171,6 +183,7 @@ fn choose(app: &mut App, menu: Menu, choice: usize) -> Vec<Effect> {
         }
         Menu::Delete { name } if choice == 0 => {
             app.notice = Some(format!("deleting run {name}"));
+            overlays::ask(app, Menu::Runs { runs: None, marked: Vec::new() });
             vec![Effect::Runs(RunsOrder::Delete(name))]
         }
         Menu::Delete { .. } => open(app, &Action::Runs),
@@ -248,8 +261,13 @@ pub(super) fn in_form(app: &mut App, action: &Action, mut form: NewRun) -> Vec<E
         Action::Open if matches!(form.checked, Some(Err(_))) => {
             app.notice = Some("the configuration has a mistake; mend it first".into());
         }
+        Action::Open if app.making.is_some() => {
+            let of = app.making.as_deref().unwrap_or_default();
+            app.notice = Some(format!("a run of {of} is being made already; wait a moment"));
+        }
         Action::Open => {
             let (configuration, changes) = (form.configuration.clone(), form.changes());
+            app.making = Some(configuration.clone());
             app.notice = Some(format!("making a run of {configuration}"));
             app.overlay = Some(Overlay::NewRun(form));
             return vec![Effect::Runs(RunsOrder::Create { configuration, changes })];
@@ -291,17 +309,28 @@ pub(super) fn runs_news(app: &mut App, news: RunsNews) -> Vec<Effect> {
                 *ready = found;
             }
         }
-        RunsNews::Created(Ok(folder)) => return vec![Effect::Quit(Exit::Open(folder))],
-        RunsNews::Created(Err(message)) => match &mut app.overlay {
-            // What was typed is not lost.
-            Some(Overlay::NewRun(form)) => form.checked = Some(Err(message)),
-            _ => app.notice = Some(message),
-        },
+        RunsNews::Created(made) => {
+            app.making = None;
+            match (made, &mut app.overlay) {
+                (Ok(folder), None | Some(Overlay::NewRun(_))) => {
+                    return vec![Effect::Quit(Exit::Open(folder))];
+                }
+                // What is being typed is not lost.
+                (Ok(folder), Some(_)) => {
+                    let key = app.keymap.key(Context::Everywhere, &Action::Runs);
+                    app.notice = Some(format!("the new run works in {}; {key} lists it", folder.display()));
+                }
+                (Err(message), Some(Overlay::NewRun(form))) => form.checked = Some(Err(message)),
+                (Err(message), _) => app.notice = Some(message),
+            }
+        }
         RunsNews::Settings { settings: Err(message), .. } => app.notice = Some(message),
         RunsNews::Settings { configuration, settings: Ok(settings) } => {
-            app.notice = None;
-            app.overlay = Some(Overlay::NewRun(NewRun::new(configuration, settings)));
-            return check(app);
+            if matches!(app.overlay, Some(Overlay::Menu { menu: Menu::Ready { .. }, .. })) {
+                app.notice = None;
+                app.overlay = Some(Overlay::NewRun(NewRun::new(configuration, settings)));
+                return check(app);
+            }
         }
         RunsNews::Checked { changes, result } => {
             if let Some(Overlay::NewRun(form)) = &mut app.overlay
@@ -322,13 +351,27 @@ pub(super) fn runs_news(app: &mut App, news: RunsNews) -> Vec<Effect> {
                 *shown = Some(result);
             }
         }
+        RunsNews::Resumed { name, result } => {
+            return listed_anew(
+                app,
+                result.map_or_else(|message| message, |how| format!("run {name} {how}")),
+            );
+        }
         RunsNews::Deleted(name, result) => {
-            app.notice = Some(match result {
-                Ok(()) => format!("run {name} is deleted"),
-                Err(message) => message,
-            });
-            return open(app, &Action::Runs);
+            return listed_anew(
+                app,
+                result.map_or_else(|message| message, |()| format!("run {name} is deleted")),
+            );
         }
     }
     Vec::new()
+}
+
+/// What came of an order about a run; the list of runs follows where it is open.
+fn listed_anew(app: &mut App, notice: String) -> Vec<Effect> {
+    app.notice = Some(notice);
+    match app.overlay {
+        Some(Overlay::Menu { menu: Menu::Runs { .. }, .. }) => vec![Effect::Runs(RunsOrder::List)],
+        _ => Vec::new(),
+    }
 }

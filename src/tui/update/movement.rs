@@ -43,6 +43,8 @@ pub(super) fn in_pane(app: &mut App, action: &Action) {
 /// The next or previous sample while one is being read.
 pub(super) fn sample(app: &mut App, step: isize) {
     let last = app.samples.page.as_ref().map_or(0, |p| p.total).saturating_sub(1);
+    // Where a sample left the list, the next one stands in its place.
+    let step = if app.samples.kept.take().is_some() { step.min(0) } else { step };
     app.samples.selected = app.samples.selected.saturating_add_signed(step).min(last);
     app.samples.scroll = 0;
 }

@@ -292,7 +292,7 @@ fn in_charts(app: &mut App, action: &Action, chart: usize, skill: usize, recent:
         Action::Close => return Vec::new(),
         Action::Export => {
             app.overlay = Some(Overlay::Charts { chart, skill, recent });
-            let files = charts::exported(app);
+            let files = charts::exported(app, recent);
             return if files.is_empty() {
                 app.notice = Some("there is nothing to write yet: no evaluation has ended".into());
                 Vec::new()

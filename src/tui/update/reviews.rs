@@ -5,7 +5,7 @@ use crate::gym::datum::Wording;
 use crate::gym::episode::Command;
 use crate::gym::review::{DataSelection, DatumEdit};
 use crate::store::DataFilter;
-use crate::tui::action::{Action, Review};
+use crate::tui::action::{Action, Context, Review};
 use crate::tui::app::{App, List};
 use crate::tui::overlay::{About, Menu, Overlay};
 use crate::tui::text_box::TextBox;
@@ -34,14 +34,18 @@ pub(super) fn selection(filter: &DataFilter) -> Option<DataSelection> {
     (said == *filter).then_some(selection)
 }
 
+/// What is listed has no verdict to change.
+pub(super) fn only_data(app: &App) -> String {
+    let key = app.keymap.key(Context::Samples, &Action::OtherList);
+    format!("only training data can be reviewed; {key} changes the list")
+}
+
 /// A key about the selected datum.
 pub(super) fn act(app: &mut App, action: &Action) -> Vec<Effect> {
     let Some(judged) = app.selected_datum().cloned() else {
         app.notice = Some(match app.samples.list {
             List::Training => "no datum is selected".into(),
-            List::Predictions | List::Calls => {
-                "only training data can be reviewed; t changes the list".into()
-            }
+            List::Predictions | List::Calls => only_data(app),
         });
         return Vec::new();
     };
@@ -103,7 +107,12 @@ pub(super) fn in_draft(app: &mut App, action: &Action, mut draft: Draft) -> Vec<
             overlays::ask(app, Menu::Discard { draft });
             return Vec::new();
         }
-        Action::EditOutside => return vec![Effect::Write { id: draft.id.clone(), wording: draft.wording() }],
+        Action::EditOutside => {
+            let effect = Effect::Write { id: draft.id.clone(), wording: draft.wording() };
+            // It stays open below the editor: its words are there until better ones come back.
+            app.overlay = Some(Overlay::Draft(draft));
+            return vec![effect];
+        }
         Action::NextPart => draft.part = (draft.part + 1) % parts,
         Action::PreviousPart => draft.part = (draft.part + parts - 1) % parts,
         Action::Up => draft.parts[draft.part].move_rows(-1, columns),
@@ -116,10 +125,30 @@ pub(super) fn in_draft(app: &mut App, action: &Action, mut draft: Draft) -> Vec<
     Vec::new()
 }
 
-/// The person's own editor came back.
+/// The person's own editor came back. Its words are kept in a draft until the run has them.
 pub(super) fn written(app: &mut App, id: &str, result: Result<Option<Wording>, String>) -> Vec<Effect> {
     match result {
-        Ok(Some(wording)) => commands::tell(app, reword(id, wording)),
+        Ok(Some(wording)) => {
+            let open = match app.overlay.take() {
+                Some(Overlay::Draft(draft)) if draft.id == id => Some(draft),
+                other => {
+                    app.overlay = other;
+                    None
+                }
+            };
+            let datum = app.selected_datum().filter(|judged| judged.datum.id == id);
+            let begun = open.or_else(|| datum.map(|judged| Draft::new(&judged.datum)));
+            let Some(draft) = begun else { return commands::tell(app, reword(id, wording)) };
+            let draft = draft.rewritten(&wording);
+            match draft.finished() {
+                Ok(new) => commands::tell_from(app, reword(id, new), Overlay::Draft(draft)),
+                Err(reason) => {
+                    app.notice = Some(reason);
+                    app.overlay = Some(Overlay::Draft(draft));
+                    Vec::new()
+                }
+            }
+        }
         Ok(None) => {
             app.notice = Some("no word was changed".into());
             Vec::new()

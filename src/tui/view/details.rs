@@ -30,6 +30,9 @@ pub(super) fn lines(app: &App, columns: usize) -> Vec<Line> {
     if n > 0 {
         lines.extend(round(row));
     }
+    if row.tokens > 0 {
+        lines.push(fact("tokens", &row.tokens.to_string()));
+    }
     let time = spent(&facts.timings, n);
     if time > 0 {
         lines.push(Line::default());

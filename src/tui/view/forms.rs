@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use super::overlay::panel;
 use crate::gym::plan::Action as SkillMove;
+use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, window};
 use crate::tui::canvas::{Canvas, Line};
 use crate::tui::numbers::{Field, Limits};
@@ -83,7 +84,9 @@ pub(super) fn plan(app: &App, canvas: &mut Canvas<'_>, plan: &PlanEdit) {
         }
     }
     if rows.is_empty() {
-        canvas.line(list, 0, &Line::of(Scope::Muted, " The plan asks for nothing; Tab changes to actions."));
+        let key = app.keymap.key(Context::Plan, &Action::OtherMode);
+        let text = format!(" The plan asks for nothing; {key} changes to actions.");
+        canvas.line(list, 0, &Line::of(Scope::Muted, text));
     }
     canvas.line(inner, inner.height.saturating_sub(1), &foot(app, plan));
 }

@@ -1,23 +1,29 @@
 //! The third pane: how busy the machine is, and the worker processes.
 
+use std::collections::BTreeSet;
+
 use ratatui::layout::Rect;
 
-use crate::probes::{GpuReading, History};
+use crate::probes::{Gpu, GpuReading, History};
+use crate::protocol::control::{Live, WorkerStatus};
+use crate::tui::action::{Action, Context};
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Glyphs, Line};
-use crate::tui::text::{left, memory, right};
+use crate::tui::layout::Pane;
+use crate::tui::text::{cut, left, memory, right, width};
 use crate::tui::theme::Scope;
 
 /// What the title says beside the name.
 pub(super) fn about(app: &App) -> String {
-    let Some(machine) = &app.machine else { return "at rest; press 3 to measure".into() };
+    let key = app.keymap.key(Context::Everywhere, &Action::Focus(Pane::Machine));
+    let Some(machine) = &app.machine else { return format!("at rest; press {key} to measure") };
     let what = match machine.gpus.len() {
         0 => "no GPU seen".to_owned(),
         1 => "1 GPU".to_owned(),
         n => format!("{n} GPUs"),
     };
     // What is shown may be old: nothing is measured while nothing runs and nobody looks.
-    format!("{what}{}", if app.watching { "" } else { ", at rest; press 3 to measure" })
+    if app.watching { what } else { format!("{what}, at rest; press {key} to measure") }
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -26,26 +32,29 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.lines(area, &lines, skip);
 }
 
+/// Rows of a GPU with everything that is measured of it.
+pub(crate) const GPU_ROWS: usize = 4;
+
 /// Everything the pane says; where there is room for it, every measurement of a GPU with its past.
 pub(super) fn lines(app: &App, columns: usize, rows: usize) -> Vec<Line> {
     let gpus = app.machine.as_ref().map_or(&[][..], |machine| &machine.gpus);
     let workers = app.live.as_ref().map_or(&[][..], |live| &live.workers);
-    let wide = gpus.len() * 4 + 2 + workers.len().max(1) <= rows;
-    let mut lines = Vec::new();
-    for reading in gpus {
-        if wide {
-            lines.extend(whole(app, reading, columns));
-        } else {
-            let name = format!("GPU {}", reading.gpu.index);
-            let values = graphics(reading, columns >= 74);
-            lines.push(meter(&name, &reading.utilisation, &values, app.glyphs, columns));
-        }
-    }
+    let whole = gpus.len() * GPU_ROWS + 2 + workers.len().max(1) <= rows;
+    let mut readings: Vec<Reading<'_>> = gpus
+        .iter()
+        .flat_map(|gpu| if whole { all_of(app, gpu) } else { vec![one_of(app, gpu, columns)] })
+        .collect();
     if let Some(machine) = &app.machine {
-        lines.push(meter("CPU", &machine.cpu, "", app.glyphs, columns));
+        readings.push(Reading::share("CPU", &machine.cpu, String::new()));
         let used = machine.memory.map(|m| used_of(m.used as f64, m.total as f64)).unwrap_or_default();
-        lines.push(meter("memory", &machine.memory_share, &used, app.glyphs, columns));
-    } else {
+        readings.push(Reading::share("memory", &machine.memory_share, used));
+    }
+    let widest = readings.iter().map(|reading| width(&reading.tail)).max().unwrap_or(0).max(27);
+    // The past of every reading on as many columns, what stands behind it as far as it fits.
+    let room = columns.saturating_sub(18 + widest).clamp(6, 40);
+    let mut lines: Vec<Line> =
+        readings.iter().map(|reading| reading.line(room, columns, app.glyphs)).collect();
+    if app.machine.is_none() {
         lines.push(Line::of(Scope::Muted, " not measured yet"));
     }
     if workers.is_empty() {
@@ -68,76 +77,116 @@ pub(super) fn lines(app: &App, columns: usize, rows: usize) -> Vec<Line> {
     lines
 }
 
+/// One measurement: its name, its value, its recent past, and further words.
+struct Reading<'a> {
+    name: String,
+    value: String,
+    scope: Scope,
+    past: &'a History,
+    tail: String,
+}
+
+impl<'a> Reading<'a> {
+    fn of(name: &str, value: Option<String>, past: &'a History, tail: String) -> Self {
+        let value = value.unwrap_or_else(|| "-".to_owned());
+        Self { name: name.to_owned(), value, scope: Scope::Text, past, tail }
+    }
+
+    /// A share, whose value is the newest of its past.
+    fn share(name: &str, past: &'a History, tail: String) -> Self {
+        let share = past.latest();
+        let full = share.is_some_and(|share| share > 0.95);
+        let value = share.map(|share| format!("{:.0} %", share * 100.0));
+        Self { scope: if full { Scope::Warn } else { Scope::Text }, ..Self::of(name, value, past, tail) }
+    }
+
+    /// On a line, with so many columns for the past.
+    fn line(&self, room: usize, columns: usize, glyphs: Glyphs) -> Line {
+        let tail = cut(&self.tail, columns.saturating_sub(18 + room));
+        Line::of(Scope::Text, format!(" {}", left(&self.name, 7)))
+            .with(self.scope, right(&self.value, 6))
+            .with(Scope::Text, "  ")
+            .with(Scope::Bar, right(&glyphs.sparkline(self.past.recent(room)), room))
+            .with(Scope::Muted, format!("  {tail}"))
+    }
+}
+
 /// A GPU on four lines: who uses it, memory, power, temperature.
-fn whole(app: &App, reading: &GpuReading, columns: usize) -> [Line; 4] {
+fn all_of<'a>(app: &App, reading: &'a GpuReading) -> Vec<Reading<'a>> {
     let gpu = &reading.gpu;
-    let memory = match (gpu.memory_used, gpu.memory_total) {
-        (Some(used), Some(total)) => used_of(used.into(), total.into()),
-        (Some(used), None) => memory(used.into()),
-        (None, _) => String::new(),
-    };
-    let users = users(app, gpu.index);
-    let row = |name: &str, past: &History, value: Option<String>, tail: &str| {
-        let number = value.unwrap_or_else(|| "-".to_owned());
-        reading_line(name, &number, Scope::Text, past, tail, app.glyphs, columns)
-    };
-    [
-        meter(&format!("GPU {}", gpu.index), &reading.utilisation, &users, app.glyphs, columns),
-        meter(" memory", &reading.memory, &memory, app.glyphs, columns),
-        row(" power", &reading.power, gpu.power.map(|w| format!("{w:.0} W")), ""),
-        row(" heat", &reading.temperature, gpu.temperature.map(|d| format!("{d:.0} °C")), &gpu.name),
+    // A runner that does not say which GPU its workers have may have one here.
+    let unsaid =
+        app.live.iter().flat_map(|live| &live.workers).any(|w| w.gpus.is_empty() && w.name.contains("@cuda"));
+    let nobody = if unsaid { "" } else { "no worker of this run" };
+    let users = users(app, &gpu.uuid).unwrap_or_else(|| nobody.to_owned());
+    let (watts, degrees) = (gpu.power.map(watts), gpu.temperature.map(degrees));
+    vec![
+        Reading::share(&format!("GPU {}", gpu.index), &reading.utilisation, users),
+        Reading::share(" memory", &reading.memory, memory_of(gpu).unwrap_or_default()),
+        Reading::of(" power", watts, &reading.power, String::new()),
+        Reading::of(" heat", degrees, &reading.temperature, gpu.name.clone()),
     ]
 }
 
-/// The workers on a device and what they do; the phase is that of the run.
-fn users(app: &App, index: u32) -> String {
-    let Some(live) = &app.live else { return "no worker of this run".into() };
-    let device = format!("@cuda:{index}");
-    let on_it = |name: &str| name.split('#').next().is_some_and(|name| name.ends_with(&device));
-    let here: Vec<String> =
-        live.workers.iter().filter(|w| on_it(&w.name)).map(|w| format!("{} {}", w.name, w.state)).collect();
-    let phase = live.work.map_or_else(String::new, |work| format!(" ({})", work.phase.as_str()));
-    if here.is_empty() { "no worker of this run".into() } else { here.join(", ") + &phase }
+/// A GPU on one line; where that is short, of its users what they are.
+fn one_of<'a>(app: &App, reading: &'a GpuReading, columns: usize) -> Reading<'a> {
+    let gpu = &reading.gpu;
+    let who = match columns {
+        0..74 => roles(app, &gpu.uuid),
+        _ => users(app, &gpu.uuid).or_else(|| Some(gpu.name.clone())),
+    };
+    let parts = [memory_of(gpu), gpu.power.map(watts), gpu.temperature.map(degrees), who];
+    let tail = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
+    Reading::share(&format!("GPU {}", gpu.index), &reading.utilisation, tail)
 }
 
-fn graphics(reading: &GpuReading, named: bool) -> String {
-    let gpu = &reading.gpu;
-    let used = gpu.memory_used.map(|used| match gpu.memory_total {
+fn watts(watts: f32) -> String {
+    format!("{watts:.0} W")
+}
+
+fn degrees(degrees: f32) -> String {
+    format!("{degrees:.0} °C")
+}
+
+/// `94/140 GiB`; without the total what is used.
+fn memory_of(gpu: &Gpu) -> Option<String> {
+    let used = gpu.memory_used?;
+    Some(match gpu.memory_total {
         Some(total) => used_of(used.into(), total.into()),
         None => memory(used.into()),
-    });
-    let power = gpu.power.map(|watts| format!("{watts:.0} W"));
-    let heat = gpu.temperature.map(|degrees| format!("{degrees:.0} °C"));
-    let parts = [used, power, heat, named.then(|| gpu.name.clone())];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
+    })
+}
+
+/// The workers on a GPU and what they do; the phase is that of the run. `None` where there is none. Names count the GPUs that the runner may use,
+/// which need not be those that are measured here; the identity is the same for both.
+fn users(app: &App, uuid: &str) -> Option<String> {
+    let live = app.live.as_ref()?;
+    let here: Vec<String> =
+        on(live, uuid).map(|worker| format!("{} {}", bare(&worker.name), worker.state)).collect();
+    let phase = live.work.map_or_else(String::new, |work| format!(" ({})", work.phase.as_str()));
+    (!here.is_empty()).then(|| here.join(", ") + &phase)
+}
+
+/// The same without numbers and states.
+fn roles(app: &App, uuid: &str) -> Option<String> {
+    let role = |worker: &WorkerStatus| worker.name.split(['@', '#']).next().unwrap_or_default().to_owned();
+    let roles: BTreeSet<String> = on(app.live.as_ref()?, uuid).map(role).collect();
+    (!roles.is_empty()).then(|| roles.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+fn on<'a>(live: &'a Live, uuid: &'a str) -> impl Iterator<Item = &'a WorkerStatus> {
+    live.workers.iter().filter(move |worker| worker.gpus.iter().any(|own| own == uuid))
+}
+
+/// `student#0` of `student@cuda:1#0`: which GPU it is says the line it stands in.
+fn bare(name: &str) -> String {
+    match (name.split_once('@'), name.split_once('#')) {
+        (Some((role, _)), Some((_, number))) => format!("{role}#{number}"),
+        _ => name.to_owned(),
+    }
 }
 
 /// `94/140 GiB`.
 fn used_of(used: f64, total: f64) -> String {
     format!("{:.0}/{:.0} GiB", used / 1024.0, total / 1024.0)
-}
-
-/// A name, a share with its recent past, and further values; of the same widths on every line.
-fn meter(name: &str, past: &History, tail: &str, glyphs: Glyphs, columns: usize) -> Line {
-    let share = past.latest();
-    let number = share.map_or_else(|| "-".to_owned(), |s| format!("{:.0} %", s * 100.0));
-    let scope = if share.is_some_and(|s| s > 0.95) { Scope::Warn } else { Scope::Text };
-    reading_line(name, &number, scope, past, tail, glyphs, columns)
-}
-
-fn reading_line(
-    name: &str,
-    number: &str,
-    scope: Scope,
-    past: &History,
-    tail: &str,
-    glyphs: Glyphs,
-    columns: usize,
-) -> Line {
-    let room = columns.saturating_sub(16 + 29).clamp(6, 40);
-    Line::of(Scope::Text, format!(" {}", left(name, 7)))
-        .with(scope, right(number, 6))
-        .with(Scope::Text, "  ")
-        .with(Scope::Bar, right(&glyphs.sparkline(past.recent(room)), room))
-        .with(Scope::Muted, format!("  {tail}"))
 }

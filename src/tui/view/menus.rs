@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::overlay::panel;
 use crate::gym::datum::Verdict;
 use crate::gym::review::DataSelection;
+use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, window};
 use crate::tui::canvas::{Canvas, Line};
 use crate::tui::overlay::{Menu, Target};
@@ -70,7 +71,10 @@ fn about(app: &App, menu: &Menu) -> Vec<String> {
         Menu::Bulk { selection, .. } => vec![format!("{}.", named(selection))],
         Menu::Themes { .. } => vec!["What you mark is seen at once.".into()],
         Menu::Runs { runs: None, .. } => vec!["Looking for runs.".into()],
-        Menu::Runs { runs: Some(runs), .. } if runs.is_empty() => vec!["There are no runs. n starts one.".into()],
+        Menu::Runs { runs: Some(runs), .. } if runs.is_empty() => {
+            let key = app.keymap.key(Context::Runs, &Action::NewRun);
+            vec![format!("There are no runs. {key} starts one.")]
+        }
         Menu::Runs { .. } => vec![format!(
             "  {}{}{}{}{}",
             left("name", RUN[0]),
@@ -156,6 +160,9 @@ fn leads(target: &Target) -> String {
         }
         Target::Call(id) => format!("the teacher call {id} that wrote it"),
         Target::DataOf(id) => format!("the training data that the error on {id} led to"),
+        Target::DataFor { iteration, skill, subskill } => {
+            format!("the training data of iteration {iteration} for {skill} / {subskill}")
+        }
     }
 }
 

@@ -46,7 +46,10 @@ pub(super) fn form(app: &App, canvas: &mut Canvas<'_>, form: &NewRun) {
     }
     let (scope, said) = match &form.checked {
         None => (Scope::Muted, "checking the configuration".to_owned()),
-        Some(Ok(())) => (Scope::Good, "the configuration is sound; Enter makes the run and starts it".into()),
+        Some(Ok(())) => {
+            let key = app.keymap.key(Context::Form, &Action::Open);
+            (Scope::Good, format!("the configuration is sound; {key} makes the run and starts it"))
+        }
         Some(Err(message)) => (Scope::Bad, crate::tui::text::one_line(message)),
     };
     canvas.line(inner, inner.height.saturating_sub(1), &Line::of(scope, format!(" {}", cut(&said, room))));

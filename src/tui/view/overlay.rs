@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{charts, compare, details, draft, finding, forms, log, menus, new_run};
-use crate::tui::action::{Context, Entry};
+use crate::tui::action::{Action, Context, Entry};
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Line};
 use crate::tui::overlay::{About, Overlay};
@@ -173,10 +173,9 @@ fn help_lines(app: &App, search: &str, columns: usize) -> Vec<Line> {
     }
     let found = palette::helped(search, &app.keymap);
     if found.is_empty() {
-        lines.push(Line::of(
-            Scope::Muted,
-            "Nothing found. Esc empties the search; @ before a key finds keys alone.",
-        ));
+        let key = app.keymap.key(Context::Line, &Action::Close);
+        let text = format!("Nothing found. {key} empties the search; @ before a key finds keys alone.");
+        lines.push(Line::of(Scope::Muted, text));
     }
     let widest =
         found.iter().map(|e| app.keymap.named(e).chars().count()).max().unwrap_or(0).min(columns / 3);
@@ -246,7 +245,11 @@ fn leaving(app: &App, canvas: &mut Canvas<'_>, choice: usize) {
     };
     let rows = ANSWERS.len() as u16 + 2;
     if width < 8 || height < rows + 3 {
-        let short = "quit? d leave  s stop after phase  x now  c no";
+        let words = ["leave", "stop after phase", "now", "no"];
+        let key = |n| app.keymap.key(Context::Leaving, &Action::Answer(n));
+        let short: Vec<String> =
+            words.iter().enumerate().map(|(n, word)| format!("{} {word}", key(n))).collect();
+        let short = format!("quit? {}", short.join("  "));
         canvas.text(0, height.saturating_sub(1), width, Scope::Warn, short);
         return;
     }
@@ -265,6 +268,6 @@ fn leaving(app: &App, canvas: &mut Canvas<'_>, choice: usize) {
 
 /// The rows of the action table that are the answers, in their order.
 fn answers() -> impl Iterator<Item = Option<&'static Entry>> {
-    use crate::tui::action::{ACTIONS, Action};
+    use crate::tui::action::ACTIONS;
     (0..ANSWERS.len()).map(|n| ACTIONS.iter().find(|entry| entry.action == Action::Answer(n)))
 }

@@ -198,7 +198,8 @@ fn row(app: &App, sample: &Sample, glyphs: Glyphs, column: usize) -> Line {
 
 fn detail(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let scope = if app.samples.reading { Scope::TitleFocus } else { Scope::Title };
-    let caption = app.selected_sample().map_or_else(String::new, |s| format!(" {} ", s.id()));
+    let left = if app.samples.reading && app.samples.kept.is_some() { "(not in the list now) " } else { "" };
+    let caption = app.selected_sample().map_or_else(String::new, |s| format!(" {} {left}", s.id()));
     let inner = text_area(area);
     let sheet = sheet::of_selected(app, inner.width.into());
     let stops = sheet.lines.len().saturating_sub(inner.height.into());

@@ -5,6 +5,7 @@ use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::prediction::{FinishReason, Prediction};
 use crate::gym::teacher_call::{CallOutcome, TeacherCall};
 use crate::store::ScoredPrediction;
+use crate::tui::action::{Action, Context};
 use crate::tui::app::App;
 use crate::tui::canvas::{Glyphs, Line, paragraph};
 use crate::tui::facts::{Behind, Sample};
@@ -12,6 +13,8 @@ use crate::tui::picture::Picture;
 use crate::tui::text::{cut, one_line};
 use crate::tui::theme::{Depth, Scope};
 
+/// Rows of a teacher's reply below the datum it became.
+const REPLY_ROWS: usize = 12;
 /// Rows of a picture at most.
 const PICTURE_ROWS: usize = 16;
 
@@ -182,9 +185,15 @@ impl Writer<'_> {
                     call.model, call.context.prompt, call.prompt_tokens, call.reply_tokens
                 );
                 self.said(Scope::Text, &told);
-                let lines = content::text(&call.reply, self.room().saturating_sub(2));
-                let shown: Vec<Line> = lines.into_iter().take(12).collect();
-                self.indented(shown);
+                let mut lines = content::text(&call.reply, self.room().saturating_sub(2));
+                let more = lines.len().saturating_sub(REPLY_ROWS);
+                lines.truncate(REPLY_ROWS);
+                self.indented(lines);
+                if more > 0 {
+                    let key = self.app.keymap.key(Context::Samples, &Action::Jump);
+                    let what = if more == 1 { "line" } else { "lines" };
+                    self.said(Scope::Hint, &format!("{more} more {what}; {key} goes to the call"));
+                }
             }
         }
     }

@@ -20,22 +20,25 @@ pub(super) fn about(app: &App) -> String {
     format!("after iteration {}{}", report.iteration, planned.unwrap_or_default())
 }
 
+/// Columns of the change since the last iteration: its best and worst are `+100.0` and `-100.0`.
+const LAST: usize = 7;
+
 /// Widths of the columns; 0 leaves one out.
 #[derive(Default)]
 struct Columns {
     name: usize,
     interval: usize,
-    last: usize,
+    first: usize,
     bar: usize,
     action: usize,
     produced: usize,
 }
 
 impl Columns {
-    /// Name, accuracy, change since 0 and allocation always; the others as far as they fit, by worth.
+    /// Name, accuracy, change since the last iteration and allocation always; the others as far as they fit, by worth.
     fn of(width: usize, longest: usize) -> Self {
         let longest = longest.clamp(10, 30);
-        let mut room = width.saturating_sub(longest.min(17) + 6 + 8 + 6);
+        let mut room = width.saturating_sub(longest.min(17) + 6 + LAST + 6);
         let mut take = |columns: usize| {
             let taken = if room >= columns { columns } else { 0 };
             room -= taken;
@@ -46,7 +49,7 @@ impl Columns {
         while columns.name < longest && take(1) > 0 {
             columns.name += 1;
         }
-        (columns.last, columns.produced) = (take(6), take(6));
+        (columns.first, columns.produced) = (take(8), take(6));
         while columns.bar > 0 && columns.bar < 16 && take(1) > 0 {
             columns.bar += 1;
         }
@@ -85,8 +88,8 @@ fn heading(columns: &Columns) -> Line {
     let text = left("skill", columns.name)
         + &right("acc.%", 6)
         + &right("95 %", columns.interval)
-        + &right("from 0", 8)
-        + &right("last", columns.last)
+        + &right("from 0", columns.first)
+        + &right("last", LAST)
         + &right("asked", 6)
         + &left("", columns.bar)
         + &left(" action", columns.action)
@@ -114,8 +117,8 @@ fn line(row: &SkillRow, columns: &Columns, glyphs: Glyphs) -> Line {
     let dash = || if row.subskill.is_some() { String::new() } else { "-".to_owned() };
     line.push(main, right(&accuracy.map_or_else(dash, |a| format!("{:.1}", a.mean * 100.0)), 6));
     line.push(Scope::Muted, right(&accuracy.map_or_else(String::new, interval), columns.interval));
-    change(&mut line, row.since_first, 8);
-    change(&mut line, row.since_last, columns.last);
+    change(&mut line, row.since_first, columns.first);
+    change(&mut line, row.since_last, LAST);
     line.push(main, right(&row.allocation.map_or_else(dash, |a| a.to_string()), 6));
     if columns.bar > 0 {
         let share = |count: u32| f64::from(count) / f64::from(row.largest.max(1));
