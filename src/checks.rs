@@ -40,7 +40,7 @@ pub const OVERLAP: &str = "overlap";
 pub const DUPLICATE: &str = "duplicate";
 /// Nothing generated before asks nearly the same.
 pub const NEAR_DUPLICATE: &str = "near_duplicate";
-/// The teacher comes to the same answer again.
+/// The teacher, or the verifier, comes to the same answer again.
 pub const AGREEMENT: &str = "agreement";
 /// The student does not know it already.
 pub const KNOWN: &str = "known";
@@ -67,7 +67,7 @@ pub struct CheckSettings {
     /// Similarity to an earlier datum from which `near_duplicate` fails, in `0..=1`.
     #[schemars(range(min = 0, max = 1))]
     pub similarity: f64,
-    /// How often the teacher solves each datum anew for `agreement`; 0 leaves the check out.
+    /// How often the teacher, or the model of `verifier`, solves each datum anew for `agreement`; 0 leaves the check out.
     pub votes: u32,
     /// Answers of the student sampled per datum for `known`; 0 leaves the check out.
     pub known_samples: u32,

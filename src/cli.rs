@@ -209,7 +209,7 @@ pub(crate) struct RunArgs {
 }
 
 fn role(word: &str) -> Result<Role, String> {
-    [Role::Student, Role::Teacher, Role::Trainer]
+    [Role::Student, Role::Teacher, Role::Verifier, Role::Trainer]
         .into_iter()
         .find(|role| role.as_str() == word)
         .ok_or_else(|| "expected `student`, `teacher` or `trainer`".to_owned())

@@ -93,6 +93,10 @@ pub struct Config {
     /// Whom the engine asks.
     #[serde(default)]
     pub teacher: TeacherConfig,
+    /// A second model that solves data anew for the check `agreement` (`checks.votes`), with the keys of `teacher`; with
+    /// `model = "none"` the teacher does.
+    #[serde(default)]
+    pub verifier: TeacherConfig,
     /// Models behind an OpenAI-compatible interface, by name: `model = "endpoint:NAME"` asks one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub endpoints: BTreeMap<String, Endpoint>,
@@ -260,6 +264,15 @@ impl TeacherConfig {
     pub fn serving(&self) -> Serving {
         let &Self { in_flight, precision, quantisation, context, .. } = self;
         Serving { in_flight, precision, quantisation, context }
+    }
+
+    /// The built-in texts that it is asked with.
+    pub fn prompt_set(&self) -> PromptSet {
+        match self.prompts {
+            TeacherPrompts::Auto if EMBEDDED_TEACHERS.contains(&self.model.as_str()) => PromptSet::Compact,
+            TeacherPrompts::Auto | TeacherPrompts::Standard => PromptSet::Standard,
+            TeacherPrompts::Compact => PromptSet::Compact,
+        }
     }
 }
 
@@ -433,8 +446,8 @@ pub struct EpisodeConfig {
     /// Tokens of all models after which the run ends: teacher questions and answers, student answers, tokens
     /// trained on; 0 means no limit.
     pub tokens: u64,
-    /// Tokens of the teacher's questions and answers in one phase, after which no further question is sent and the
-    /// run pauses; 0 means no limit.
+    /// Tokens of the teacher's questions and answers in one phase, and of the verifier's, after which no further question
+    /// is sent and the run pauses; 0 means no limit.
     pub phase_tokens: u64,
     /// Money that endpoints may be paid, in the currency of their prices; 0 means no limit. Nothing is sent that
     /// could go beyond it.
@@ -504,18 +517,17 @@ impl Config {
             || self.acting_policy().build().asks()
             || (explores && self.environment.subskills == SubskillsChoice::Taught)
             || matches!(self.skills, SkillsChoice::Discovered(_))
-            || self.checks.votes > 0
+            || (self.checks.votes > 0 && !self.verifies())
+    }
+
+    /// Whether a model of its own solves data anew, in the teacher's place.
+    pub fn verifies(&self) -> bool {
+        self.checks.votes > 0 && self.verifier.model != "none"
     }
 
     /// The built-in texts that the teacher is asked with.
     pub fn prompt_set(&self) -> PromptSet {
-        match self.teacher.prompts {
-            TeacherPrompts::Auto if EMBEDDED_TEACHERS.contains(&self.teacher.model.as_str()) => {
-                PromptSet::Compact
-            }
-            TeacherPrompts::Auto | TeacherPrompts::Standard => PromptSet::Standard,
-            TeacherPrompts::Compact => PromptSet::Compact,
-        }
+        self.teacher.prompt_set()
     }
 
     /// Whether plans name subskills that no source lists.

@@ -42,6 +42,8 @@ pub struct Scene {
     pub teacher: Option<TeacherSource>,
     /// The prompts it asks with.
     pub prompts: Arc<Prompts>,
+    /// Who solves data anew; the teacher where there is none.
+    pub verifier: Option<Verifier>,
     /// Who finds the skills of the task, where they are not known beforehand.
     pub discovery: Option<Arc<dyn SkillDiscovery>>,
     /// Whether the agent is shown nothing of the student (`state = "none"`). In the skill-tree environment
@@ -70,6 +72,8 @@ pub struct Stays {
     pub student: bool,
     /// The teacher.
     pub teacher: bool,
+    /// The verifier.
+    pub verifier: bool,
 }
 
 /// A teacher's name and weights.
@@ -81,6 +85,15 @@ pub struct TeacherSource {
     pub checkpoint: Checkpoint,
 }
 
+/// A model that solves data anew in the teacher's place.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    /// Its name and weights.
+    pub source: TeacherSource,
+    /// The prompts it is asked with.
+    pub prompts: Arc<Prompts>,
+}
+
 /// The models a run works with.
 pub struct Models<'a> {
     /// The student.
@@ -89,8 +102,17 @@ pub struct Models<'a> {
     pub trainer: &'a mut dyn Trainer,
     /// The teacher, if there is one.
     pub teacher: Option<&'a mut dyn Student>,
+    /// The verifier, if there is one.
+    pub verifier: Option<&'a mut dyn Student>,
     /// The text-to-image model, if there is one.
     pub painter: Option<&'a mut dyn TextToImage>,
+}
+
+impl<'a> Models<'a> {
+    /// A student and its trainer, and nobody to ask.
+    pub fn new(student: &'a mut dyn Student, trainer: &'a mut dyn Trainer) -> Self {
+        Self { student, trainer, teacher: None, verifier: None, painter: None }
+    }
 }
 
 /// How far the running work is; handed to whoever watches.

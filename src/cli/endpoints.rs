@@ -54,7 +54,8 @@ pub(super) fn run(paths: &Paths, verb: &Verb) -> Result<ExitCode> {
             let lines = estimate(paths, &config)?;
             if lines.is_empty() {
                 bail!(
-                    "this configuration asks no endpoint: set `teacher.model` or `student.model` to `endpoint:NAME`"
+                    "this configuration asks no endpoint: set `teacher.model`, `verifier.model` or `student.model` to \
+                     `endpoint:NAME`"
                 );
             }
             for line in &lines {
@@ -120,13 +121,21 @@ fn estimate(paths: &Paths, config: &Config) -> Result<Vec<String>> {
             total += say("student, what it knows", load, &members, &mut lines);
         }
     }
+    let votes = voting(config);
     if let Some(members) = members(&config.teacher.model)?.filter(|_| config.asks()) {
-        let loads = [("teacher, data", teaching(config)), ("teacher, votes", voting(config))];
+        let loads =
+            [("teacher, data", teaching(config)), ("teacher, votes", votes.filter(|_| !config.verifies()))];
         if loads.iter().all(|(_, load)| load.is_none()) {
             lines.push("teacher: only asked by the policy, or about skills; not estimated".to_owned());
         }
         for (what, load) in loads {
             total += load.map_or(0.0, |load| say(what, load, &members, &mut lines));
+        }
+    }
+    if let Some(members) = members(&config.verifier.model)?.filter(|_| config.verifies()) {
+        match votes {
+            Some(load) => total += say("verifier, votes", load, &members, &mut lines),
+            None => lines.push("verifier: as many data as the policy plans; not estimated".to_owned()),
         }
     }
     if !lines.is_empty() {
@@ -170,7 +179,7 @@ fn teaching(config: &Config) -> Option<Load> {
     Some(Load { questions, prompt: questions * TEACHER_QUESTION, answer })
 }
 
-/// What the votes of the teacher on all data ask.
+/// What the votes on all data ask.
 fn voting(config: &Config) -> Option<Load> {
     let (data, plans) = planned(config)?;
     let questions = data * plans * u64::from(config.checks.votes);

@@ -7,6 +7,7 @@ use crate::config::{Config, ENDPOINT, Paths};
 use crate::gym::ports::Device;
 use crate::models::source::{self, Source};
 use crate::probes;
+use crate::protocol::worker::Role;
 use crate::worker::placement::{Charge, Plan, Room, Work, plan};
 
 /// Identities of the GPUs that this process may use, in the order of `cuda:0`, `cuda:1` ...
@@ -73,7 +74,7 @@ fn seats(key: &str, words: &str, workers: u32) -> Result<Vec<Device>> {
 /// When a model cannot be had, a device is not there, or something does not fit.
 pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
     let mut charges = Vec::new();
-    let (student, teacher) = (&config.student, &config.teacher);
+    let student = &config.student;
     let served = student.model.starts_with(ENDPOINT);
     let own = if served { &student.weights } else { &student.model };
     if own != "scripted" {
@@ -99,18 +100,24 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
             stays: true,
         });
     }
-    let elsewhere =
-        ["none", "scripted"].contains(&teacher.model.as_str()) || teacher.model.starts_with(ENDPOINT);
-    if config.asks() && !elsewhere {
-        let model = source::check(&scene::teacher_weights(paths, config)?)?;
-        charges.push(Charge {
-            role: "teacher",
-            size: model.size(),
-            quantised: matches!(model, Source::Gguf(_)),
-            devices: seats("teacher.device", &teacher.device, teacher.workers)?,
-            work: Work::Serve(teacher.serving()),
-            stays: teacher.keep_while_training,
-        });
+    for (role, asked, hired) in [
+        (Role::Teacher, config.asks(), &config.teacher),
+        (Role::Verifier, config.verifies(), &config.verifier),
+    ] {
+        let elsewhere =
+            ["none", "scripted"].contains(&hired.model.as_str()) || hired.model.starts_with(ENDPOINT);
+        if asked && !elsewhere {
+            let model = source::check(&scene::teacher_weights(paths, config, role)?)?;
+            let key = format!("{}.device", role.as_str());
+            charges.push(Charge {
+                role: role.as_str(),
+                size: model.size(),
+                quantised: matches!(model, Source::Gguf(_)),
+                devices: seats(&key, &hired.device, hired.workers)?,
+                work: Work::Serve(hired.serving()),
+                stays: hired.keep_while_training,
+            });
+        }
     }
     Ok(plan(&charges, &rooms())?)
 }

@@ -15,13 +15,14 @@ use crate::config::{
     AnswerScoring, BenchmarkConfig, BenchmarkSource, Config, EMBEDDED_TEACHERS, ENDPOINT, Method, Paths,
     PromptStyle, ScoringConfig, StateConfig, TaskConfig, Update,
 };
-use crate::environments::{Scene, Stays, TeacherSource};
+use crate::environments::{Scene, Stays, TeacherSource, Verifier};
 use crate::gym::instance::Domain;
 use crate::gym::ports::{Checkpoint, Engine, Policy, SkillDiscovery, SubskillProposal, Task};
 use crate::models::embedded::Embedded;
 use crate::models::hub::{self, HubName};
 use crate::models::source;
 use crate::prompts::Prompts;
+use crate::protocol::worker::Role;
 use crate::runner::driver::checkpoints;
 use crate::skills::{
     DiscoveredSkills, Labelled, ListProposal, SkillsChoice, SubskillsChoice, TaughtProposal, WrittenSkills,
@@ -55,6 +56,7 @@ pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Sce
         engine: engine(config, &task)?,
         teacher: teacher(paths, config)?,
         prompts,
+        verifier: verifier(paths, config, &replaced)?,
         discovery,
         hidden: config.environment.state == StateConfig::None,
         checks: config.checks.clone(),
@@ -64,6 +66,7 @@ pub(super) fn scene(paths: &Paths, config: &Config, folder: &Path) -> Result<Sce
         stays: Stays {
             student: config.student.keep_while_training,
             teacher: config.teacher.keep_while_training,
+            verifier: config.verifier.keep_while_training,
         },
         seed: config.seed,
         checkpoints: checkpoints(folder),
@@ -208,21 +211,38 @@ fn teacher(paths: &Paths, config: &Config) -> Result<Option<TeacherSource>> {
     if !config.asks() {
         return Ok(None);
     }
-    let model = &config.teacher.model;
-    if model == "none" {
+    if config.teacher.model == "none" {
         bail!(
             "this configuration asks a teacher (`engine`, `policy`, `skills`, `environment.subskills` or \
-             `checks.votes`): set `teacher.model`"
+             `checks.votes`): set `teacher.model`, or for `checks.votes` alone `verifier.model`"
         )
     }
-    let checkpoint = Checkpoint::Full { folder: teacher_weights(paths, config)? };
-    Ok(Some(TeacherSource { name: model.clone(), checkpoint }))
+    teacher_source(paths, config, Role::Teacher).map(Some)
 }
 
-/// Folder of the teacher's weights; those behind an endpoint are its own.
-pub(super) fn teacher_weights(paths: &Paths, config: &Config) -> Result<PathBuf> {
-    let model = &config.teacher.model;
-    match config.endpoints_of(model).map_err(|message| eyre!("`teacher.model`: {message}"))? {
+fn verifier(paths: &Paths, config: &Config, replaced: &Path) -> Result<Option<Verifier>> {
+    if !config.verifies() {
+        return Ok(None);
+    }
+    let prompts = Arc::new(Prompts::with(config.verifier.prompt_set(), replaced)?);
+    Ok(Some(Verifier { source: teacher_source(paths, config, Role::Verifier)?, prompts }))
+}
+
+fn teacher_source(paths: &Paths, config: &Config, role: Role) -> Result<TeacherSource> {
+    let checkpoint = Checkpoint::Full { folder: teacher_weights(paths, config, role)? };
+    Ok(TeacherSource { name: hired(config, role).clone(), checkpoint })
+}
+
+/// The model of the teacher or of the verifier.
+fn hired(config: &Config, role: Role) -> &String {
+    if role == Role::Verifier { &config.verifier.model } else { &config.teacher.model }
+}
+
+/// Folder of the weights of the teacher or of the verifier; those behind an endpoint are its own.
+pub(super) fn teacher_weights(paths: &Paths, config: &Config, role: Role) -> Result<PathBuf> {
+    let model = hired(config, role);
+    let key = role.as_str();
+    match config.endpoints_of(model).map_err(|message| eyre!("`{key}.model`: {message}"))? {
         Some(_) => Ok(PathBuf::new()),
         None => match embedded_teacher(model) {
             Some(teacher) => Ok(teacher.folder(&paths.cache)?),
@@ -314,7 +334,8 @@ pub(super) fn weights(paths: &Paths, model: &str) -> Result<PathBuf> {
 
 /// Models of the hub by their commits, so that a run goes on with the weights it began with.
 pub(super) fn pin(config: &mut Config) -> Result<()> {
-    for model in [&mut config.student.model, &mut config.student.weights, &mut config.teacher.model] {
+    let Config { student, teacher, verifier, .. } = config;
+    for model in [&mut student.model, &mut student.weights, &mut teacher.model, &mut verifier.model] {
         if model.starts_with(hub::PREFIX) {
             *model = settled(model)?.0;
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 
 use super::{format, placement, scene};
-use crate::config::{Config, ENDPOINT, Method, Paths, ScriptConfig, TrainerConfig};
+use crate::config::{Config, ENDPOINT, Method, Paths, ScriptConfig, TeacherConfig, TrainerConfig};
 use crate::gym::instance::Split;
 use crate::gym::ports::{Device, PortError, Serving, Student, Trainer, TrainingSettings};
 use crate::models::openai::{EndpointModel, Endpoints};
@@ -46,7 +46,7 @@ pub(super) fn worker(
     let _core = (one_core && scripted.is_none() && endpoint.is_none()).then(|| Core::take(role));
     let hosts = match scripted {
         _ if endpoint.is_some() => endpoint_hosts(endpoint.unwrap_or_default())?,
-        Some(text) if role == Role::Teacher => {
+        Some(text) if matches!(role, Role::Teacher | Role::Verifier) => {
             scripted_teacher(serde_json::from_str(text).wrap_err("--scripted")?)
         }
         Some(text) => scripted_hosts(&serde_json::from_str(text).wrap_err("--scripted")?),
@@ -106,7 +106,7 @@ fn real_student() -> StudentHost {
     Box::new(move |_, _| Err(PortError::fatal(message)))
 }
 
-/// The student and the trainer of a run, in worker processes that start when they are needed.
+/// The models and the trainer of a run, in worker processes that start when they are needed.
 pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Hands> {
     let cores = cores();
     let roster = Roster::new();
@@ -157,28 +157,30 @@ pub(super) fn hands(paths: &Paths, config: &Config, folder: &Path) -> Result<Han
         pool(Role::Student, student_command.clone(), &devices, (placed.serving(), placed.threads))
     };
     let trainer = TrainerProcess::new(student_command, cores, roster.clone());
-    let teacher: Option<Box<dyn Student>> = match config.teacher.model.as_str() {
-        _ if !config.asks() => None,
-        "none" => None,
-        model => {
-            let arguments = match model {
-                "scripted" => vec![OsString::from("--scripted"), teacher_script(config, folder)?.into()],
-                _ => Vec::new(),
-            };
-            let placed = &config.teacher;
-            Some(Box::new(if let Some(teacher) = endpoint(Role::Teacher, model, None)? {
-                teacher
-            } else {
-                let devices = seats("teacher.device", &placed.device, placed.workers)?;
-                pool(Role::Teacher, command(arguments, &[])?, &devices, (placed.serving(), placed.threads))
-            }))
-        }
+    let hired = |role: Role, placed: &TeacherConfig| -> Result<Option<Box<dyn Student>>> {
+        let arguments = match placed.model.as_str() {
+            "none" => return Ok(None),
+            "scripted" => {
+                vec![OsString::from("--scripted"), teacher_script(role, placed, config.seed, folder)?.into()]
+            }
+            _ => Vec::new(),
+        };
+        Ok(Some(Box::new(if let Some(served) = endpoint(role, &placed.model, None)? {
+            served
+        } else {
+            let key = format!("{}.device", role.as_str());
+            let devices = seats(&key, &placed.device, placed.workers)?;
+            pool(role, command(arguments, &[])?, &devices, (placed.serving(), placed.threads))
+        })))
     };
+    let teacher = if config.asks() { hired(Role::Teacher, &config.teacher)? } else { None };
+    let verifier = if config.verifies() { hired(Role::Verifier, &config.verifier)? } else { None };
     let shown = roster.clone();
     Ok(Hands {
         student: Box::new(student),
         trainer: Box::new(trainer),
         teacher,
+        verifier,
         painter: Some(Box::new(ScriptedPainter)),
         cancel: Arc::new(move || roster.cancel()),
         workers: Arc::new(move || shown.statuses()),
@@ -223,11 +225,10 @@ pub(super) fn training(config: &TrainerConfig) -> Result<TrainingSettings> {
     Ok(TrainingSettings { devices, ..config.settings() })
 }
 
-/// The script of a scripted teacher.
-fn teacher_script(config: &Config, folder: &Path) -> Result<String> {
-    let crate::config::TeacherScript { latency_ms, truncated, malformed, repeated, failing } =
-        config.teacher.script;
-    let (seed, attempts) = (config.seed, Some(folder.join(ATTEMPTS).join("teacher")));
+/// The script of a scripted teacher or verifier.
+fn teacher_script(role: Role, placed: &TeacherConfig, seed: u64, folder: &Path) -> Result<String> {
+    let crate::config::TeacherScript { latency_ms, truncated, malformed, repeated, failing } = placed.script;
+    let attempts = Some(folder.join(ATTEMPTS).join(role.as_str()));
     let script = TeacherScript { seed, latency_ms, truncated, malformed, repeated, failing, attempts };
     Ok(serde_json::to_string(&script)?)
 }

@@ -17,6 +17,8 @@ pub const PROJECT_FILE: &str = "dataenvgym.toml";
 const MOST_BYTES: u64 = 1 << 20;
 /// What a model begins with that is no path but a name on the hub.
 const HUB: &str = "hub:";
+/// Models in a teacher's place that are no files.
+const TEACHERS: &[&str] = &["none", "embedded", "embedded-weak", "scripted"];
 /// Keys that name files, with the words in their place that do not.
 const PATHS: &[(&[&str], &[&str])] = &[
     (&["task", "file"], &[]),
@@ -26,7 +28,8 @@ const PATHS: &[(&[&str], &[&str])] = &[
     (&["skills", "labels"], &[]),
     (&["student", "model"], &["embedded", "scripted"]),
     (&["student", "weights"], &["embedded", "scripted"]),
-    (&["teacher", "model"], &["none", "embedded", "embedded-weak", "scripted"]),
+    (&["teacher", "model"], TEACHERS),
+    (&["verifier", "model"], TEACHERS),
 ];
 
 /// The project's file in `folder` or in the nearest folder above that has one; the search ends at `home`

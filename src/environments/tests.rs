@@ -21,6 +21,7 @@ use crate::tasks::arithmetic::ArithmeticTask;
 
 mod loops;
 mod progress;
+mod votes;
 
 /// Knows the answers to questions of the skills it was trained on; dies at the `fails_at`-th answer.
 struct Pupil {
@@ -100,6 +101,7 @@ fn scene(task: &Arc<ArithmeticTask>, continues: bool) -> Scene {
         teacher: None,
         hidden: false,
         prompts: Arc::default(),
+        verifier: None,
         discovery: None,
         checks: crate::checks::CheckSettings::default(),
         base: base(),
@@ -137,7 +139,7 @@ fn reset_and_step_go_around_and_the_weak_skills_get_the_data() {
     let task = Arc::new(ArithmeticTask::new(4, 4, 64));
     let mut student = Pupil { task: Arc::clone(&task), trained: false, fails_at: None };
     let mut trainer = Coach::default();
-    let models = Models { student: &mut student, trainer: &mut trainer, teacher: None, painter: None };
+    let models = Models::new(&mut student, &mut trainer);
     let mut environment = Environment::new(rules(2), scene(&task, true), models);
     let before = environment.reset().unwrap().overall;
     assert!((before.mean - 1.0 / 12.0).abs() < 1e-9 && before.n == 48);
@@ -172,7 +174,7 @@ fn retraining_starts_from_the_base_every_time() {
     let task = Arc::new(ArithmeticTask::new(2, 2, 64));
     let mut student = Pupil { task: Arc::clone(&task), trained: false, fails_at: None };
     let mut trainer = Coach::default();
-    let models = Models { student: &mut student, trainer: &mut trainer, teacher: None, painter: None };
+    let models = Models::new(&mut student, &mut trainer);
     let mut environment = Environment::new(rules(2), scene(&task, false), models);
     environment.reset().unwrap();
     environment.step().unwrap();
@@ -190,7 +192,7 @@ fn an_interrupted_evaluation_keeps_what_was_answered() {
     let episode = crate::gym::episode::Episode::new(rules(1));
     let work = episode.work.unwrap();
     let mut ledger = MemoryLedger::default();
-    let mut models = Models { student: &mut student, trainer: &mut trainer, teacher: None, painter: None };
+    let mut models = Models::new(&mut student, &mut trainer);
     let mut moments = Vec::new();
     let mut attempt = |models: &mut Models<'_>, ledger: &mut MemoryLedger| {
         perform(work, &episode, &scene, models, ledger, &mut |_, moment| moments.push(moment.done))

@@ -29,7 +29,7 @@ pub struct Budget {
     /// Tokens of all models: teacher questions and answers, student answers, tokens trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Tokens of the teacher's questions and answers in one phase. No further question is sent once they are
+    /// Tokens of the teacher's and the verifier's questions and answers in one phase. No further question is sent once they are
     /// spent: the run pauses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase_tokens: Option<u64>,

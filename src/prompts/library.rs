@@ -64,7 +64,8 @@ macro_rules! compact {
 pub struct Compact {
     /// Name of the built-in prompt, whose variables it is given.
     pub name: &'static str,
-    /// Counts up when the text changes; the embedded teachers have to be made anew then.
+    /// Counts up when what is said of a named skill changes: the embedded teachers, who learned that, have to be made anew
+    /// then.
     pub version: u32,
     /// The template.
     pub text: &'static str,
@@ -108,7 +109,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
     ),
     prompt!(
         "subskills",
-        1,
+        2,
         "new subskills of a skill",
         r#"{"topic": "mathematics", "skill": "Algebra", "known": ["lines"], "count": 2}"#
     ),
@@ -121,7 +122,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
     ),
     prompt!(
         "plan_reward",
-        1,
+        2,
         "the planner's question about one skill: rewards and allocations",
         r#"{"skill": "Algebra", "iteration": 3, "accuracy": 41.5, "total": 20, "unexplored": true,
             "subskills": [{"name": "lines", "allocation": 20, "produced": 40}],
@@ -130,7 +131,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
     ),
     prompt!(
         "plan_training",
-        1,
+        2,
         "the planner's question about one skill: training accuracy by subskill",
         r#"{"skill": "Algebra", "iteration": 3, "accuracy": 41.5, "total": 20, "training": 30.0,
             "unexplored": true, "most": 30,

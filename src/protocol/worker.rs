@@ -16,6 +16,8 @@ pub enum Role {
     Student,
     /// The model that writes data.
     Teacher,
+    /// The model that solves data anew in the teacher's place.
+    Verifier,
     /// The trainer.
     Trainer,
 }
@@ -26,6 +28,7 @@ impl Role {
         match self {
             Self::Student => "student",
             Self::Teacher => "teacher",
+            Self::Verifier => "verifier",
             Self::Trainer => "trainer",
         }
     }

@@ -58,6 +58,8 @@ pub struct Hands {
     pub trainer: Box<dyn Trainer>,
     /// The teacher, if there is one.
     pub teacher: Option<Box<dyn Student>>,
+    /// The verifier, if there is one.
+    pub verifier: Option<Box<dyn Student>>,
     /// The text-to-image model, if there is one.
     pub painter: Option<Box<dyn TextToImage>>,
     /// Ends the worker processes at once.
@@ -362,8 +364,10 @@ impl Performer {
     ) -> Self {
         let (jobs, inbox) = channel::<Job>();
         let (mut store, scene, board) = (store.clone(), scene.clone(), board.clone());
-        let Hands { mut student, mut trainer, mut teacher, mut painter, workers, purse, .. } = hands;
-        for model in [Some(&mut student), teacher.as_mut()].into_iter().flatten() {
+        let Hands {
+            mut student, mut trainer, mut teacher, mut verifier, mut painter, workers, purse, ..
+        } = hands;
+        for model in [Some(&mut student), teacher.as_mut(), verifier.as_mut()].into_iter().flatten() {
             let (board, workers) = (board.clone(), Arc::clone(&workers));
             model.listen(Box::new(move |_, _| board.wrote(workers())));
         }
@@ -381,6 +385,7 @@ impl Performer {
                         student: student.as_mut(),
                         trainer: trainer.as_mut(),
                         teacher: teacher.as_mut().map(|teacher| &mut **teacher as &mut dyn Student),
+                        verifier: verifier.as_mut().map(|verifier| &mut **verifier as &mut dyn Student),
                         painter: painter.as_mut().map(|painter| &mut **painter as &mut dyn TextToImage),
                     };
                     let mut watch = |_: Work, moment: Moment| {

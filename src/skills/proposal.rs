@@ -3,9 +3,11 @@
 use serde_json::json;
 
 use crate::gym::ports::{ChatRequest, PortError, Question, Sampling, SubskillProposal, Teacher};
+use crate::gym::report::told;
 use crate::gym::rng::CounterRng;
 use crate::gym::skill_forest::SkillTree;
 use crate::prompts::asking::{Names, ask_names};
+use crate::tasks::WHOLE_SKILL;
 
 /// Asks the teacher for new subskills of all trees together, once more for what is missing, and gives up what is missing then. No
 /// name comes twice, in whatever spelling.
@@ -28,7 +30,9 @@ impl TaughtProposal {
         count: usize,
         teacher: &dyn Teacher,
     ) -> Result<Question, PortError> {
-        let values = json!({"topic": self.topic, "skill": tree.skill, "known": known, "count": count});
+        // A placeholder for the whole of a skill says nothing to a teacher, nor does that for no skill.
+        let known: Vec<&String> = known.iter().filter(|name| *name != WHOLE_SKILL).collect();
+        let values = json!({"topic": self.topic, "skill": told(&tree.skill), "known": known, "count": count});
         let rendered = teacher.render("subskills", &values)?;
         // The same tree is asked about anew in another iteration.
         let item = format!("subskills/{}/{}/{}", tree.skill, tree.history.len(), known.len());
@@ -78,8 +82,10 @@ impl SubskillProposal for TaughtProposal {
 mod tests {
     use super::*;
     use crate::gym::plan::Action;
+    use crate::gym::report::UNSORTED;
     use crate::gym::skill_forest::SkillForest;
     use crate::prompts::tests::recorded;
+    use crate::prompts::{PromptSet, Prompts};
     use crate::skills::tests::Heart;
 
     fn tree() -> SkillTree {
@@ -106,6 +112,28 @@ mod tests {
         let mut deaf = Heart::new(&|_, _| "no".to_owned());
         assert!(proposal.propose(&[(&tree(), 4)], &mut deaf).unwrap()[0].is_empty());
         assert_eq!((deaf.asked.len(), deaf.malformed.len()), (2, 2));
+    }
+
+    #[test]
+    fn no_placeholder_is_put_to_a_teacher() {
+        let mut forest = SkillForest::new([UNSORTED]);
+        let explore = Action::Explore { new_subskills: 1, data_per_subskill: 1 };
+        forest.apply(UNSORTED, &explore, &[WHOLE_SKILL.into()]).unwrap();
+        for set in [PromptSet::Standard, PromptSet::Compact] {
+            let rule = |_: usize, _: &Question| r#"{"subskills": ["All", "Roots"]}"#.to_owned();
+            let mut heart = Heart::new(&rule);
+            heart.prompts = Prompts::of(set);
+            let names = TaughtProposal::new("mathematics", 1)
+                .propose(&[(&forest.trees[0], 1)], &mut heart)
+                .unwrap()
+                .remove(0);
+            assert_eq!(names, ["Roots"], "the name is taken all the same");
+            let asked = &heart.asked[0].request.prompt;
+            for empty in [UNSORTED, WHOLE_SKILL, "known already", "\"\"", "of ,"] {
+                assert!(!asked.contains(empty), "{empty}: {asked}");
+            }
+            assert_eq!(asked == "subskills", set == PromptSet::Compact, "{asked}");
+        }
     }
 
     #[test]

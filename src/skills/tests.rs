@@ -11,17 +11,18 @@ pub(crate) struct Heart<'a> {
     rule: &'a dyn Fn(usize, &Question) -> String,
     pub(crate) asked: Vec<Question>,
     pub(crate) malformed: Vec<String>,
+    pub(crate) prompts: Prompts,
 }
 
 impl<'a> Heart<'a> {
     pub(crate) fn new(rule: &'a dyn Fn(usize, &Question) -> String) -> Self {
-        Self { rule, asked: Vec::new(), malformed: Vec::new() }
+        Self { rule, asked: Vec::new(), malformed: Vec::new(), prompts: Prompts::default() }
     }
 }
 
 impl Teacher for Heart<'_> {
     fn render(&self, prompt: &str, values: &serde_json::Value) -> Result<Rendered, PortError> {
-        Prompts::default().render(prompt, values)
+        self.prompts.render(prompt, values)
     }
 
     fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {

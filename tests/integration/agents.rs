@@ -60,6 +60,7 @@ fn around(choice: &PolicyChoice, environment: EnvironmentKind) -> Vec<JudgedDatu
         engine: Arc::new(Taught::new(TaughtSettings::default(), task.clone())),
         teacher: Some(TeacherSource { name: "scripted".into(), checkpoint: base.clone() }),
         prompts: Arc::default(),
+        verifier: None,
         discovery: None,
         hidden: false,
         checks: CheckSettings { known_samples: 2, ..CheckSettings::default() },
@@ -75,8 +76,7 @@ fn around(choice: &PolicyChoice, environment: EnvironmentKind) -> Vec<JudgedDatu
     let answers = answers.map(|instance| (task.prompt(instance), task.solution(instance))).collect();
     let mut student = ScriptedStudent::knowing(Script::default(), answers);
     let (mut trainer, mut teacher) = (ScriptedTrainer::new(Script::default()), ScriptedTeacher::default());
-    let models =
-        Models { student: &mut student, trainer: &mut trainer, teacher: Some(&mut teacher), painter: None };
+    let models = Models { teacher: Some(&mut teacher), ..Models::new(&mut student, &mut trainer) };
     let budget = Budget { iterations: 3, ..Budget::default() };
     let rules = EpisodeRules { budget, environment, ..EpisodeRules::default() };
     let mut environment = Environment::new(rules, scene, models);
@@ -136,6 +136,49 @@ fn graded_checks_are_kept_with_the_data_and_replayed_when_a_run_is_repeated() {
     assert!(agreement.filters && agreement.score == Some(0.0), "{agreement:?}");
     let row = &episode(&home.run_folder("a")).unwrap().iterations[1];
     assert_eq!(row.failed["agreement"], row.rejected);
+}
+
+#[test]
+fn a_second_model_votes_and_a_run_killed_among_its_votes_comes_to_the_same_end() {
+    let home = Home::new();
+    let rest = format!(
+        "{TAUGHT}[verifier]\nmodel = \"scripted\"\nworkers = 1\nscript = {{ malformed = 1.0 }}\n\
+         [policy]\nkind = \"uniform\"\ndata = 12\n[checks]\nvotes = 2\nfilter = [\"agreement\"]\n\
+         [episode]\niterations = 1\n"
+    );
+    let config = configuration(&home, "votes", SCRIPTED, &rest);
+    let run = |name: &str, more: &[&str], fault: Option<&str>| {
+        let mut arguments = vec!["run", "--config", &config, "--headless", "--name", name];
+        arguments.extend(more);
+        let mut command = home.command(&arguments);
+        command.envs(fault.map(|fault| ("DATAENVGYM_FAULT", fault))).output().unwrap().status
+    };
+    let votes = |name: &str| {
+        let data = outcome(&home.run_folder(name)).data;
+        let vote = |d: &JudgedDatum| {
+            let check = d.checks.iter().find(|check| check.check == "agreement").unwrap();
+            (d.verdict, check.reason.clone())
+        };
+        data.iter().map(vote).collect::<Vec<_>>()
+    };
+    // The scripted teacher solves at random, this verifier says nothing that could be read.
+    assert!(run("whole", &[], None).success());
+    let unread = "0 of 2 solutions come to the claimed answer, 2 could not be read";
+    let whole = votes("whole");
+    assert_eq!(whole, vec![(Verdict::Rejected, unread.to_owned()); whole.len()]);
+    assert!(home.run_folder("whole").join("logs").join("verifier@cpu#0.log").exists());
+    assert!(run("alone", &["--set", "verifier.model=none"], None).success());
+    assert!(votes("alone").iter().all(|(_, reason)| !reason.contains("read")));
+    // Every answer is one commit, and those of the generation come first. Two votes, each asked for once more.
+    let solved = 4 * whole.len();
+    let written = calls(&home.run_folder("whole")) - solved;
+    assert!(!run("killed", &[], Some(&format!("store.calls.after:{}", written + 7))).success());
+    let work = episode(&home.run_folder("killed")).unwrap().work.unwrap();
+    assert_eq!(work.phase, Phase::Check);
+    assert_eq!(calls(&home.run_folder("killed")), written + 7);
+    assert!(run("killed", &[], None).success());
+    assert_eq!(outcome(&home.run_folder("killed")), outcome(&home.run_folder("whole")));
+    assert_eq!(calls(&home.run_folder("killed")), written + solved);
 }
 
 #[test]

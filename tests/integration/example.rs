@@ -30,6 +30,7 @@ fn an_episode_in_memory() -> Result<(), Box<dyn Error>> {
         teacher: Some(TeacherSource { name: "scripted".into(), checkpoint: base.clone() }),
         hidden: false,
         prompts: Arc::default(),
+        verifier: None,
         discovery: None,
         checks: CheckSettings::default(),
         base,
@@ -44,8 +45,7 @@ fn an_episode_in_memory() -> Result<(), Box<dyn Error>> {
     let answers = answers.map(|instance| (task.prompt(instance), task.solution(instance))).collect();
     let mut student = ScriptedStudent::knowing(Script::default(), answers);
     let (mut trainer, mut teacher) = (ScriptedTrainer::new(Script::default()), ScriptedTeacher::default());
-    let models =
-        Models { student: &mut student, trainer: &mut trainer, teacher: Some(&mut teacher), painter: None };
+    let models = Models { teacher: Some(&mut teacher), ..Models::new(&mut student, &mut trainer) };
     let rules =
         EpisodeRules { budget: Budget { iterations: 3, ..Budget::default() }, ..EpisodeRules::default() };
 

@@ -34,6 +34,7 @@ fn files(home: &Home) {
 const GSM8K: &str = "kind = \"benchmark\"\nsource = \"gsm8k\"\npath = \"gsm8k.jsonl\"\n";
 const AQUA: &str = "kind = \"benchmark\"\nsource = \"aqua\"\npath = \"aqua.jsonl\"\n";
 const WORLD: &str = "kind = \"arithmetic\"\nvalidation_per_skill = 1\ntest_per_skill = 1\n";
+const VOTES: &str = "[checks]\nvotes = 1\n";
 const SELECTION: &str = "[engine]\nkind = \"selection\"\n";
 
 fn configuration(home: &Home, name: &str, task: &str, rest: &str) -> String {
@@ -58,6 +59,12 @@ fn what_would_leave_a_run_without_data_is_refused_before_it_begins() {
         (WORLD, written.to_owned(), "`skills.kind = \"gold\"`"),
         (AQUA, taught.to_owned(), "`engine.kind = \"selection\"`"),
         (AQUA, format!("{SELECTION}[checks]\nvotes = 3\n"), "`checks.votes = 0`"),
+        (WORLD, format!("{VOTES}[verifier]\nmodel = \"nowhere\"\n"), "nowhere"),
+        (
+            WORLD,
+            format!("{VOTES}[verifier]\nmodel = \"embedded\"\ndevice = \"cuda:9\"\n"),
+            "`verifier.device`",
+        ),
         (WORLD, "[policy]\nkind = \"planner\"\nview = \"training\"\n".to_owned(), "`checks.known_samples`"),
     ] {
         let config = configuration(&home, "refused", task, &rest);

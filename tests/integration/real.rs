@@ -1,14 +1,15 @@
 //! The whole circle on real models: the embedded student behind mistral.rs, our trainer.
 
 use dataenvgym::config::READY;
-use dataenvgym::gym::episode::Halt;
+use dataenvgym::gym::episode::{Halt, Phase};
 use dataenvgym::gym::ports::{
     ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Serving, Student,
 };
 use dataenvgym::models::mistral::MistralStudent;
 use dataenvgym::models::random::{self, Family, Shape};
+use dataenvgym::store::{Kind, Reader};
 
-use crate::home::{Home, episode, outcome};
+use crate::home::{Home, episode, outcome, text};
 
 fn config(home: &Home, student: &str, training: &str) -> String {
     let path = home.path("real.toml");
@@ -92,6 +93,60 @@ fn the_ready_configurations_go_around_on_the_embedded_student() {
         assert!((0.3..0.95).contains(&before.mean) && after.n == before.n, "{name}: {out}");
         assert!(finished.iterations[1].accepted > 0 && finished.training_at(1).is_some(), "{name}: {out}");
     }
+}
+
+/// Every phase of a small run on real models, the teacher and the verifier embedded ones, is cut short once.
+#[test]
+fn a_run_on_the_embedded_models_that_is_killed_in_every_phase_comes_to_the_same_end() {
+    let home = Home::new();
+    let path = home.path("killed.toml");
+    let configuration = "name = \"killed\"\n[task]\nkind = \"arithmetic\"\nvalidation_per_skill = 6\ntest_per_skill = 1\n\
+         [student]\nworkers = 1\n[teacher]\nmodel = \"embedded\"\nworkers = 1\n\
+         [verifier]\nmodel = \"embedded-weak\"\nworkers = 1\n\
+         [trainer]\nmethod = \"full\"\nlearning_rate = 5e-4\nepochs = 2\nbatch_size = 4\nmax_length = 128\nsave_seconds = 0\n\
+         [policy]\nkind = \"pass_rate_band\"\ndata = 12\nsamples = 1\n[engine]\nkind = \"taught\"\n\
+         [checks]\nvotes = 1\nfilter = [\"form\"]\n[episode]\niterations = 1\n";
+    std::fs::write(&path, configuration).unwrap();
+    let config = path.to_str().unwrap();
+    let run = |name: &str, variable: (&str, &str)| {
+        let arguments = ["run", "--headless", "--config", config, "--name", name];
+        home.command(&arguments).env(variable.0, variable.1).output().unwrap()
+    };
+    let log = home.path("points");
+    let whole = run("whole", ("DATAENVGYM_FAULT_LOG", log.to_str().unwrap()));
+    assert!(whole.status.success(), "{}", text_of(&whole));
+    // Answers that were committed in each phase of the run that nobody harmed.
+    let log = std::fs::read_to_string(log).unwrap();
+    let answers: Vec<usize> = log
+        .split("store.begin.after")
+        .skip(1)
+        .map(|phase| phase.matches("store.calls.after").count())
+        .collect();
+    let [0, planned, written, voted, ..] = answers[..] else { panic!("{answers:?}") };
+    assert!(planned == 72 && written >= 12 && voted >= 12, "{answers:?}");
+    let answered = |n: usize| format!("store.calls.after:{n}");
+    for (phase, fault) in [
+        (Phase::Evaluate, "store.predictions.after:1".to_owned()),
+        (Phase::Plan, answered(5)),
+        (Phase::Generate, answered(planned - 5 + 3)),
+        (Phase::Check, answered(written - 3 + 4)),
+        (Phase::Train, "store.progress.after:2".to_owned()),
+    ] {
+        let output = run("killed", ("DATAENVGYM_FAULT", &fault));
+        assert!(!output.status.success(), "{phase:?}: {}", text_of(&output));
+        let cut = episode(&home.run_folder("killed")).unwrap();
+        assert_eq!(cut.work.map(|work| work.phase), Some(phase), "{fault}: {}", text_of(&output));
+    }
+    let last = run("killed", ("DATAENVGYM_FAULT", ""));
+    assert!(last.status.success(), "{}", text_of(&last));
+    assert_eq!(outcome(&home.run_folder("killed")), outcome(&home.run_folder("whole")));
+    let calls = |name: &str| Reader::open(&home.run_folder(name)).unwrap().call_values(Kind::Prompt).unwrap();
+    assert_eq!(calls("killed"), calls("whole"));
+}
+
+/// What a command said.
+fn text_of(output: &std::process::Output) -> String {
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
 /// A tokenizer of a real model, where the machine has one.

@@ -15,6 +15,7 @@ use crate::gym::ports::{
     ChatRequest, Decision, EnvironmentKind, PlanAids, PlanContext, Policy, PortError, Question, Sampling,
     SkillState, State,
 };
+use crate::gym::report::told;
 use crate::gym::rng::CounterRng;
 use crate::gym::skill_forest::{SkillExperience, Subskill};
 use crate::prompts::asking::ask_once;
@@ -115,7 +116,7 @@ impl Planner {
         let weighted = subskills.iter().filter_map(|s| Some((f64::from(s.allocation), of(&s.name)?)));
         let (sum, weight) = weighted.fold((0.0, 0.0), |(sum, all), (w, rate)| (sum + w * rate, all + w));
         Ok(json!({
-            "skill": skill,
+            "skill": told(skill),
             "iteration": context.iteration,
             "accuracy": percent(state.accuracy),
             "training": (weight > 0.0).then(|| percent(sum / weight)),
@@ -144,7 +145,7 @@ fn reward_view(state: &SkillState<'_>, context: PlanContext) -> Value {
     };
     let row = |s: &Subskill| json!({"name": s.name, "allocation": s.allocation, "produced": s.produced});
     json!({
-        "skill": tree.skill,
+        "skill": told(&tree.skill),
         "iteration": context.iteration,
         "accuracy": percent(state.accuracy),
         "total": tree.allocated(),

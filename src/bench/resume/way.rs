@@ -66,8 +66,12 @@ iterations = 1
 retries = 0
 ";
 
-/// Its policy asks the student.
+/// Its policy asks the student, and a second model votes.
 const SAMPLED: &str = "
+[verifier]
+model = \"scripted\"
+workers = 1
+script = { malformed = 0.5 }
 [policy]
 kind = \"pass_rate_band\"
 data = 2

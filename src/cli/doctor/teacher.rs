@@ -20,6 +20,7 @@ use crate::agents::engines::{EngineChoice, TaughtSettings};
 use crate::config::{self, Config, Paths};
 use crate::gym::ports::{Checkpoint, PortError};
 use crate::prompts::Prompts;
+use crate::protocol::worker::Role;
 use crate::runner::driver::Hands;
 
 /// Reasons that are printed for each prompt.
@@ -77,7 +78,8 @@ impl Hired {
         let Some(teacher) = hands.teacher.as_mut() else {
             bail!("`{model}` is no teacher: give `embedded`, `scripted` or a model folder")
         };
-        teacher.refresh(&Checkpoint::Full { folder: scene::teacher_weights(paths, &config)? })?;
+        teacher
+            .refresh(&Checkpoint::Full { folder: scene::teacher_weights(paths, &config, Role::Teacher)? })?;
         Ok(Self { config, hands, folder })
     }
 

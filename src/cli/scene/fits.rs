@@ -123,12 +123,12 @@ pub(super) fn written(config: &Config, written: &WrittenSkills, file: &Path) -> 
     }
 }
 
-/// Whether a teacher that solves data anew can be shown all there is to them.
+/// Whether a model that solves data anew can be shown all there is to them.
 pub(super) fn checks(config: &Config, task: &dyn Task) -> Result<()> {
     let mut all = [Split::Validation, Split::Pool].into_iter().flat_map(|split| task.instances(split));
     if config.checks.votes > 0 && all.any(has_options) {
         bail!(
-            "`checks.votes` has the teacher solve data anew without their options, and questions of `{}` have some; set \
+            "`checks.votes` has data solved anew without their options, and questions of `{}` have some; set \
              `checks.votes = 0`",
             task.name().escape_debug()
         )

@@ -266,12 +266,14 @@ fn the_copy_in_a_run_folder_means_the_same_files() {
     std::fs::create_dir_all(&one).unwrap();
     std::fs::create_dir_all(&two).unwrap();
     let text = "name = \"x\"\n[task]\nkind = \"jsonl\"\nfile = \"../items.jsonl\"\nresponse = \"{a}\"\n\
-                columns = { question = [\"q\"], answer = \"a\" }\n[student]\nmodel = \"m\"\n[teacher]\nmodel = \"t\"\n";
+                columns = { question = [\"q\"], answer = \"a\" }\n[student]\nmodel = \"m\"\n[teacher]\nmodel = \"t\"\n\
+                [verifier]\nmodel = \"v\"\n";
     std::fs::write(one.join("c.toml"), text).unwrap();
     let first = read(&one.join("c.toml")).unwrap();
     std::fs::write(two.join("c.toml"), toml::to_string(&first).unwrap()).unwrap();
     assert_eq!(read(&two.join("c.toml")).unwrap(), first);
-    assert!([&first.student.model, &first.teacher.model].iter().all(|model| Path::new(model).is_absolute()));
+    let models = [&first.student.model, &first.teacher.model, &first.verifier.model];
+    assert!(models.iter().all(|model| Path::new(model).is_absolute()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Stage;
-use crate::environments::{Models, Moment, Scene, Watch};
+use crate::environments::{Models, Moment, Scene, TeacherSource, Watch};
 use crate::gym::episode::Work;
 use crate::gym::hex::hex;
 use crate::gym::ports::{
@@ -26,6 +26,8 @@ type Holds<'h> = dyn Fn(usize, &str) -> u64 + 'h;
 enum Asked {
     /// The run's teacher.
     Teacher,
+    /// Who solves data anew in its place.
+    Verifier,
     /// The student as it is now.
     Student,
 }
@@ -40,9 +42,11 @@ pub(super) struct Asking<'a, 'm, 'w> {
     pub(super) moment: Moment,
     /// The student's name in the ledger, and its weights.
     student: (String, Checkpoint),
+    /// Who answers as the teacher.
+    teacher: Asked,
     /// Whose weights are loaded.
     ready: Vec<Asked>,
-    /// Tokens of the teacher in this phase, those of the ledger included, and how many there may be.
+    /// Tokens of teacher and verifier in this phase, those of the ledger included, and how many there may be.
     taught: u64,
     most: Option<u64>,
 }
@@ -63,10 +67,19 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
             watch: &mut **watch,
             moment,
             student: (format!("student@{evaluated}"), checkpoint.clone()),
+            teacher: Asked::Teacher,
             ready: Vec::new(),
             taught: 0,
             most: episode.rules.budget.phase_tokens,
         }
+    }
+
+    /// With the run's verifier in the place of the teacher, where it has one.
+    pub(super) fn verified(mut self) -> Self {
+        if self.scene.verifier.is_some() {
+            self.teacher = Asked::Verifier;
+        }
+        self
     }
 
     /// Tokens of every question and answer of this phase, those answered from the ledger included.
@@ -109,8 +122,8 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
         holds: Option<&Holds<'_>>,
     ) -> Result<Vec<TeacherCall>, PortError> {
         let model = match asked {
-            Asked::Teacher => self.scene.teacher.as_ref().map_or("", |teacher| teacher.name.as_str()),
             Asked::Student => self.student.0.as_str(),
+            _ => source(self.scene, asked).map_or("", |source| source.name.as_str()),
         };
         if holds.is_none() {
             self.moment.asking = true;
@@ -127,7 +140,7 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
                     let tokens = u64::from(call.prompt_tokens + call.reply_tokens);
                     self.moment.tokens += tokens;
                     self.moment.done += holds(place, &call.reply);
-                    self.taught += if asked == Asked::Teacher { tokens } else { 0 };
+                    self.taught += if asked == Asked::Student { 0 } else { tokens };
                 }
                 None => missing.push((place, id, question)),
             }
@@ -150,16 +163,18 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
         missing: &[(usize, String, Question)],
         holds: &Holds<'_>,
     ) -> Result<Vec<(usize, TeacherCall)>, PortError> {
-        if asked == Asked::Teacher {
+        let taught_here = asked != Asked::Student;
+        if taught_here {
             self.within_budget()?;
         }
-        let Self { work, scene, models, ledger, watch, moment, student, ready, taught, most } = self;
+        let Self { work, scene, models, ledger, watch, moment, student, ready, taught, most, .. } = self;
         watch(*work, *moment);
-        let teacher = models.teacher.as_mut().zip(scene.teacher.as_ref());
-        let (answering, name, checkpoint): (&mut dyn Student, &str, &Checkpoint) = match (asked, teacher) {
+        let hired = if asked == Asked::Verifier { &mut models.verifier } else { &mut models.teacher };
+        let hired = hired.as_mut().zip(source(scene, asked));
+        let (answering, name, checkpoint): (&mut dyn Student, &str, &Checkpoint) = match (asked, hired) {
             (Asked::Student, _) => (&mut *models.student, &student.0, &student.1),
-            (Asked::Teacher, Some((teacher, source))) => (&mut **teacher, &source.name, &source.checkpoint),
-            (Asked::Teacher, None) => {
+            (_, Some((hired, source))) => (&mut **hired, &source.name, &source.checkpoint),
+            (_, None) => {
                 let prompt = &missing[0].2.prompt;
                 let message = format!("`{prompt}` asks a teacher and this run has none. Set `teacher.model`");
                 return Err(PortError::fatal(message));
@@ -202,18 +217,18 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
             let tokens = u64::from(call.prompt_tokens + call.reply_tokens);
             moment.tokens += tokens;
             moment.done += holds(*place, &call.reply);
-            *taught += if asked == Asked::Teacher { tokens } else { 0 };
+            *taught += if taught_here { tokens } else { 0 };
             watch(*work, *moment);
             calls.push((*place, call));
             let open = calls.len() < missing.len();
-            if open && asked == Asked::Teacher && most.is_some_and(|most| *taught >= most) {
+            if open && taught_here && most.is_some_and(|most| *taught >= most) {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         });
         match refused {
             Some(error) => Err(error),
-            None if asked == Asked::Teacher && calls.len() < missing.len() => {
+            None if taught_here && calls.len() < missing.len() => {
                 self.within_budget()?;
                 answered.map(|()| calls)
             }
@@ -221,11 +236,12 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
         }
     }
 
-    /// Whether the teacher may be asked more in this phase.
+    /// Whether the teacher, or the verifier, may be asked more in this phase.
     fn within_budget(&self) -> Result<(), PortError> {
         let Some(most) = self.most.filter(|most| self.taught >= *most) else { return Ok(()) };
+        let who = if self.teacher == Asked::Verifier { "verifier" } else { "teacher" };
         Err(PortError::fatal(format!(
-            "the teacher's {most} tokens for one phase are spent: its questions and answers come to {}. What was answered \
+            "the {who}'s {most} tokens for one phase are spent: its questions and answers come to {}. What was answered \
              is kept. Raise the limit (`episode.phase_tokens`, or the limits on the screen) and run on",
             self.taught
         )))
@@ -234,11 +250,12 @@ impl<'a, 'm, 'w> Asking<'a, 'm, 'w> {
 
 impl Teacher for Asking<'_, '_, '_> {
     fn render(&self, prompt: &str, values: &Value) -> Result<Rendered, PortError> {
-        self.scene.prompts.render(prompt, values)
+        let own = self.scene.verifier.as_ref().filter(|_| self.teacher == Asked::Verifier);
+        own.map_or(&self.scene.prompts, |verifier| &verifier.prompts).render(prompt, values)
     }
 
     fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<TeacherCall>, PortError> {
-        self.answers(Asked::Teacher, questions, None)
+        self.answers(self.teacher, questions, None)
     }
 
     fn ask_counted(
@@ -246,12 +263,21 @@ impl Teacher for Asking<'_, '_, '_> {
         questions: Vec<Question>,
         holds: &dyn Fn(usize, &str) -> u64,
     ) -> Result<Vec<TeacherCall>, PortError> {
-        self.answers(Asked::Teacher, questions, Some(holds))
+        self.answers(self.teacher, questions, Some(holds))
     }
 
     fn malformed(&mut self, call: &TeacherCall, reason: String) -> Result<(), PortError> {
         let outcome = CallOutcome::Malformed { reason };
         self.ledger.put_teacher_calls(&[TeacherCall { outcome, ..call.clone() }])
+    }
+}
+
+/// The name and weights of a teacher or verifier.
+fn source(scene: &Scene, asked: Asked) -> Option<&TeacherSource> {
+    match asked {
+        Asked::Teacher => scene.teacher.as_ref(),
+        Asked::Verifier => scene.verifier.as_ref().map(|verifier| &verifier.source),
+        Asked::Student => None,
     }
 }
 

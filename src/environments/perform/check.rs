@@ -33,7 +33,7 @@ impl Stage<'_, '_, '_> {
         let mut judged = judge_all(fresh, &mut checks);
         let mut teacher_tokens = 0;
         if settings.votes > 0 || settings.known_samples > 0 {
-            let mut asking = Asking::new(self, 0);
+            let mut asking = Asking::new(self, 0).verified();
             let mut answered = asked(&judged, &mut asking)?;
             teacher_tokens = asking.tokens();
             judged = judge_all(judged, &mut answered);
@@ -90,7 +90,7 @@ fn asked<'c>(
     Ok(checks)
 }
 
-/// The teacher solves every question anew, without seeing the written solution. A vote that cannot be read is
+/// The teacher, or the verifier in its place, solves every question anew, without seeing the written solution. A vote that cannot be read is
 /// asked for once more.
 fn agreements(
     asked: &[(&TrainingDatum, TaskInstance)],

@@ -39,6 +39,9 @@ impl Stage<'_, '_, '_> {
         if let Some(teacher) = models.teacher.as_mut().filter(|_| !scene.stays.teacher) {
             teacher.release();
         }
+        if let Some(verifier) = models.verifier.as_mut().filter(|_| !scene.stays.verifier) {
+            verifier.release();
+        }
         let mut refused = None;
         let outcome = models.trainer.train(&order, &mut |progress| {
             let (done, total) = (u64::from(progress.step), u64::from(progress.steps));

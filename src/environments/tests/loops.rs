@@ -14,7 +14,7 @@ fn whole(iterations: u32, rounds: u32, look: impl FnOnce(&Environment<'_>)) -> V
     let task = Arc::new(ArithmeticTask::new(2, 1, 64));
     let mut student = Pupil { task: Arc::clone(&task), trained: false, fails_at: None };
     let mut trainer = Coach::default();
-    let models = Models { student: &mut student, trainer: &mut trainer, teacher: None, painter: None };
+    let models = Models::new(&mut student, &mut trainer);
     let scene = Scene { policy: alternating(), ..scene(&task, false) };
     let rules = EpisodeRules { rounds, ..rules(iterations) };
     let mut environment = Environment::new(rules, scene, models);

@@ -6,8 +6,8 @@ use crate::gym::episode::{Command, Effect, Episode, Event, Phase};
 
 /// Writes as many exercises as a prompt asks for, solves everything to nought, and falls asleep after so many
 /// answers.
-struct Author {
-    answers: usize,
+pub(super) struct Author {
+    pub(super) answers: usize,
 }
 
 impl ChatModel for Author {
@@ -69,12 +69,7 @@ fn generation_counts_data_and_a_check_counts_answers_while_they_come() {
             break;
         }
         let fact = loop {
-            let mut models = Models {
-                student: &mut student,
-                trainer: &mut trainer,
-                teacher: Some(&mut author),
-                painter: None,
-            };
+            let mut models = Models { teacher: Some(&mut author), ..Models::new(&mut student, &mut trainer) };
             let mut watch = |work: crate::gym::episode::Work, moment| seen.push((work.phase, moment));
             match perform(work, &episode, &scene, &mut models, &mut ledger, &mut watch) {
                 Ok(fact) => break fact,

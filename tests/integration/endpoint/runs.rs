@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use dataenvgym::bench::endpoint::{Asked, Said, Stub, completion};
 use dataenvgym::gym::episode::{Halt, Phase};
 use dataenvgym::gym::instance::{Domain, ImageRef};
-use dataenvgym::store::spending;
+use dataenvgym::store::{At, CallFilter, Reader, spending};
 use serde_json::json;
 
 use super::servers::Brain;
@@ -229,6 +229,35 @@ fn a_report_says_what_each_endpoint_was_paid() {
 }
 
 #[test]
+fn a_verifier_behind_an_endpoint_of_its_own_is_estimated_named_and_paid() {
+    let home = Home::new();
+    let (stub, _, _) = mortal(&home.run_folder("served"), None);
+    let config = configuration(&home, &stub.url(), "");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let writer = text.split("[endpoints.writer]").nth(1).unwrap().split("[endpoints.").next().unwrap();
+    let more = format!("{text}[endpoints.checker]{writer}[verifier]\nmodel = \"endpoint:checker\"\n");
+    std::fs::write(&config, more).unwrap();
+    let estimate = home.stdout(&["endpoints", "estimate", "--config", &config]);
+    assert!(
+        estimate.contains("verifier, votes: 24 questions") && !estimate.contains("teacher, votes"),
+        "{estimate}"
+    );
+    assert!(run(&home, &config).status.success());
+    let folder = home.run_folder("served");
+    let reader = Reader::open(&folder).unwrap();
+    let page = reader.teacher_calls(&CallFilter::default(), At::Position(0), 1000).unwrap();
+    let calls: Vec<_> = page.rows.into_iter().map(|(_, call)| call).collect();
+    let votes = calls.iter().filter(|call| call.context.prompt == "solve@1").count() as u64;
+    for call in calls.iter().filter(|call| !call.model.starts_with("student")) {
+        let asked = if call.context.phase == Phase::Check { "checker" } else { "writer" };
+        assert_eq!(call.model, format!("endpoint:{asked} ({asked}, teacher)"), "{}", call.context.prompt);
+    }
+    let account = spending::read(&folder).unwrap();
+    assert_eq!(account.endpoints.len(), 3);
+    assert!(votes >= 24 && account.endpoints["checker"].0 == votes, "{votes} votes, {account:?}");
+}
+
+#[test]
 fn a_run_stops_before_it_spends_more_than_it_may_and_its_account_is_shown() {
     let home = Home::new();
     let (stub, _, _) = mortal(&home.run_folder("served"), None);
@@ -260,6 +289,7 @@ fn endpoints_that_are_not_there_are_named_before_a_run_is_made() {
     for (set, words) in [
         ("teacher.model=endpoint:nobody", "[endpoints.nobody]"),
         ("teacher.model=endpoint:writer*0", "weight"),
+        ("verifier.model=endpoint:nobody", "`verifier.model`"),
         ("trainer.method=full", "lora"),
     ] {
         let output = home.output(&["run", "--headless", "--config", &config, "--set", set]);

@@ -2,6 +2,7 @@
 
 use super::super::tests::Heart;
 use super::*;
+use crate::gym::report::UNSORTED;
 use crate::gym::skill_forest::{SkillForest, SkillTree};
 use crate::prompts::tests::recorded;
 
@@ -63,6 +64,17 @@ fn both_views_tell_what_they_are_for() {
     assert!(reward.contains("50.0 %") && reward.contains("reward 10.0"), "{reward}");
     let training = told(View::Training);
     assert!(training.contains("lines: 10 data now") && training.contains("not known"), "{training}");
+}
+
+#[test]
+fn a_skill_without_a_name_is_not_called_by_its_placeholder() {
+    let unnamed = SkillTree { skill: UNSORTED.to_owned(), ..tree() };
+    for view in [View::Reward, View::Training] {
+        let mut heart = Heart::new(&|_, _| "{".to_owned());
+        plan(&Planner { view, attempts: 1, ..Planner::default() }, &unnamed, &mut heart);
+        let asked = &heart.asked[0].request.prompt;
+        assert!(asked.contains("for one skill that has no name. ") && !asked.contains(UNSORTED), "{asked}");
+    }
 }
 
 #[test]
