@@ -155,7 +155,7 @@ fn soup_and_mutations_are_survived() {
 
 /// `cargo test --release -- --ignored a_million_inputs_are_survived`
 #[test]
-#[ignore = "takes minutes; run it after a change of a parser"]
+#[ignore = "takes most of a minute; `.ci/run` runs it"]
 fn a_million_inputs_are_survived() {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
     std::thread::scope(|scope| {
