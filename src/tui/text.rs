@@ -35,6 +35,23 @@ pub(crate) fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// The end of a text on one line of at most `columns`, every run of white space one space; what went before is cut.
+pub(crate) fn end(text: &str, columns: usize) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = escape(&text, Breaks::Show);
+    if text.width() <= columns {
+        return text.into_owned();
+    }
+    let mut used = 1;
+    let last = |piece: &&str| {
+        used += piece.width();
+        used <= columns
+    };
+    let mut kept: Vec<&str> = pieces(&text).collect::<Vec<_>>().into_iter().rev().take_while(last).collect();
+    kept.reverse();
+    if columns > 0 { format!("…{}", kept.concat()) } else { String::new() }
+}
+
 /// Cuts or pads with spaces on the right.
 pub(crate) fn left(text: &str, columns: usize) -> String {
     let mut out = cut(text, columns);
@@ -156,6 +173,8 @@ mod tests {
             ("abc…".into(), "abc".into(), String::new())
         );
         assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!((end("abc  def\n", 4), end("a b", 3)), ("…def".into(), "a b".into()));
+        assert_eq!((end("日本語", 4), end("abc", 0)), ("…語".into(), String::new()));
         assert_eq!((left("日本", 5), right("ab", 4)), ("日本 ".into(), "  ab".into()));
         assert_eq!(one_line(" a\n\n b\tc "), "a b c");
     }

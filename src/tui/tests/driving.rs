@@ -288,6 +288,17 @@ fn what_endpoints_lack_and_were_paid_is_in_sight_also_at_rest() {
 }
 
 #[test]
+fn what_a_worker_is_writing_stands_behind_it_escaped() {
+    let (_folder, mut desk) = scene("evaluating", (120, 40));
+    let mut live = live(work(2, Phase::Evaluate, None), 3, 40);
+    live.workers[0].text = "so many words before the\n\u{1b}[2Jend: 42".into();
+    desk.tell(Message::Link(LinkEvent::Live(Box::new(live))));
+    let text = desk.text();
+    assert!(text.contains("end: 42"), "{text}");
+    assert!(!text.contains("so many words") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
 fn without_a_runner_a_command_starts_one() {
     let (_folder, mut desk) = scene("gone", (120, 40));
     desk.press("Nhello<Enter>");

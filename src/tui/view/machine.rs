@@ -10,7 +10,7 @@ use crate::tui::action::{Action, Context};
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Glyphs, Line};
 use crate::tui::layout::Pane;
-use crate::tui::text::{cut, left, memory, right, width};
+use crate::tui::text::{cut, end, left, memory, right, width};
 use crate::tui::theme::Scope;
 
 /// What the title says beside the name.
@@ -34,6 +34,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// Rows of a GPU with everything that is measured of it.
 pub(crate) const GPU_ROWS: usize = 4;
+
+/// Columns in which the end of what a worker is writing says anything.
+const FEWEST_OF_TEXT: usize = 8;
 
 /// Everything the pane says; where there is room for it, every measurement of a GPU with its past.
 pub(super) fn lines(app: &App, columns: usize, rows: usize) -> Vec<Line> {
@@ -68,9 +71,13 @@ pub(super) fn lines(app: &App, columns: usize, rows: usize) -> Vec<Line> {
     }));
     let widest = workers.iter().map(|w| w.name.chars().count()).max().unwrap_or(0).clamp(6, 30);
     lines.extend(workers.iter().flat_map(|worker| {
-        let line =
+        let mut line =
             Line::of(Scope::Text, format!(" {}  {}", left(&worker.name, widest), left(&worker.state, 10)))
                 .with(Scope::Muted, format!("  pid {}", worker.pid));
+        let room = columns.saturating_sub(line.width() + 2);
+        if room >= FEWEST_OF_TEXT && !worker.text.is_empty() {
+            line.push(Scope::Muted, format!("  {}", end(&worker.text, room)));
+        }
         let notes = worker.notes.iter().map(|note| Line::of(Scope::Warn, format!("   {note}")));
         std::iter::once(line).chain(notes)
     }));
@@ -157,8 +164,8 @@ fn memory_of(gpu: &Gpu) -> Option<String> {
     })
 }
 
-/// The workers on a GPU and what they do; the phase is that of the run. `None` where there is none. Names count the GPUs that the runner may use,
-/// which need not be those that are measured here; the identity is the same for both.
+/// The workers on a GPU and what they do; the phase is that of the run. `None` where there is none. Names count the
+/// GPUs that the runner may use, which need not be those that are measured here; the identity is the same for both.
 fn users(app: &App, uuid: &str) -> Option<String> {
     let live = app.live.as_ref()?;
     let here: Vec<String> =
