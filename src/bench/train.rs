@@ -13,6 +13,7 @@ use super::process::said;
 use super::usage::{SELF, cpu_seconds, status};
 use super::{BenchError, Figure, Sink};
 use crate::gym::ports::TrainingMethod;
+use crate::runner::pool::TRAINER_ALLOCATOR;
 use crate::training::{PretrainRecipe, Rehearsal, rehearse};
 
 const PEER: &str = include_str!("../../tests/peers/bench_train.py");
@@ -124,7 +125,10 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..options.repeats.max(1) {
             let json = serde_json::to_string(&cell).unwrap_or_default();
-            ours.push(said(Command::new(program).args(["bench", "train", "--cell", &json]))?);
+            let (name, value) = TRAINER_ALLOCATOR;
+            ours.push(said(
+                Command::new(program).args(["bench", "train", "--cell", &json]).env(name, value),
+            )?);
             for setting in options.settings.iter().filter(|_| options.peer.is_some()) {
                 let cell = Cell { setting: setting.clone(), ..cell.clone() };
                 let json = serde_json::to_string(&cell).unwrap_or_default();

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::worker::Role;
 
-pub use launch::WorkerCommand;
+pub use launch::{TRAINER_ALLOCATOR, WorkerCommand};
 pub use roster::Roster;
 pub use trainer::TrainerProcess;
 

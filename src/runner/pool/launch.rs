@@ -16,6 +16,10 @@ use rustix::process::{Pid, getpriority_process, setpriority_process};
 use crate::gym::ports::Device;
 use crate::protocol::worker::Role;
 
+/// What a training process is told of its allocator: that freed memory is kept for ten seconds. Products ask for
+/// buffers of megabytes and free them again; given back at once, they cost a twentieth of the time in fresh pages.
+pub const TRAINER_ALLOCATOR: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10000");
+
 /// How worker processes are started: `PROGRAM worker ROLE ARGUMENTS...`.
 #[derive(Debug, Clone)]
 pub struct WorkerCommand {
@@ -73,6 +77,9 @@ impl WorkerCommand {
             .env("HF_HUB_CACHE", &self.cache_folder);
         for name in &self.without {
             command.env_remove(name);
+        }
+        if role == Role::Trainer {
+            command.env(TRAINER_ALLOCATOR.0, TRAINER_ALLOCATOR.1);
         }
         let host = devices.iter().all(|device| *device == Device::Cpu);
         if role != Role::Trainer && host && threads <= 1 {

@@ -141,7 +141,8 @@ impl Decoder {
         let hidden = sized(d_last, last.len());
         let weight = gradients.slot(self.head.weight.slot)?;
         let wanted = HeadGradients { scale, hidden, weight };
-        let loss = self.head_loss(|head| head.run(last, slab.targets, Some(wanted), logits))?;
+        let turned = &mut scratch.turned;
+        let loss = self.head_loss(|head| head.run(last, slab.targets, Some(wanted), (logits, turned)))?;
         let states = stream.pop().unwrap_or_default();
         self.norm.add_gradients(&states, d_last, zeros(flow, states.len()), gradients)?;
         stream.push(states);
@@ -195,8 +196,9 @@ impl Decoder {
         let mut total = 0.0;
         for slab in slabs(batch) {
             self.forward_rows(&slab, &mut room, false)?;
-            let Workspace { last, logits, .. } = &mut *room;
-            total += self.head_loss(|head| head.run(last, slab.targets, None, logits))?;
+            let Workspace { last, logits, scratch, .. } = &mut *room;
+            let room = (logits, &mut scratch.turned);
+            total += self.head_loss(|head| head.run(last, slab.targets, None, room))?;
         }
         Ok(total / batch.targets.len().max(1) as f64)
     }
@@ -210,7 +212,8 @@ impl Decoder {
         for slab in slabs(batch) {
             self.forward_rows(&slab, &mut room, false)?;
             let mut logits = vec![0.0; slab.targets.len() * self.config.vocabulary];
-            self.head.forward(&room.last, &mut logits)?;
+            let Workspace { last, scratch, .. } = &mut *room;
+            self.head.forward(last, &mut logits, &mut scratch.turned)?;
             all.extend(logits);
         }
         Ok(all)

@@ -70,6 +70,7 @@ pub(super) struct Scratch {
     mixed: Vec<f32>,
     spread: Vec<f32>,
     heads: [Vec<f32>; 3],
+    pub(super) turned: Vec<f32>,
     thin: Thin,
 }
 
@@ -113,20 +114,20 @@ impl Layer {
     }
 
     /// q or k: projected, normalised per head where there is a norm, rotated.
-    fn turned(
+    fn rotated(
         (projection, norm): (&Projection, Option<&Norm>),
         scene: &Scene<'_>,
         x: &[f32],
-        plain: &mut Vec<f32>,
+        (plain, turned): (&mut Vec<f32>, &mut Vec<f32>),
         out: &mut Vec<f32>,
     ) -> Result<()> {
         let tokens = scene.attention.starts.len();
         let out = sized(out, tokens * projection.out()?);
         match norm {
-            None => projection.forward(x, out)?,
+            None => projection.forward(x, out, turned)?,
             Some(norm) => {
                 let plain = sized(plain, out.len());
-                projection.forward(x, plain)?;
+                projection.forward(x, plain, turned)?;
                 norm.forward(plain, out)?;
             }
         }
@@ -139,12 +140,12 @@ impl Layer {
         projection: &Projection,
         norm: Option<&Norm>,
         x: &[f32],
-        plain: &mut Vec<f32>,
+        (plain, turned): (&mut Vec<f32>, &mut Vec<f32>),
         out: &mut [f32],
     ) -> Result<()> {
-        let Some(norm) = norm else { return projection.forward(x, out) };
+        let Some(norm) = norm else { return projection.forward(x, out, turned) };
         let plain = sized(plain, out.len());
-        projection.forward(x, plain)?;
+        projection.forward(x, plain, turned)?;
         norm.forward(plain, out)
     }
 
@@ -159,13 +160,26 @@ impl Layer {
     ) -> Result<()> {
         let tokens = scene.attention.starts.len();
         let hidden = x.len() / tokens.max(1);
+        let turned = &mut scratch.turned;
         let normed = sized(&mut scratch.normed, x.len());
         self.attention_norm.forward(x, normed)?;
         let norms = self.head_norms.as_ref();
         let [q_plain, k_plain] = &mut saved.plain;
-        Self::turned((&self.q, norms.map(|norms| &norms.0)), scene, normed, q_plain, &mut saved.q)?;
-        Self::turned((&self.k, norms.map(|norms| &norms.1)), scene, normed, k_plain, &mut saved.k)?;
-        self.v.forward(normed, sized(&mut saved.v, tokens * self.v.out()?))?;
+        Self::rotated(
+            (&self.q, norms.map(|norms| &norms.0)),
+            scene,
+            normed,
+            (q_plain, turned),
+            &mut saved.q,
+        )?;
+        Self::rotated(
+            (&self.k, norms.map(|norms| &norms.1)),
+            scene,
+            normed,
+            (k_plain, turned),
+            &mut saved.k,
+        )?;
+        self.v.forward(normed, sized(&mut saved.v, tokens * self.v.out()?), turned)?;
         let width = self.q.out()?;
         let rows = scene.wanted.map_or(tokens, <[u32]>::len);
         let mixed =
@@ -178,7 +192,7 @@ impl Layer {
         let middle = sized(&mut saved.middle, rows * hidden);
         let outer = self.outer_norms.as_ref();
         let [o_plain, down_plain] = &mut saved.added;
-        Self::added(&self.o, outer.map(|norms| &norms.0), &saved.mixed, o_plain, middle)?;
+        Self::added(&self.o, outer.map(|norms| &norms.0), &saved.mixed, (o_plain, turned), middle)?;
         match scene.wanted {
             None => add(middle, x),
             Some(wanted) => {
@@ -192,12 +206,12 @@ impl Layer {
         self.mlp_norm.forward(middle, normed)?;
         let inner = rows * self.gate.out()?;
         let (gate, up) = (sized(&mut saved.gate, inner), sized(&mut saved.up, inner));
-        self.gate.forward(normed, gate)?;
-        self.up.forward(normed, up)?;
+        self.gate.forward(normed, gate, turned)?;
+        self.up.forward(normed, up, turned)?;
         let active = sized(&mut scratch.wide, inner);
         scene.gated.forward(gate, up, active);
         let y = sized(y, middle.len());
-        Self::added(&self.down, outer.map(|norms| &norms.1), active, down_plain, y)?;
+        Self::added(&self.down, outer.map(|norms| &norms.1), active, (down_plain, turned), y)?;
         add(y, middle);
         Ok(())
     }
@@ -270,7 +284,7 @@ impl Layer {
         let tokens = scene.attention.starts.len();
         let width = self.q.out()?;
         let rows = saved.mixed.len() / width;
-        let Scratch { normed, wide, narrow, branch, mixed, spread, heads, thin } = scratch;
+        let Scratch { normed, wide, narrow, branch, mixed, spread, heads, thin, .. } = scratch;
         let outer = self.outer_norms.as_ref().map(|norms| &norms.0);
         let g = Self::through_outer(outer, &saved.added[0], flow, branch, gradients)?;
         self.o.add_gradients((&saved.mixed, g, rows), gradients, thin)?;

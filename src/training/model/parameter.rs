@@ -97,9 +97,9 @@ impl Projection {
         Ok(work(&Linear { weight: elements.slice()?, out, inner }))
     }
 
-    /// x [rows, in] -> y [rows, out].
-    pub(super) fn forward(&self, x: &[f32], y: &mut [f32]) -> Result<()> {
-        self.linear(|linear| linear.forward(x, y))?;
+    /// x [rows, in] -> y [rows, out]. `turned` is room for W^T.
+    pub(super) fn forward(&self, x: &[f32], y: &mut [f32], turned: &mut Vec<f32>) -> Result<()> {
+        self.linear(|linear| linear.forward(x, y, turned))?;
         if let Some(bias) = &self.bias {
             add_to_rows(y, bias.read()?.slice()?);
         }

@@ -1,7 +1,8 @@
-//! Matrix products by strides: no operand is ever transposed or copied.
+//! Matrix products by strides, and the one transposition that pays.
 
 #![allow(unsafe_code)] // the one call into the `gemm` crate, behind bounds that are checked here
 
+use super::kernels::turn_band;
 use rayon::prelude::*;
 
 /// A borrowed matrix; element (i, j) lies at `i * row_stride + j * col_stride`.
@@ -44,6 +45,11 @@ impl<'data> Matrix<'data> {
             row_stride: self.col_stride,
             col_stride: self.row_stride,
         }
+    }
+
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Some rows of it.
@@ -135,4 +141,30 @@ pub(in crate::training) fn multiply(
         let rows = a.row_range(index * block, chunk.len() / n);
         multiply_sequential(chunk, n, rows, b, scale, accumulate);
     });
+}
+
+/// Rows from which a product with a transposed right side is worth a transposition of its own.
+const WORTH_TURNING: usize = 64;
+/// Larger matrices, heads of large vocabularies as a rule, are not turned: 64 MiB more is what that may cost.
+const LARGEST_TURNED: usize = 16 << 20;
+/// Columns that are turned by one job.
+const BAND: usize = 64;
+
+/// The transpose of `b` [n, k], row-major, as the right side of products with `rows` rows. The library would pack
+/// its columns one number at a time and anew for every block of rows; turned once in `room` they lie as it reads them.
+pub(in crate::training) fn transposed<'room>(
+    b: &'room [f32],
+    n: usize,
+    rows: usize,
+    room: &'room mut Vec<f32>,
+) -> Matrix<'room> {
+    let k = b.len() / n.max(1);
+    if rows < WORTH_TURNING || b.len() > LARGEST_TURNED {
+        return Matrix::new(b, n, k).t();
+    }
+    room.resize(b.len(), 0.0);
+    room.par_chunks_mut(BAND * n.max(1))
+        .enumerate()
+        .for_each(|(band, out)| turn_band(b, k, band * BAND, n, out));
+    Matrix::new(room, k, n)
 }

@@ -1,6 +1,6 @@
 //! The head and its mean cross entropy in one, without ever holding all logits.
 
-use super::gemm::{Matrix, multiply};
+use super::gemm::{Matrix, multiply, transposed};
 use super::kernels::{cross_entropy_backward, log_sum_exp, soft_cap};
 use rayon::prelude::*;
 
@@ -49,25 +49,27 @@ impl HeadLoss<'_> {
         f64::from(lse) - f64::from(own)
     }
 
-    /// The summed loss of h under one target per row, with its gradients where they are wanted. `logits` is room.
+    /// The summed loss of h under one target per row, with its gradients where they are wanted. `logits` and `turned`
+    /// are room, the latter for W^T.
     pub(in crate::training) fn run(
         &self,
         h: &[f32],
         targets: &[u32],
         mut gradients: Option<HeadGradients<'_>>,
-        logits: &mut Vec<f32>,
+        (logits, turned): (&mut Vec<f32>, &mut Vec<f32>),
     ) -> f64 {
         let (vocabulary, d) = (self.vocabulary, self.weight.len() / self.vocabulary.max(1));
         let head = Matrix::new(self.weight, vocabulary, d);
         let chunk = (LOGITS / vocabulary).max(FEWEST_ROWS).min(targets.len().max(1));
         logits.resize(chunk * vocabulary, 0.0);
         let scale = gradients.as_ref().map_or(0.0, |gradients| gradients.scale);
+        let turned = transposed(self.weight, vocabulary, targets.len(), turned);
         let mut total = 0.0;
         for (index, (h, targets)) in h.chunks(chunk * d).zip(targets.chunks(chunk)).enumerate() {
             let rows = targets.len();
             let logits = logits.get_mut(..rows * vocabulary).unwrap_or(&mut []);
             let h = Matrix::new(h, rows, d);
-            multiply(logits, h, head.t(), 1.0, false);
+            multiply(logits, h, turned, 1.0, false);
             let settled = logits.par_chunks_mut(vocabulary).zip(targets);
             let losses: Vec<f64> = settled.map(|(row, target)| self.settle(row, *target, scale)).collect();
             total += losses.into_iter().sum::<f64>();

@@ -133,6 +133,38 @@ fn tanh(x: f32) -> f32 {
 }
 
 dispatched! {
+    /// Columns `first..` of x (rows of `width`) as rows of `height`, as many as `y` holds.
+    fn turn_band(x: &'a [f32], width: usize, first: usize, height: usize, y: &'a mut [f32]) -> () {
+        let columns = y.len() / height;
+        // Whole tiles have a size that the compiler knows; the edges go number by number.
+        let (whole_rows, whole_columns) = (height / LANES * LANES, columns / LANES * LANES);
+        let mut tile = [[0.0_f32; LANES]; LANES];
+        for top in (0..whole_rows).step_by(LANES) {
+            for left in (0..whole_columns).step_by(LANES) {
+                for (row, tile) in tile.iter_mut().enumerate() {
+                    if let Some(line) = x[(top + row) * width + first + left..].first_chunk::<LANES>() {
+                        *tile = *line;
+                    }
+                }
+                for column in 0..LANES {
+                    if let Some(line) = y[(left + column) * height + top..].first_chunk_mut::<LANES>() {
+                        for (y, tile) in line.iter_mut().zip(&tile) {
+                            *y = tile[column];
+                        }
+                    }
+                }
+            }
+        }
+        for (column, y) in y.chunks_exact_mut(height).enumerate() {
+            let from = if column < whole_columns { whole_rows } else { 0 };
+            for (row, y) in y.iter_mut().enumerate().skip(from) {
+                *y = x[row * width + first + column];
+            }
+        }
+    }
+}
+
+dispatched! {
     /// Sum of squares of a slice.
     fn sum_of_squares(x: &'a [f32]) -> f32 {
         sum_map2(x, x, |a, b| a * b)

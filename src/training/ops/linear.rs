@@ -1,6 +1,6 @@
 //! `y = x W^T + b` and its gradients; a frozen W costs none, an adapted one costs thin products only.
 
-use super::gemm::{Matrix, multiply};
+use super::gemm::{Matrix, multiply, transposed};
 use super::{ROWS_PER_JOB, column_sums};
 use rayon::prelude::*;
 
@@ -20,9 +20,11 @@ impl Linear<'_> {
         Matrix::new(self.weight, self.out, self.inner)
     }
 
-    /// x [rows, in] -> `y = x W^T` [rows, out].
-    pub(in crate::training) fn forward(&self, x: &[f32], y: &mut [f32]) {
-        multiply(y, Matrix::new(x, x.len() / self.inner, self.inner), self.weight().t(), 1.0, false);
+    /// x [rows, in] -> `y = x W^T` [rows, out]. `room` is for W^T.
+    pub(in crate::training) fn forward(&self, x: &[f32], y: &mut [f32], room: &mut Vec<f32>) {
+        let x = Matrix::new(x, x.len() / self.inner, self.inner);
+        let turned = transposed(self.weight, self.out, x.rows(), room);
+        multiply(y, x, turned, 1.0, false);
     }
 
     /// g [rows, out] -> `dx = g W` [rows, in], or added to dx when `accumulate`.

@@ -1,8 +1,8 @@
 //! Every operation's gradients against central finite differences.
 
 use super::{
-    Attention, Gate, Gated, HeadGradients, HeadLoss, Linear, LowRank, RmsNorm, Rotary, Thin,
-    add_bias_gradient, add_to_rows, add_weight_gradient, rotate_rows,
+    Attention, Gate, Gated, HeadGradients, HeadLoss, Linear, LowRank, Matrix, RmsNorm, Rotary, Thin,
+    add_bias_gradient, add_to_rows, add_weight_gradient, multiply, rotate_rows,
 };
 use crate::gym::rng::CounterRng;
 
@@ -60,7 +60,7 @@ fn linear() {
         &inputs,
         |inputs| {
             let mut y = vec![0.0; rows * out];
-            Linear { weight: &inputs[1], out, inner }.forward(&inputs[0], &mut y);
+            Linear { weight: &inputs[1], out, inner }.forward(&inputs[0], &mut y, &mut Vec::new());
             add_to_rows(&mut y, &inputs[2]);
             y
         },
@@ -72,6 +72,22 @@ fn linear() {
             d
         },
     );
+}
+
+#[test]
+fn a_turned_right_side_gives_the_same_product() {
+    // Widths that are and are no multiples of a tile, with rows enough for turning and too few.
+    for (rows, inner, out) in [(64, 33, 21), (64, 16, 48), (64, 80, 35), (70, 1, 17), (63, 33, 21)] {
+        let (x, w) = (random("x", rows * inner), random("w", out * inner));
+        let (mut plain, mut y) = (vec![0.0; rows * out], vec![0.0; rows * out]);
+        let right = Matrix::new(&w, out, inner).t();
+        multiply(&mut plain, Matrix::new(&x, rows, inner), right, 1.0, false);
+        let mut room = vec![f32::NAN; 3];
+        Linear { weight: &w, out, inner }.forward(&x, &mut y, &mut room);
+        assert_eq!(room.len() == w.len(), rows >= 64);
+        let far = y.iter().zip(&plain).fold(0.0_f32, |far, (y, x)| far.max((y - x).abs()));
+        assert!(far <= 1e-6, "{far} at {rows} rows of {inner}, {out} out");
+    }
 }
 
 #[test]
@@ -88,7 +104,7 @@ fn low_rank() {
         &inputs,
         |inputs| {
             let mut y = vec![0.0; rows * out];
-            Linear { weight: &merged(inputs), out, inner }.forward(&inputs[0], &mut y);
+            Linear { weight: &merged(inputs), out, inner }.forward(&inputs[0], &mut y, &mut Vec::new());
             y
         },
         |inputs, g| {
@@ -153,7 +169,7 @@ fn head_loss() {
     for cap in [None, Some(1.5)] {
         let head = |inputs: &[Vec<f32>], targets: &[u32], gradients: Option<HeadGradients<'_>>| {
             let op = HeadLoss { weight: &inputs[1], vocabulary, cap };
-            op.run(&inputs[0], targets, gradients, &mut Vec::new())
+            op.run(&inputs[0], targets, gradients, (&mut Vec::new(), &mut Vec::new()))
         };
         let targets = [3, 0, 18, 7];
         compare(
@@ -178,7 +194,7 @@ fn a_large_vocabulary_goes_through_the_head_in_chunks() {
     let (mut dh, mut dw) = (vec![0.0; h.len()], vec![0.0; w.len()]);
     let wanted = HeadGradients { scale: 1.0, hidden: &mut dh, weight: Some(&mut dw) };
     let op = HeadLoss { weight: &w, vocabulary, cap: None };
-    let loss = op.run(&h, &targets, Some(wanted), &mut Vec::new());
+    let loss = op.run(&h, &targets, Some(wanted), (&mut Vec::new(), &mut Vec::new()));
     let (mut exact_dh, mut exact_dw, mut exact) = (vec![0.0_f64; h.len()], vec![0.0_f64; w.len()], 0.0);
     for ((h, dh), target) in h.chunks(width).zip(exact_dh.chunks_mut(width)).zip(&targets) {
         let logit = |w: &[f32]| w.iter().zip(h).map(|(w, h)| f64::from(*w) * f64::from(*h)).sum::<f64>();
