@@ -2,7 +2,10 @@
 //!
 //! 480 questions of the embedded world, answered greedily by models with random weights. Both sides arrange the
 //! work as they like on so many cores; loading is not counted. Every answer is compared with the one that a
-//! single worker gave to that question alone, asked in another order.
+//! single worker gave to that question alone, asked in another order. What a decoder that takes all questions together
+//! reaches on the same job stands beside it.
+
+mod decoder;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -156,6 +159,15 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
             sink(speeds.beside(theirs));
             let wrong = format!("generate.wrong_answers.{name}.{cores}");
             sink(Figure::new(wrong, differing as f64, "answers", conditions));
+            let (texts, reached) = decoder::decoded(&folder, &prompts, (cores, MAX_TOKENS))?;
+            let same = texts.iter().zip(&expected).filter(|(text, reply)| **text == reply.text).count();
+            let conditions = format!(
+                "{machine}; the trainer's decoder on {cores} threads, all questions together; {same} of {} answers \
+                 as one at a time",
+                expected.len()
+            );
+            let name = format!("generate.own_decoder_tokens_per_s.{name}.{cores}");
+            sink(Figure::new(name, reached, "tokens/s", conditions).beside(theirs));
         }
     }
     Ok(())
