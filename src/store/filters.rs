@@ -32,10 +32,9 @@ pub struct DataFilter {
     pub source_error: Option<String>,
     /// Only what a person has reviewed, or has not.
     pub reviewed: Option<bool>,
-    /// Only texts with all of these words, in any order and in lower or upper case.
+    /// Only texts with all of these words, in any order and in lower or upper case. For the last one, unless a space
+    /// or a sign ends it, any that begins so will do.
     pub text: Option<String>,
-    /// Whether the last of these words is only begun: any that begins so will do.
-    pub begun: bool,
 }
 
 /// Which predictions to list.
@@ -134,7 +133,7 @@ impl DataFilter {
         let blocks = place::within(place::blocks(self.iteration, self.round), self.span);
         let mut selection = Selection::new(access, Shelf::Datum, &wanted, blocks)?;
         let text = self.text.as_deref().filter(|text| !text.trim().is_empty());
-        selection.words = text.map(|text| Sought::of(text, self.begun));
+        selection.words = text.map(|text| Sought::of(text));
         if selection.words.as_ref().is_some_and(Sought::is_empty) {
             // Signs without a word are in no index.
             selection.terms.clear();

@@ -33,10 +33,11 @@ pub(super) struct Sought {
 }
 
 impl Sought {
-    /// The words of a text; `begun` says that the last one is still being written.
-    pub(super) fn of(text: &str, begun: bool) -> Self {
+    /// The words of a text. Any word that begins as the last one does will do: a search finds the same while it is
+    /// written and once it is. A space or a sign behind it ends it.
+    pub(super) fn of(text: &str) -> Self {
         let last = text.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-        if begun && last.chars().count() >= SHORTEST {
+        if last.chars().count() >= SHORTEST {
             let whole = words([&text[..text.len() - last.len()]]);
             return Self { whole, begun: words([last]).pop() };
         }
@@ -65,11 +66,11 @@ mod tests {
         let found = words(["Ann's 12 apples, 12 pears; Äpfel\u{130}", "x^2 * NEAR(\"a\") OR -b"]);
         let expected = ["12", "2", "a", "ann", "apples", "b", "near", "or", "pears", "s", "x", "äpfeli"];
         assert_eq!(found, expected);
-        assert_eq!(Sought::of("two apples, two", false).query(), "\"apples\" \"two\"");
-        assert_eq!(Sought::of("two App", true).query(), "\"two\" \"app\"*");
-        assert_eq!(Sought::of("two ap", true).query(), "\"ap\" \"two\"");
-        assert_eq!(Sought::of("two ", true).query(), "\"two\"");
-        assert!(Sought::of("+ \"", true).is_empty());
+        assert_eq!(Sought::of("two apples, two.").query(), "\"apples\" \"two\"");
+        assert_eq!(Sought::of("two App").query(), "\"two\" \"app\"*");
+        assert_eq!(Sought::of("two ap").query(), "\"ap\" \"two\"");
+        assert_eq!(Sought::of("two ").query(), "\"two\"");
+        assert!(Sought::of("+ \"").is_empty());
         assert!(words(["+ - * / \" ' ( ) \u{0}"]).is_empty());
         assert_eq!(words(["a".repeat(100).as_str()]), ["a".repeat(64)]);
     }

@@ -6,7 +6,7 @@ use super::action::Context;
 use super::canvas::{Glyphs, Marks};
 use super::facets::Facet;
 use super::facts::{Facts, Listing, Order, Page, Query, Sample};
-use super::filter::{self, EVER, Field, Filter};
+use super::filter::{EVER, Field, Filter};
 use super::keymap::Keymap;
 use super::layout::{self, Pane, Places, Shape};
 use super::look::Look;
@@ -366,7 +366,6 @@ impl App {
                 source_error: filter.error.clone(),
                 reviewed: filter.reviewed,
                 text: filter.text.clone(),
-                begun: filter.text.is_some() && self.writes_word(),
             }),
             List::Predictions => Listing::Predictions(PredictionFilter {
                 iteration: self
@@ -386,11 +385,6 @@ impl App {
                 malformed: filter.malformed,
             }),
         }
-    }
-
-    /// Whether a word to be searched for is being written.
-    fn writes_word(&self) -> bool {
-        matches!(&self.overlay, Some(Overlay::Filter { line, .. }) if filter::begun(line.text()))
     }
 
     /// The newest iteration with answers on the split in sight, up to the shown one or among those that are

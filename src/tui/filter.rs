@@ -13,7 +13,7 @@ use super::app::List;
 use crate::gym::datum::Verdict;
 use crate::gym::instance::Split;
 
-pub(crate) use complete::{Candidate, begun, candidates, completed, settled};
+pub(crate) use complete::{Candidate, candidates, completed, settled};
 pub(crate) use read::read;
 
 /// What can be filtered by.

@@ -89,10 +89,10 @@ fn filter(rng: &mut CounterRng) -> DataFilter {
             some(rng, flag)
         },
         text: {
-            let w = word(rng, &["APPLE", "pear plum", "ann", "12 s", "?!", "appl", "pear Plu", "ap"]);
+            let w =
+                word(rng, &["APPLE", "pear plum", "ann", "12 s", "?!", "appl", "pear Plu", "ap", "appl "]);
             some(rng, w)
         },
-        begun: rng.below(2) == 0,
     }
 }
 
@@ -101,7 +101,7 @@ fn matches(filter: &DataFilter, judged: &JudgedDatum) -> bool {
     let text = format!("{} {}", datum.instruction, datum.response).to_lowercase();
     let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
     let sought = filter.text.as_deref().unwrap_or("").to_lowercase();
-    let last = sought.split_whitespace().last().filter(|word| filter.begun && word.len() > 2);
+    let last = sought.split_whitespace().last().filter(|word| sought.ends_with(word) && word.len() > 2);
     let begins = |word: &str| Some(word) == last && words.iter().any(|known| known.starts_with(word));
     filter.iteration.is_none_or(|n| datum.provenance.iteration == n)
         && filter.span.is_none_or(|(a, b)| (a..=b).contains(&datum.provenance.iteration))

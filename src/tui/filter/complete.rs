@@ -70,13 +70,6 @@ pub(crate) fn completed(line: &str, at: usize, candidate: &Candidate) -> (String
     (format!("{written}{rest}"), written.len())
 }
 
-/// Whether the line ends in a word of the text that is searched for, which may go on.
-pub(crate) fn begun(line: &str) -> bool {
-    let last = read::parts(line).into_iter().last().filter(|part| part.at.end == line.len());
-    let word = last.is_some_and(|part| matches!(part.name.as_deref(), None | Some("text")));
-    word && line.ends_with(char::is_alphanumeric)
-}
-
 /// The line without what is still being written at its end: the name of a field, or a field without a value.
 pub(crate) fn settled(line: &str) -> &str {
     let Some(last) = read::parts(line).into_iter().last().filter(|part| part.at.end == line.len()) else {

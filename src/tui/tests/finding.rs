@@ -95,7 +95,7 @@ fn fields_of_predictions_reviews_rounds_and_engines_hold_too() {
 }
 
 #[test]
-fn the_word_being_written_matches_as_a_beginning() {
+fn the_last_word_matches_as_a_beginning() {
     let (_folder, mut desk) = at("checked");
     desk.press("/remainder<Enter>");
     let whole = total(&desk);
@@ -104,9 +104,11 @@ fn the_word_being_written_matches_as_a_beginning() {
     assert_eq!(total(&desk), whole, "the list follows every letter");
     desk.press("x");
     assert_eq!(total(&desk), 0);
-    desk.press("<Backspace> ");
+    desk.press("<Backspace><Enter>");
+    assert_eq!(total(&desk), whole, "and stays as it is");
+    desk.press("/<Ctrl-u>text:\"remai \"");
     assert_eq!(total(&desk), 0, "a space ends the word");
-    desk.press("<Backspace>nder iter:2");
+    desk.press("<Ctrl-u>remainder iter:2");
     let part = total(&desk);
     assert!(part > 0 && part < whole);
 }

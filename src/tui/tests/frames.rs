@@ -318,10 +318,12 @@ fn machines_of_every_kind() {
 
 #[test]
 fn a_colour_theme() {
-    let (_folder, mut desk) = scene("training", (120, 40));
-    desk.press("1");
-    desk.app.themes = vec![Themes::built_in().find("dark").unwrap().clone()];
-    insta::assert_snapshot!("dark_120x40", desk.frame());
+    for (width, height) in SIZES {
+        let (_folder, mut desk) = scene("training", (width, height));
+        desk.press("1");
+        desk.app.themes = vec![Themes::built_in().find("dark").unwrap().clone()];
+        insta::assert_snapshot!(format!("dark_{width}x{height}"), desk.frame());
+    }
 }
 
 #[test]
