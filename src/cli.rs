@@ -133,7 +133,7 @@ enum Verb {
     /// With --teacher, put every prompt to a model instead and count the answers that could be used; the keys of
     /// `[teacher]` come from the usual layers. Exit code 1 when no answer to some prompt could.
     Doctor {
-        /// `scripted`, or a model folder.
+        /// The model, as in `teacher.model`: `embedded`, a folder, a GGUF file, `hub:NAME`, `endpoint:NAME`, `scripted`.
         #[arg(long, value_name = "MODEL")]
         teacher: Option<String>,
         /// Questions of each prompt, at least.

@@ -135,7 +135,10 @@ fn estimate(paths: &Paths, config: &Config) -> Result<Vec<String>> {
     if let Some(members) = members(&config.verifier.model)?.filter(|_| config.verifies()) {
         match votes {
             Some(load) => total += say("verifier, votes", load, &members, &mut lines),
-            None => lines.push("verifier: as many data as the policy plans; not estimated".to_owned()),
+            None => lines.push(
+                "verifier: votes on what the policy plans, which is not known beforehand; not estimated"
+                    .to_owned(),
+            ),
         }
     }
     if !lines.is_empty() {

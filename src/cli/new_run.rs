@@ -21,7 +21,7 @@ const ASKED: [(&str, &str); 12] = [
     ("engine.kind", "who writes the data"),
     ("episode.iterations", "iterations after iteration 0"),
     ("student.model", "the model that learns: embedded, scripted, or a folder"),
-    ("teacher.model", "the model that is asked: none, scripted, or a folder"),
+    ("teacher.model", "the model that is asked: none, embedded, scripted, or a folder"),
     ("trainer.method", "what of the student is trained"),
     ("trainer.update", "whether training goes on or begins anew in each iteration"),
 ];

@@ -76,7 +76,7 @@ impl Hired {
         std::fs::create_dir_all(&folder)?;
         let mut hands = work::hands(paths, &config, &folder)?;
         let Some(teacher) = hands.teacher.as_mut() else {
-            bail!("`{model}` is no teacher: give `embedded`, `scripted` or a model folder")
+            bail!("`{model}` is no teacher: give `embedded`, `scripted`, `endpoint:NAME` or a model folder")
         };
         teacher
             .refresh(&Checkpoint::Full { folder: scene::teacher_weights(paths, &config, Role::Teacher)? })?;
