@@ -3,6 +3,7 @@
 mod lists;
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +32,7 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
     let mut source = Source::new(folder);
     let mut complaint: Option<String> = None;
     loop {
-        let mut wanted = None;
+        let mut wanted: Vec<Wanted> = Vec::new();
         let first = match queries.recv_timeout(LOOK) {
             Ok(order) => Some(order),
             Err(RecvTimeoutError::Timeout) => None,
@@ -42,12 +43,15 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
                 Wanted::Samples { query, asked, stale } => source.ask(query, asked, stale),
                 Wanted::Journal(on) => source.follow_journal(on),
                 Wanted::Facts => source.again(),
-                // The newest question alone is worth an answer.
-                other => wanted = Some(other),
+                // Of each kind the newest question alone is worth an answer.
+                other => {
+                    wanted.retain(|older| discriminant(older) != discriminant(&other));
+                    wanted.push(other);
+                }
             }
         }
         let news = source.look().and_then(|mut news| {
-            if let Some(wanted) = wanted {
+            for wanted in wanted {
                 news.extend(source.answer(wanted)?);
             }
             Ok(news)

@@ -8,6 +8,8 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 440.0;
 /// Left, top, right and bottom of the frame.
 const FRAME: [f64; 4] = [64.0, 56.0, 560.0, 384.0];
+/// Between series with the same `x`.
+const SHIFT: f64 = 3.0;
 /// Most points of a line that are marked.
 const MARKED: usize = 60;
 /// Colours that stay apart without one kind of cone (Okabe and Ito).
@@ -18,13 +20,16 @@ pub(super) const COLOURS: [&str; 7] =
 struct Plot {
     x: (f64, f64),
     y: (f64, f64),
+    /// Room at both ends of x for marks that are wide or shifted.
+    margin: f64,
 }
 
 impl Plot {
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let [left, top, right, bottom] = FRAME;
         let part = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low);
-        (left + part(x, self.x) * (right - left), bottom - part(y, self.y) * (bottom - top))
+        let width = right - left - 2.0 * self.margin;
+        (left + self.margin + part(x, self.x) * width, bottom - part(y, self.y) * (bottom - top))
     }
 }
 
@@ -56,11 +61,13 @@ pub(super) fn drawn(chart: &Chart) -> String {
         0.0,
     );
     let ends = |ticks: &[f64]| (ticks[0], ticks[ticks.len() - 1]);
-    let plot = Plot { x: ends(&across), y: ends(&up) };
+    // Series with the same `x` stand side by side, so that their intervals do not cover each other.
+    let beside =
+        if chart.style == Style::Lines { SHIFT * (chart.series.len().max(1) - 1) as f64 / 2.0 } else { 0.0 };
+    let plot = Plot { x: ends(&across), y: ends(&up), margin: beside + 6.0 };
     axes(&mut out, chart, &plot, &across, &up);
     for (n, (series, colour)) in chart.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
-        // Series with the same `x` stand side by side, so that their intervals do not cover each other.
-        let shift = if chart.style == Style::Lines { 3.0 * n as f64 } else { 0.0 };
+        let shift = if chart.style == Style::Lines { SHIFT * n as f64 - beside } else { 0.0 };
         // Many points are a line; few are marked.
         if chart.style == Style::Scatter || series.points.len() <= MARKED {
             for point in &series.points {
