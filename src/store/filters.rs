@@ -133,7 +133,7 @@ impl DataFilter {
         let blocks = place::within(place::blocks(self.iteration, self.round), self.span);
         let mut selection = Selection::new(access, Shelf::Datum, &wanted, blocks)?;
         let text = self.text.as_deref().filter(|text| !text.trim().is_empty());
-        selection.words = text.map(|text| Sought::of(text));
+        selection.words = text.map(Sought::of);
         if selection.words.as_ref().is_some_and(Sought::is_empty) {
             // Signs without a word are in no index.
             selection.terms.clear();
