@@ -37,7 +37,7 @@ pub use config::{DecoderConfig, Family, RopeScaling};
 pub use control::Control;
 pub use decode::GreedyDecoder;
 pub use error::TrainingError;
-pub use export::{MergedAs, merge_adapter};
+pub use export::{MergedAs, merge_adapter, publish};
 pub use model::SLAB;
 pub use pretrain::{Lesson, Lessons, Making, PretrainRecipe, PromptShares, RECIPES, pretrain, score};
 pub use rehearsal::{Rehearsal, rehearse};

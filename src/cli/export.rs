@@ -1,4 +1,6 @@
-//! `dataenvgym export`: training data and records of a run as files.
+//! `dataenvgym export`: training data, records and models of a run as files.
+
+mod model;
 
 use std::io::Write;
 use std::ops::RangeInclusive;
@@ -34,10 +36,12 @@ pub(super) enum Layout {
     Records,
     /// An experiment folder in the layout of the reference implementation: `iteration_<n>/` with its files.
     Reference,
+    /// No data: the student of the selected iteration, or of `--iteration N`, as a whole Hugging Face model folder.
+    Model,
 }
 
 impl Layout {
-    /// The format of a row; an experiment has none, it is a folder.
+    /// The format of a row; experiments and models have none, they are folders.
     pub(super) fn format(self) -> Option<Format> {
         Some(match self {
             Self::Messages => Format::Messages,
@@ -46,7 +50,7 @@ impl Layout {
             Self::Sharegpt => Format::Sharegpt,
             Self::Preference => Format::Preference,
             Self::Records => Format::Records,
-            Self::Reference => return None,
+            Self::Reference | Self::Model => return None,
         })
     }
 }
@@ -100,7 +104,7 @@ pub(crate) struct ExportArgs {
     /// What rows are kept in.
     #[arg(long = "as", value_enum, default_value = "jsonl")]
     container: Into,
-    /// Folder to make, or `-` for lines of JSON on standard output [default: `exports/` in the run's folder].
+    /// Folder to make, or `-` for lines of JSON on standard output [default: in `exports/` of the run's folder].
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Replace the folder if it exists.
@@ -109,7 +113,7 @@ pub(crate) struct ExportArgs {
     /// Only data with this verdict [default: accepted; all for `records`].
     #[arg(long, value_enum)]
     verdict: Option<Judged>,
-    /// Only data of these iterations: `3`, or `1-4`. May be repeated.
+    /// Only data of these iterations: `3`, or `1-4`. May be repeated. For `model`: the iteration.
     #[arg(long = "iteration", value_name = "N", value_parser = iterations)]
     iterations: Vec<RangeInclusive<u32>>,
     /// Only data for this skill. May be repeated.
@@ -154,7 +158,13 @@ pub(super) fn run(paths: &Paths, args: ExportArgs) -> Result<ExitCode> {
     if !folder.join(DATABASE).exists() {
         bail!("no run `{}` in {}; `dataenvgym runs` lists what there is", args.run, paths.runs.display());
     }
-    let Some(format) = args.format.format() else { return experiment(folder, args) };
+    let Some(format) = args.format.format() else {
+        return if args.format == Layout::Model {
+            model::run(paths, &folder, args)
+        } else {
+            experiment(folder, args)
+        };
+    };
     if args.checkpoints {
         bail!("`--checkpoints` belongs to `--format reference`; other formats hold no checkpoints");
     }

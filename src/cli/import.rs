@@ -44,6 +44,11 @@ pub(super) fn run(paths: &Paths, args: &ImportArgs) -> Result<ExitCode> {
     if args.format == Some(Layout::Reference) && !args.path.is_dir() {
         bail!("an experiment of the reference is a folder with `iteration_<n>` folders in it");
     }
+    if args.format == Some(Layout::Model) {
+        bail!(
+            "a model is no run: give its folder to `eval` or `chat` with --student, or to a run as `student.model`"
+        );
+    }
     let order = ImportOrder {
         path: args.path.clone(),
         format: args.format.and_then(Layout::format),

@@ -554,9 +554,22 @@ impl Episode {
                 return Some(Work { iteration: self.last() + 1, round: 0, phase: Phase::Plan, split: None });
             }
         }
-        let selected = *self.selected.get_or_insert(best(&self.iterations));
+        let best = self.best();
+        let selected = *self.selected.get_or_insert(best);
         let untested = |n: &u32| self.iterations[*n as usize].test.is_none();
         [0, selected].into_iter().find(untested).map(|n| evaluation(n, Split::Test))
+    }
+
+    /// The first of the iterations with the highest validation accuracy: the one to select if it ended now.
+    pub fn best(&self) -> u32 {
+        let mut best = (0, f64::NEG_INFINITY);
+        for (n, iteration) in self.iterations.iter().enumerate() {
+            let mean = iteration.validation.as_ref().map_or(f64::NEG_INFINITY, |r| r.overall.mean);
+            if mean > best.1 {
+                best = (n as u32, mean);
+            }
+        }
+        best.0
     }
 
     /// The newest iteration.
@@ -578,16 +591,4 @@ fn tokens(fact: &Fact) -> u64 {
 
 fn evaluation(iteration: u32, split: Split) -> Work {
     Work { iteration, round: 0, phase: Phase::Evaluate, split: Some(split) }
-}
-
-/// The first of the iterations with the highest validation accuracy.
-fn best(iterations: &Shared<Iteration>) -> u32 {
-    let mut best = (0, f64::NEG_INFINITY);
-    for (n, iteration) in iterations.iter().enumerate() {
-        let mean = iteration.validation.as_ref().map_or(f64::NEG_INFINITY, |r| r.overall.mean);
-        if mean > best.1 {
-            best = (n as u32, mean);
-        }
-    }
-    best.0
 }

@@ -60,7 +60,7 @@ impl GreedyDecoder {
         let mut weights = weights::load(folder, &config)?;
         if let Some(folder) = adapter {
             let (adapter, variables) = Adapter::load(folder, &config)?;
-            weights = adapter.merge(&config, weights, &variables)?;
+            weights = adapter.merge(weights, &variables)?;
         }
         Self::new(&config, &weights)
     }

@@ -3,9 +3,10 @@
 use super::config::{DecoderConfig, RopeScaling, read_json};
 use super::error::TrainingError;
 use super::lora::Adapter;
-use super::weights::{self, Weights};
+use super::weights::{Stored, Weights};
 use crate::checksums;
 use crate::faults::Span;
+use crate::gym::ports::Checkpoint;
 use candle_core::Tensor;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -38,6 +39,7 @@ impl Precision {
 pub(super) enum Numbers<'a> {
     Tensor(&'a Tensor),
     Slice(&'a [f32]),
+    Made(Box<dyn Fn() -> Result<Vec<f32>, TrainingError> + 'a>),
 }
 
 /// Tensors on their way into a safetensors file. Beside where they are only one of them is in memory at a time.
@@ -107,6 +109,10 @@ impl<'a> Archive<'a> {
                     own = tensor.flatten_all()?.to_vec1::<f32>()?;
                     own.as_slice()
                 }
+                Numbers::Made(make) => {
+                    own = make()?;
+                    own.as_slice()
+                }
             };
             for piece in numbers.chunks(PIECE) {
                 bytes.clear();
@@ -129,6 +135,32 @@ impl<'a> Archive<'a> {
         Ok(bytes)
     }
 }
+
+/// What a file of a folder is filled with.
+pub(super) enum Content<'a> {
+    Bytes(Vec<u8>),
+    Archive(Archive<'a>),
+    /// What another file holds.
+    Copy(PathBuf),
+}
+
+impl Content<'_> {
+    /// Writes the whole file; `path` is for messages.
+    fn write(&self, path: &Path, out: &mut impl Write) -> Result<(), TrainingError> {
+        let failed = |error| TrainingError::write(path, error);
+        match self {
+            Self::Bytes(bytes) => out.write_all(bytes).map_err(failed),
+            Self::Archive(archive) => archive.write(path, out),
+            Self::Copy(from) => {
+                let mut file = File::open(from).map_err(|error| TrainingError::read(from, error))?;
+                std::io::copy(&mut file, out).map(drop).map_err(failed)
+            }
+        }
+    }
+}
+
+/// A file of a folder: its name and what is in it.
+pub(super) type NewFile<'a> = (String, Content<'a>);
 
 /// JSON as it lies in a folder.
 pub(super) fn pretty(json: &Value) -> Vec<u8> {
@@ -178,18 +210,14 @@ fn parent(path: &Path) -> Result<&Path, TrainingError> {
 
 /// Writes files and their checksums into a temporary folder beside `folder`, flushes them, and renames it
 /// into place. An earlier folder of that name is replaced.
-pub(super) fn write_folder(
-    folder: &Path,
-    files: &[(&str, Vec<u8>)],
-    archives: &[(&str, Archive<'_>)],
-) -> Result<(), TrainingError> {
+pub(super) fn write_folder(folder: &Path, files: &[NewFile<'_>]) -> Result<(), TrainingError> {
     let parent = parent(folder)?;
     let partial = sibling(folder, "partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(|e| TrainingError::write(&partial, e))?;
     }
     fs::create_dir(&partial).map_err(|e| TrainingError::write(&partial, e))?;
-    let written = fill(&partial, files, archives).and_then(|()| put_in_place(&partial, folder));
+    let written = fill(&partial, files).and_then(|()| put_in_place(&partial, folder));
     if written.is_err() {
         // The failure is what matters; a leftover temporary folder is replaced by the next attempt.
         let _ = fs::remove_dir_all(&partial);
@@ -198,29 +226,19 @@ pub(super) fn write_folder(
     sync_folder(parent)
 }
 
-fn fill(
-    partial: &Path,
-    files: &[(&str, Vec<u8>)],
-    archives: &[(&str, Archive<'_>)],
-) -> Result<(), TrainingError> {
-    let plain = |name: &str, bytes: &[u8]| {
-        let path = partial.join(name);
-        fill_file(&path, |file| file.write_all(bytes).map_err(|error| TrainingError::write(&path, error)))
-    };
-    let mut sums = checksums::list(files.iter().map(|(name, bytes)| (*name, bytes.as_slice())));
-    for (name, bytes) in files {
-        plain(name, bytes)?;
-    }
-    for (name, archive) in archives {
+fn fill(partial: &Path, files: &[NewFile<'_>]) -> Result<(), TrainingError> {
+    let mut sums = String::new();
+    for (name, content) in files {
         let path = partial.join(name);
         fill_file(&path, |file| {
             let mut summed = checksums::Summed::new(file);
-            archive.write(&path, &mut summed)?;
+            content.write(&path, &mut summed)?;
             sums += &summed.line(name);
             Ok(())
         })?;
     }
-    plain(checksums::FILE, sums.as_bytes())?;
+    let path = partial.join(checksums::FILE);
+    fill_file(&path, |file| Content::Bytes(sums.into_bytes()).write(&path, file))?;
     sync_folder(partial)
 }
 
@@ -236,7 +254,7 @@ fn put_in_place(partial: &Path, folder: &Path) -> Result<(), TrainingError> {
 }
 
 /// The files beside the weights that make a folder loadable, as they are in `folder`.
-pub(super) fn companions(folder: &Path) -> Result<Vec<(&'static str, Vec<u8>)>, TrainingError> {
+fn companions(folder: &Path) -> Result<Vec<NewFile<'static>>, TrainingError> {
     const NAMES: [&str; 8] = [
         "tokenizer.json",
         "tokenizer_config.json",
@@ -251,7 +269,7 @@ pub(super) fn companions(folder: &Path) -> Result<Vec<(&'static str, Vec<u8>)>, 
     for name in NAMES {
         let path = folder.join(name);
         match fs::read(&path) {
-            Ok(bytes) => out.push((name, bytes)),
+            Ok(bytes) => out.push((name.to_owned(), Content::Bytes(bytes))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(TrainingError::read(&path, error)),
         }
@@ -268,23 +286,23 @@ pub(super) fn adapter(
 ) -> Result<(), TrainingError> {
     let config = adapter.to_json(&base.to_string_lossy());
     let tensors = Archive::of(tensors, Precision::F32);
-    write_folder(
-        output,
-        &[("adapter_config.json", pretty(&config))],
-        &[("adapter_model.safetensors", tensors)],
-    )
+    let files = [
+        ("adapter_config.json".to_owned(), Content::Bytes(pretty(&config))),
+        ("adapter_model.safetensors".to_owned(), Content::Archive(tensors)),
+    ];
+    write_folder(output, &files)
 }
 
-/// Writes a model folder with the tokenizer and the other files of `base`.
-pub(super) fn model(
+/// Writes a model folder with the tokenizer and the other files of `base`, and `more` beside them.
+pub(super) fn model<'a>(
     output: &Path,
-    base: &Path,
-    (config, precision): (&DecoderConfig, Precision),
-    tensors: &Weights,
+    (base, config): (&Path, &DecoderConfig),
+    archive: Archive<'a>,
+    more: Vec<NewFile<'a>>,
 ) -> Result<(), TrainingError> {
     let mut json = read_json(&base.join("config.json"))?;
     if let Some(fields) = json.as_object_mut() {
-        fields.insert("torch_dtype".to_owned(), json!(precision.name()));
+        fields.insert("torch_dtype".to_owned(), json!(archive.precision.name()));
         fields.remove("dtype");
         // mistral.rs reads these flat; newer transformers write them below `rope_parameters` only.
         fields.entry("rope_theta").or_insert(json!(config.rope_theta));
@@ -294,9 +312,11 @@ pub(super) fn model(
             fields.entry("rope_scaling").or_insert(nested);
         }
     }
-    let mut files = companions(base)?;
-    files.push(("config.json", pretty(&json)));
-    write_folder(output, &files, &[("model.safetensors", Archive::of(tensors, precision))])
+    let mut files: Vec<NewFile<'a>> = companions(base)?;
+    files.push(("config.json".to_owned(), Content::Bytes(pretty(&json))));
+    files.extend(more);
+    files.push(("model.safetensors".to_owned(), Content::Archive(archive)));
+    write_folder(output, &files)
 }
 
 /// In which numbers a merged model is written.
@@ -309,19 +329,34 @@ pub enum MergedAs {
     Base,
 }
 
+/// An output that is there already is refused: it may be what it is made of.
+fn new_folder(output: &Path) -> Result<(), TrainingError> {
+    if output.exists() {
+        let problem =
+            format!("{} exists already; a whole model goes into a folder of its own", output.display());
+        return Err(TrainingError::Job(problem));
+    }
+    Ok(())
+}
+
 /// Writes the model folder that an adapter folder and its base amount to: `W + alpha / r B A` in place of
-/// every adapted W. An output that is there already is refused: it may be what is merged.
+/// every adapted W. Beside the adapter a few tensors are in memory at a time. An output that exists is refused.
 pub fn merge_adapter(
     base: &Path,
     adapter: &Path,
     output: &Path,
     merged_as: MergedAs,
 ) -> Result<(), TrainingError> {
-    if output.exists() {
-        let problem =
-            format!("{} exists already; a merged model goes into a folder of its own", output.display());
-        return Err(TrainingError::Job(problem));
-    }
+    merge((base, adapter), output, merged_as, Vec::new())
+}
+
+fn merge(
+    (base, adapter): (&Path, &Path),
+    output: &Path,
+    merged_as: MergedAs,
+    more: Vec<NewFile<'_>>,
+) -> Result<(), TrainingError> {
+    new_folder(output)?;
     checksums::verify(base)?;
     checksums::verify(adapter)?;
     let config = DecoderConfig::load(base)?;
@@ -332,6 +367,45 @@ pub fn merge_adapter(
         _ => Precision::F32,
     };
     let (adapter, variables) = Adapter::load(adapter, &config)?;
-    let merged = adapter.merge(&config, weights::load(base, &config)?, &variables)?;
-    model(output, base, (&config, precision), &merged)
+    let stored = Stored::open(base, &config)?;
+    let mut archive = Archive::new(precision, HashMap::new());
+    for (key, shape) in stored.shapes() {
+        let (stored, adapter, variables) = (&stored, &adapter, &variables);
+        let made = move || {
+            let mut numbers = stored.read(key)?;
+            for (number, addition) in
+                numbers.iter_mut().zip(adapter.addition(key, variables)?.into_iter().flatten())
+            {
+                *number += addition;
+            }
+            Ok(numbers)
+        };
+        archive.add(key.to_owned(), shape, Numbers::Made(Box::new(made)));
+    }
+    model(output, (base, &config), archive, more)
+}
+
+/// Writes the student of a checkpoint as a whole model folder for use elsewhere, with `card` as its `README.md`: an
+/// adapter merged in 32 bits as [`merge_adapter`] does it, a full model file by file. An output that exists is refused.
+pub fn publish(checkpoint: &Checkpoint, output: &Path, card: &str) -> Result<(), TrainingError> {
+    const CARD: &str = "README.md";
+    let card = (CARD.to_owned(), Content::Bytes(card.as_bytes().to_vec()));
+    let folder = match checkpoint {
+        Checkpoint::Adapter { base, adapter } => {
+            return merge((base, adapter), output, MergedAs::Single, vec![card]);
+        }
+        Checkpoint::Full { folder } => folder,
+    };
+    new_folder(output)?;
+    checksums::verify(folder)?;
+    DecoderConfig::load(folder)?;
+    let mut files = vec![card];
+    for entry in fs::read_dir(folder).map_err(|error| TrainingError::read(folder, error))? {
+        let path = entry.map_err(|error| TrainingError::read(folder, error))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_file() && ![CARD, checksums::FILE].contains(&name.as_str()) {
+            files.push((name, Content::Copy(path)));
+        }
+    }
+    write_folder(output, &files)
 }

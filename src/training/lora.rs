@@ -114,23 +114,29 @@ impl Adapter {
         })
     }
 
-    /// The base with `W + scale B A` in place of every adapted W, which goes as the new one comes.
-    pub(super) fn merge(
+    /// What is added to a matrix of the base, `scale B A`; nothing to one that the adapter does not sit on.
+    pub(super) fn addition(
         &self,
-        config: &DecoderConfig,
-        mut merged: Weights,
+        key: &str,
         variables: &Variables,
-    ) -> Result<Weights, TrainingError> {
-        for (module, out, inner) in modules(config) {
-            let (a, b) = (variables.get(&Self::key(&module, "A")), variables.get(&Self::key(&module, "B")));
-            let (Some(a), Some(b), Some(slot)) = (a, b, merged.get_mut(&format!("{module}.weight"))) else {
-                continue;
-            };
-            let (a, b) = (a.flatten_all()?.to_vec1::<f32>()?, b.flatten_all()?.to_vec1::<f32>()?);
-            let mut delta = vec![0.0; out * inner];
-            let (a, b) = (Matrix::new(&a, self.rank, inner), Matrix::new(&b, out, self.rank));
-            multiply(&mut delta, b, a, self.scale(), false);
-            *slot = (&*slot + Tensor::from_vec(delta, (out, inner), &Device::Cpu)?)?;
+    ) -> Result<Option<Vec<f32>>, TrainingError> {
+        let Some(module) = key.strip_suffix(".weight") else { return Ok(None) };
+        let of = |which| variables.get(&Self::key(module, which));
+        let (Some(a), Some(b)) = (of("A"), of("B")) else { return Ok(None) };
+        let (out, inner) = (b.dims()[0], a.dims()[1]);
+        let (a, b) = (a.flatten_all()?.to_vec1::<f32>()?, b.flatten_all()?.to_vec1::<f32>()?);
+        let mut addition = vec![0.0; out * inner];
+        let (a, b) = (Matrix::new(&a, self.rank, inner), Matrix::new(&b, out, self.rank));
+        multiply(&mut addition, b, a, self.scale(), false);
+        Ok(Some(addition))
+    }
+
+    /// The base with `W + scale B A` in place of every adapted W, which goes as the new one comes.
+    pub(super) fn merge(&self, mut merged: Weights, variables: &Variables) -> Result<Weights, TrainingError> {
+        for (key, slot) in &mut merged {
+            if let Some(addition) = self.addition(key, variables)? {
+                *slot = (&*slot + Tensor::from_vec(addition, slot.dims(), &Device::Cpu)?)?;
+            }
         }
         Ok(merged)
     }

@@ -8,7 +8,7 @@ use super::config::DecoderConfig;
 use super::control::Control;
 use super::decode::GreedyDecoder;
 use super::error::TrainingError;
-use super::export::{Archive, Precision, pretty, write_folder};
+use super::export::{Archive, Content, Precision, pretty, write_folder};
 use super::model::{Decoder, Path as Route, Variables};
 use super::schedule::Schedule;
 use super::session::{Discipline, Replica, Session};
@@ -310,7 +310,8 @@ fn run(
     files.push(("config.json", pretty(&config.llama_json(Precision::Bf16.name(), bos, eos, pad))));
     files.push(("recipe.json", pretty(&identity)));
     files.push(("model.safetensors", bytes));
-    write_folder(folder, &files, &[])?;
+    let files = files.into_iter().map(|(name, bytes)| (name.to_owned(), Content::Bytes(bytes)));
+    write_folder(folder, &files.collect::<Vec<_>>())?;
     saved.remove();
     Ok(())
 }

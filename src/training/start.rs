@@ -47,7 +47,7 @@ pub(super) fn load(order: &TrainingOrder) -> Result<Start, TrainingError> {
     let (variables, adapter) = match order.settings.method {
         TrainingMethod::Full => {
             if let Some((adapter, variables)) = earlier {
-                weights = adapter.merge(&config, weights, &variables)?;
+                weights = adapter.merge(weights, &variables)?;
             }
             let variables = weights.iter().map(|(key, tensor)| Ok((key.clone(), Var::from_tensor(tensor)?)));
             let variables = variables.collect::<Result<_, TrainingError>>()?;

@@ -4,7 +4,7 @@ use super::chat::ChatFormat;
 use super::control::Control;
 use super::data::{Data, ROW};
 use super::error::TrainingError;
-use super::export::{self, Precision};
+use super::export::{self, Archive, Precision};
 use super::schedule::Schedule;
 use super::session::{Discipline, Session};
 use super::start::{self, Start};
@@ -275,8 +275,9 @@ impl<'a> Course<'a> {
         let now = || self.session.variables().iter().map(|(key, var)| (key.clone(), var.as_tensor().clone()));
         let tensors = self.best.clone().unwrap_or_else(|| now().collect());
         let Some(adapter) = self.start.adapter else {
-            let as_written = (&self.start.config, Precision::F32);
-            return export::model(&self.order.output, &self.start.base, as_written, &tensors);
+            let archive = Archive::of(&tensors, Precision::F32);
+            let base = (self.start.base.as_path(), &self.start.config);
+            return export::model(&self.order.output, base, archive, Vec::new());
         };
         export::adapter(&self.order.output, &self.start.base, adapter, &tensors)
     }

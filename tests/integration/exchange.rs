@@ -326,3 +326,92 @@ fn a_run_goes_into_the_layout_of_the_reference_and_comes_back() {
     let kept = home.run_folder("mathematics").join("exports/reference");
     assert!(kept.join("iteration_3/trainable_predictor/scripted.json").is_file());
 }
+
+/// A training outside a run, of the embedded student on two lines.
+fn trained(home: &Home, out: &str, more: &[&str]) -> PathBuf {
+    fs::write(
+        home.path("two.jsonl"),
+        "{\"instruction\": \"What is 1 + 1?\", \"response\": \"1+1=2. #### 2\"}\n".repeat(2),
+    )
+    .unwrap();
+    let (data, place) = (home.path("two.jsonl"), home.path(out));
+    let mut all = vec!["train", "--data", data.to_str().unwrap(), "--epochs", "1"];
+    all.extend(["--learning-rate", "0.01", "--out", place.to_str().unwrap()]);
+    all.extend(more);
+    home.stdout(&all);
+    place
+}
+
+#[test]
+fn the_student_of_a_run_goes_out_as_a_whole_model() {
+    let home = Home::new();
+    let config = home.scripted(0, 2);
+    home.stdout(&["run", "--config", &config, "--headless", "--name", "whole"]);
+    let export = |name: &str, more: &[&str]| {
+        let output = home.output(&[&["export", name, "--format", "model"], more].concat());
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let refused = |name: &str, more: &[&str], expected: &str| {
+        let (worked, said) = export(name, more);
+        assert!(!worked && said.contains(expected), "{more:?}: {said}");
+    };
+    refused("whole", &[], "a scripted student has no weights");
+    refused("whole", &["--iteration", "0"], "use the model that the run began with");
+    refused("whole", &["--iteration", "0"], "Trained are: 1, 2");
+    refused("whole", &["--iteration", "3"], "iteration 3 is not trained");
+    refused("whole", &["--iteration", "1-2"], "a model is of one iteration");
+    refused("whole", &["--as", "parquet"], "only --iteration N and --out FOLDER");
+    refused("whole", &["--force"], "never written over another folder");
+
+    // What our trainer would have left there.
+    let folder = home.run_folder("whole").join("checkpoints");
+    let full = trained(&home, "full", &["--method", "full"]);
+    for n in [1, 2] {
+        let place = folder.join(format!("iteration-{n:03}"));
+        fs::remove_dir_all(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+        for (name, bytes) in files(&full) {
+            fs::write(place.join(name), bytes).unwrap();
+        }
+    }
+    let (worked, said) = export("whole", &[]);
+    let selected = episode(&home.run_folder("whole")).unwrap().selected.unwrap();
+    assert!(worked && said.contains(&format!("iteration {selected}, selected by validation")), "{said}");
+    let out = home.run_folder("whole").join(format!("exports/model-iteration-{selected:03}"));
+    let carried = |name: &Path| !["README.md", "SHA256SUMS"].contains(&name.to_str().unwrap());
+    let kept =
+        |folder: &Path| files(folder).into_iter().filter(|(name, _)| carried(name)).collect::<Vec<_>>();
+    assert!(kept(&out) == kept(&full), "not the checkpoint's files");
+    let card = fs::read_to_string(out.join("README.md")).unwrap();
+    let sum = fs::read_to_string(full.join("SHA256SUMS")).unwrap();
+    let sum = sum.lines().find(|line| line.ends_with("model.safetensors")).unwrap();
+    assert!(card.contains("of the run `whole`") && card.contains(sum.split(' ').next().unwrap()), "{card}");
+    refused("whole", &[], "exists already");
+    fs::remove_dir_all(folder.join("iteration-001")).unwrap();
+    refused("whole", &["--iteration", "1"], "is gone. Restore it from a copy");
+
+    // Adapters are merged, the base's tokenizer and template beside them.
+    let text =
+        fs::read_to_string(&config).unwrap().replace("latency_ms = 0", "latency_ms = 0, adapters = true");
+    fs::write(&config, text).unwrap();
+    home.stdout(&["run", "--config", &config, "--headless", "--name", "low"]);
+    let merged = home.path("merged");
+    let adapter = trained(&home, "adapter", &["--method", "lora", "--merge", merged.to_str().unwrap()]);
+    let place = home.run_folder("low").join("checkpoints/iteration-002");
+    for (name, bytes) in files(&adapter) {
+        fs::write(place.join(name), bytes).unwrap();
+    }
+    let base = home.path("cache/dataenvgym/scripted");
+    let embedded =
+        fs::read_dir(home.path("cache/dataenvgym/models")).unwrap().flatten().next().unwrap().path();
+    for (name, bytes) in files(&embedded) {
+        fs::write(base.join(name), bytes).unwrap();
+    }
+    let out = home.path("low-out");
+    let (worked, said) = export("low", &["--iteration", "2", "--out", out.to_str().unwrap()]);
+    assert!(worked, "{said}");
+    assert!(kept(&out) == kept(&merged), "not what `train --merge` writes");
+    assert!(fs::read_to_string(out.join("README.md")).unwrap().contains("merged into the base"));
+    let again = trained(&home, "again", &["--student", out.to_str().unwrap()]);
+    assert!(again.join("adapter_model.safetensors").is_file());
+}

@@ -46,6 +46,14 @@ fn the_circle_turns_on_real_models_and_nothing_is_printed_by_the_workers() {
         );
         let checkpoint = folder.join("checkpoints/iteration-001");
         assert_eq!(checkpoint.join("adapter_config.json").exists(), name != "full");
+        let whole = home.path(&format!("{name}-whole"));
+        let whole = whole.to_str().unwrap();
+        home.stdout(&["export", name, "--format", "model", "--iteration", "2", "--out", whole]);
+        let said = home.stdout(&["eval", "--config", &config, "--student", whole, "--json"]);
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let measured = finished.iterations[2].validation.as_ref().unwrap().overall.mean;
+        let again = said["overall"]["mean"].as_f64().unwrap();
+        assert!((again - measured).abs() < 1e-9, "{name}: {again}, and {measured} in the run");
         for log in std::fs::read_dir(folder.join("logs")).unwrap().flatten() {
             let file = log.file_name().into_string().unwrap();
             let text = std::fs::read_to_string(log.path()).unwrap();

@@ -5,7 +5,7 @@ use crate::checksums;
 use crate::gym::ports::TrainingMethod;
 use crate::training::config::DecoderConfig;
 use crate::training::data::Data;
-use crate::training::export::{Archive, Precision, write_folder};
+use crate::training::export::{Archive, Content, Precision, write_folder};
 use crate::training::lora::Adapter;
 use crate::training::{ChatFormat, train};
 use safetensors::tensor::TensorView;
@@ -112,7 +112,8 @@ fn bf16_files_are_read_back_rounded_once() {
     let tensors = weights(&config);
     for (precision, tolerance) in [(Precision::F32, 0.0), (Precision::Bf16, 1.0 / 256.0)] {
         let path = folder.path().join(precision.name());
-        write_folder(&path, &[], &[("model.safetensors", Archive::of(&tensors, precision))]).unwrap();
+        let archive = Content::Archive(Archive::of(&tensors, precision));
+        write_folder(&path, &[("model.safetensors".to_owned(), archive)]).unwrap();
         crate::checksums::verify(&path).unwrap();
         for (key, tensor) in crate::training::weights::load(&path, &config).unwrap() {
             let read: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
@@ -145,8 +146,9 @@ fn a_file_written_tensor_by_tensor_is_the_one_that_the_format_s_library_writes()
 fn a_folder_is_replaced_whole_and_leaves_nothing_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/out");
-    write_folder(&path, &[("a", b"1".to_vec()), ("b", b"2".to_vec())], &[]).unwrap();
-    write_folder(&path, &[("a", b"3".to_vec())], &[]).unwrap();
+    let file = |name: &str, bytes: &[u8]| (name.to_owned(), Content::Bytes(bytes.to_vec()));
+    write_folder(&path, &[file("a", b"1"), file("b", b"2")]).unwrap();
+    write_folder(&path, &[file("a", b"3")]).unwrap();
     assert_eq!(fs::read(path.join("a")).unwrap(), b"3");
     assert!(!path.join("b").exists());
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);

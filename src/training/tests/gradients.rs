@@ -127,7 +127,7 @@ fn merged_weights_give_the_adapter_s_logits() {
     let config = config(true);
     let base = weights(&config);
     let (adapter, variables) = adapter(&config);
-    let merged = adapter.merge(&config, base.clone(), &variables).unwrap();
+    let merged = adapter.merge(base.clone(), &variables).unwrap();
     let adapted = Decoder::new(&config, &base, &variables, Some(&adapter), 128).unwrap();
     let plain = Decoder::new(&config, &merged, &Variables::new(), None, 128).unwrap();
     let bare = Decoder::new(&config, &base, &Variables::new(), None, 128).unwrap();

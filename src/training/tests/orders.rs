@@ -1,12 +1,15 @@
 //! Whole trainings: the same bits on any number of threads, progress, stopping, resuming, continuing.
 
 use super::support::{alone, making, order, student, tiny_recipe};
+use crate::checksums;
 use crate::gym::ports::{Checkpoint, Device, TrainingMethod, TrainingOrder, TrainingOutcome};
+use crate::training::lora::Adapter;
 use crate::training::pretrain::hex;
 use crate::training::{
-    ChatFormat, Control, GreedyDecoder, Making, MergedAs, PretrainRecipe, Resources, TrainingError,
-    merge_adapter, pretrain, train,
+    ChatFormat, Control, DecoderConfig, GreedyDecoder, Making, MergedAs, PretrainRecipe, Resources,
+    TrainingError, merge_adapter, pretrain, publish, train, weights,
 };
+use candle_core::Tensor;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -288,6 +291,64 @@ fn adapter_full_and_merged_folders_load_and_decode() {
     let adapted = answer(GreedyDecoder::load(&path("base"), Some(&path("adapter"))).unwrap());
     assert_eq!(answer(GreedyDecoder::load(&path("merged"), None).unwrap()), adapted);
     answer(GreedyDecoder::load(&path("full"), None).unwrap());
+}
+
+#[test]
+fn a_published_checkpoint_is_the_student_that_was_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    student(&path("base"));
+    let low_rank = run(&order(&path("base"), &path("adapter"), LORA)).checkpoint;
+    let full = run(&order(&path("base"), &path("full"), FULL)).checkpoint;
+    publish(&full, &path("copy"), "the card").unwrap();
+    let names = |folder: &Path| {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != checksums::FILE)
+            .collect();
+        names.sort();
+        names
+    };
+    for name in names(&path("full")) {
+        assert!(
+            fs::read(path("full").join(&name)).unwrap() == fs::read(path("copy").join(&name)).unwrap(),
+            "{name}"
+        );
+    }
+    let mut expected = names(&path("full"));
+    expected.push("README.md".to_owned());
+    expected.sort();
+    assert_eq!(names(&path("copy")), expected);
+
+    publish(&low_rank, &path("merged"), "the card").unwrap();
+    assert_eq!(names(&path("merged")), expected);
+    for folder in ["copy", "merged"] {
+        checksums::verify(&path(folder)).unwrap();
+        assert_eq!(fs::read_to_string(path(folder).join("README.md")).unwrap(), "the card");
+    }
+    // Tensor by tensor the same sums as with everything in memory.
+    let config = DecoderConfig::load(&path("base")).unwrap();
+    let (adapter, variables) = Adapter::load(&path("adapter"), &config).unwrap();
+    let base = weights::load(&path("base"), &config).unwrap();
+    let merged = weights::load(&path("merged"), &config).unwrap();
+    let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let mut moved = 0;
+    for (key, tensor) in adapter.merge(base.clone(), &variables).unwrap() {
+        assert_eq!(numbers(&tensor), numbers(&merged[&key]), "{key}");
+        moved += usize::from(numbers(&tensor) != numbers(&base[&key]));
+    }
+    assert_eq!(moved, 7 * config.layers);
+
+    for (checkpoint, place) in [(&full, "copy"), (&low_rank, "merged")] {
+        let refused = publish(checkpoint, &path(place), "").unwrap_err().to_string();
+        assert!(refused.contains("exists already"), "{refused}");
+    }
+    let mut bytes = fs::read(path("adapter/adapter_model.safetensors")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(path("adapter/adapter_model.safetensors"), bytes).unwrap();
+    let refused = publish(&low_rank, &path("again"), "").unwrap_err().to_string();
+    assert!(refused.contains("is not what was written") && !path("again").exists(), "{refused}");
 }
 
 #[test]
