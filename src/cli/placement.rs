@@ -4,11 +4,12 @@ use color_eyre::eyre::{Result, bail};
 
 use super::{scene, work};
 use crate::config::{Config, ENDPOINT, Paths};
-use crate::gym::ports::Device;
+use crate::gym::ports::{Device, Quantisation, Serving, TrainingMethod, TrainingSettings};
 use crate::models::source::{self, Source};
 use crate::probes;
 use crate::protocol::worker::Role;
-use crate::worker::placement::{Charge, Plan, Room, Work, plan};
+use crate::runner::filesystem::{FileSystem, FileSystemProbe, SystemProbe};
+use crate::worker::placement::{Charge, Merging, Plan, Room, Work, plan, scratch};
 
 /// Identities of the GPUs that this process may use, in the order of `cuda:0`, `cuda:1` ...
 pub(super) fn identities() -> Vec<String> {
@@ -74,22 +75,27 @@ fn seats(key: &str, words: &str, workers: u32) -> Result<Vec<Device>> {
 /// When a model cannot be had, a device is not there, or something does not fit.
 pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
     let mut charges = Vec::new();
+    let (temporary, probe) = (std::env::temp_dir(), SystemProbe::from_environment());
     let student = &config.student;
     let served = student.model.starts_with(ENDPOINT);
     let own = if served { &student.weights } else { &student.model };
     if own != "scripted" {
         let model = source::check(&scene::weights(paths, own)?)?;
+        let settings = work::training(&config.trainer)?;
         if !served {
+            let (serving, devices) =
+                (student.serving(), seats("student.device", &student.device, student.workers)?);
+            let in_memory = matches!(probe.kind(&temporary), Ok(FileSystem::Memory(_)));
             charges.push(Charge {
                 role: "student",
                 size: model.size(),
                 quantised: matches!(model, Source::Gguf(_)),
-                devices: seats("student.device", &student.device, student.workers)?,
-                work: Work::Serve(student.serving()),
+                merging: merging(&settings, serving, &devices).map(|rank| Merging { rank, in_memory }),
+                devices,
+                work: Work::Serve(serving),
                 stays: student.keep_while_training,
             });
         }
-        let settings = work::training(&config.trainer)?;
         built_for("trainer.device", &settings.devices)?;
         charges.push(Charge {
             role: "trainer",
@@ -98,6 +104,7 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
             devices: if settings.devices.is_empty() { vec![Device::Cpu] } else { settings.devices.clone() },
             work: Work::Train(settings),
             stays: true,
+            merging: None,
         });
     }
     for (role, asked, hired) in [
@@ -116,10 +123,22 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
                 devices: seats(&key, &hired.device, hired.workers)?,
                 work: Work::Serve(hired.serving()),
                 stays: hired.keep_while_training,
+                merging: None,
             });
         }
     }
-    Ok(plan(&charges, &rooms())?)
+    let placed = plan(&charges, &rooms())?;
+    Ok(Plan { scratch: scratch(&charges, &temporary, probe.free_bytes(&temporary).ok())?, ..placed })
+}
+
+/// The rank of the adapters that the student's workers merge themselves; nothing where they need not.
+fn merging(settings: &TrainingSettings, serving: Serving, devices: &[Device]) -> Option<u32> {
+    let plain =
+        serving.quantisation == Quantisation::None && devices.iter().all(|device| *device == Device::Cpu);
+    match settings.method {
+        TrainingMethod::Lora { rank, .. } if !plain => Some(rank),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -134,5 +153,18 @@ mod tests {
             assert!(said.contains("student.device") && said.contains(feature), "{said}");
         }
         assert_eq!(seats("student.device", "cpu", 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn adapters_are_merged_for_other_devices_and_for_quantised_students() {
+        let lora =
+            TrainingSettings { method: TrainingMethod::Lora { rank: 8, alpha: 8.0 }, ..Default::default() };
+        let full = TrainingSettings { method: TrainingMethod::Full, ..Default::default() };
+        let packed = Serving { quantisation: Quantisation::Q8_0, ..Serving::default() };
+        let (host, card) = ([Device::Cpu; 2], [Device::Cpu, Device::Cuda(0)]);
+        assert_eq!(merging(&lora, Serving::default(), &host), None);
+        assert_eq!(merging(&lora, Serving::default(), &card), Some(8));
+        assert_eq!(merging(&lora, packed, &host), Some(8));
+        assert_eq!(merging(&full, packed, &card), None);
     }
 }

@@ -8,10 +8,11 @@ mod memory;
 mod tests;
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use crate::gym::ports::{Device, Serving, TrainingSettings};
 use crate::models::folder::ModelSize;
-pub use memory::{Part, serving_parts, training_parts};
+pub use memory::{Part, merged_bytes, merging_memory, serving_parts, training_parts};
 
 /// The memory of one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,29 @@ pub struct Charge {
     pub work: Work,
     /// Whether it stays in memory while the trainer works.
     pub stays: bool,
+    /// How its adapters are merged by its workers, where they are.
+    pub merging: Option<Merging>,
+}
+
+/// Workers merge the adapters of a student that cannot put them on while loading: into a folder for temporary files, one
+/// for each worker, that goes when it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merging {
+    /// Rank of the adapters.
+    pub rank: u32,
+    /// Whether the folder for temporary files lies in memory.
+    pub in_memory: bool,
+}
+
+/// The folder for temporary files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scratch {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// Bytes that are free; nothing where the system does not say.
+    pub free: Option<u64>,
+    /// Bytes that merged models take there at once.
+    pub needed: u64,
 }
 
 /// What one role needs on one device.
@@ -68,6 +92,13 @@ pub struct Share {
 }
 
 impl Share {
+    fn put(&mut self, (part, bytes): (Part, u64)) {
+        match self.parts.iter_mut().find(|(known, _)| *known == part) {
+            Some((_, sum)) => *sum += bytes,
+            None => self.parts.push((part, bytes)),
+        }
+    }
+
     /// Bytes in all.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|(_, bytes)| bytes).sum()
@@ -105,6 +136,8 @@ impl Placed {
 pub struct Plan {
     /// Devices in use, in the order of their first role.
     pub devices: Vec<Placed>,
+    /// The folder for temporary files, where models are merged.
+    pub scratch: Option<Scratch>,
 }
 
 /// Why a plan cannot be carried out.
@@ -125,6 +158,20 @@ pub enum PlacementError {
     /// It does not fit.
     #[error(transparent)]
     TooLarge(Box<TooLarge>),
+    /// Merged models do not fit into the folder for temporary files.
+    #[error(
+        "{}: the student's workers merge adapters there before they load them, which needs {needed} at once, and {free} \
+         are free. Set TMPDIR to a folder with more room, or lower `student.workers`, or set `trainer.method = \"full\"`",
+        folder.display()
+    )]
+    Scratch {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes needed, in words.
+        needed: String,
+        /// Bytes free, in words.
+        free: String,
+    },
 }
 
 /// More is put on a device than it has room for.
@@ -145,7 +192,8 @@ pub struct TooLarge {
     pub remedy: String,
 }
 
-/// Places the charges into the rooms; `rooms` holds every device there is.
+/// Places the charges into the rooms; `rooms` holds every device there is. What merges adapters takes of the host's
+/// memory as well.
 ///
 /// # Errors
 /// [`PlacementError::NoDevice`] for a device that is not there, otherwise [`PlacementError::TooLarge`] for the first one
@@ -157,12 +205,13 @@ pub fn plan(charges: &[Charge], rooms: &[Room]) -> Result<Plan, PlacementError> 
             let Some(room) = rooms.iter().find(|room| room.device == *device) else {
                 return Err(missing(charge.role, *device, rooms));
             };
-            let known = plan.devices.iter().position(|placed| placed.room.device == *device);
-            let place = known.unwrap_or_else(|| {
-                plan.devices.push(Placed { room: room.clone(), shares: Vec::new() });
-                plan.devices.len() - 1
-            });
-            plan.devices[place].add(charge, *device);
+            plan.on(room).add(charge, charge.parts(*device));
+            let host = rooms.iter().find(|room| room.device == Device::Cpu);
+            if let (Some(merging), Some(host)) = (charge.merging, host) {
+                let folder = if merging.in_memory { merged_bytes(&charge.size, *device) } else { 0 };
+                let bytes = merging_memory(&charge.size, merging.rank) + folder;
+                plan.on(host).merge(charge, bytes, *device == Device::Cpu);
+            }
         }
     }
     for placed in &plan.devices {
@@ -171,8 +220,8 @@ pub fn plan(charges: &[Charge], rooms: &[Room]) -> Result<Plan, PlacementError> 
             return Err(PlacementError::TooLarge(Box::new(TooLarge {
                 device: placed.room.device,
                 name: placed.room.name.clone(),
-                needed: bytes(peak),
-                free: bytes(free),
+                needed: words(peak),
+                free: words(free),
                 parts: shares.iter().map(|share| share.words()).collect::<Vec<_>>().join("; "),
                 remedy: remedy(&shares, charges),
             })));
@@ -181,27 +230,78 @@ pub fn plan(charges: &[Charge], rooms: &[Room]) -> Result<Plan, PlacementError> 
     Ok(plan)
 }
 
-impl Placed {
-    fn add(&mut self, charge: &Charge, device: Device) {
-        let parts = match &charge.work {
-            Work::Serve(serving) => serving_parts(&charge.size, charge.quantised, *serving, device),
-            Work::Train(settings) => training_parts(&charge.size, settings, device),
-        };
-        match self.shares.iter_mut().find(|share| share.role == charge.role) {
-            Some(share) => {
-                share.processes += 1;
-                for (sum, (_, more)) in share.parts.iter_mut().zip(parts) {
-                    sum.1 += more;
-                }
-            }
-            None => self.shares.push(Share {
-                role: charge.role,
-                processes: 1,
-                parts,
-                answers: matches!(charge.work, Work::Serve(_)),
-                trains: charge.stays || matches!(charge.work, Work::Train(_)),
-            }),
+/// What merged models take of the folder for temporary files, where there are any.
+///
+/// # Errors
+/// [`PlacementError::Scratch`] when they do not fit. A folder whose room is not known holds everything.
+pub fn scratch(
+    charges: &[Charge],
+    folder: &Path,
+    free: Option<u64>,
+) -> Result<Option<Scratch>, PlacementError> {
+    let merged = charges.iter().filter(|charge| charge.merging.is_some());
+    let bytes =
+        merged.flat_map(|charge| charge.devices.iter().map(|device| merged_bytes(&charge.size, *device)));
+    let needed: u64 = bytes.sum();
+    if needed == 0 {
+        return Ok(None);
+    }
+    let folder = folder.to_owned();
+    match free.filter(|free| needed > *free) {
+        Some(free) => Err(PlacementError::Scratch { folder, needed: words(needed), free: words(free) }),
+        None => Ok(Some(Scratch { folder, free, needed })),
+    }
+}
+
+impl Charge {
+    fn parts(&self, device: Device) -> Vec<(Part, u64)> {
+        match &self.work {
+            Work::Serve(serving) => serving_parts(&self.size, self.quantised, *serving, device),
+            Work::Train(settings) => training_parts(&self.size, settings, device),
         }
+    }
+}
+
+impl Plan {
+    /// What is placed on a device.
+    fn on(&mut self, room: &Room) -> &mut Placed {
+        let known = self.devices.iter().position(|placed| placed.room.device == room.device);
+        let place = known.unwrap_or_else(|| {
+            self.devices.push(Placed { room: room.clone(), shares: Vec::new() });
+            self.devices.len() - 1
+        });
+        &mut self.devices[place]
+    }
+}
+
+impl Placed {
+    /// One process more.
+    fn add(&mut self, charge: &Charge, parts: Vec<(Part, u64)>) {
+        let share = self.share(charge);
+        share.processes += 1;
+        share.answers = matches!(charge.work, Work::Serve(_));
+        share.trains = charge.stays || matches!(charge.work, Work::Train(_));
+        for part in parts {
+            share.put(part);
+        }
+    }
+
+    /// What a process merges here, which may be at work on another device. It does so before it answers.
+    fn merge(&mut self, charge: &Charge, bytes: u64, works_here: bool) {
+        let share = self.share(charge);
+        share.processes += u64::from(!works_here);
+        share.answers = true;
+        share.put((Part::Merging, bytes));
+    }
+
+    fn share(&mut self, charge: &Charge) -> &mut Share {
+        let known = self.shares.iter().position(|share| share.role == charge.role);
+        let place = known.unwrap_or_else(|| {
+            let (role, parts) = (charge.role, Vec::new());
+            self.shares.push(Share { role, processes: 0, parts, answers: false, trains: false });
+            self.shares.len() - 1
+        });
+        &mut self.shares[place]
     }
 }
 
@@ -211,7 +311,7 @@ impl Share {
             .parts
             .iter()
             .filter(|(_, n)| *n > 0)
-            .map(|(part, n)| format!("{} {}", part.word(), bytes(*n)))
+            .map(|(part, n)| format!("{} {}", part.word(), words(*n)))
             .collect();
         let times = if self.processes > 1 { format!(" x {}", self.processes) } else { String::new() };
         format!("{}{times}: {}", self.role, parts.join(", "))
@@ -238,6 +338,10 @@ fn remedy(shares: &[&Share], charges: &[Charge]) -> String {
             vec![format!("set `{role}.quantisation = \"q8_0\"` or a smaller one")]
         }
         Part::Optimiser => vec!["set `trainer.method = \"lora\"`".to_owned()],
+        Part::Merging => vec![
+            "set `trainer.method = \"full\"`, which leaves nothing to merge".to_owned(),
+            "set TMPDIR to a folder on a disk, where it lies in memory".to_owned(),
+        ],
         Part::Activations if role == "trainer" => {
             vec!["set `trainer.checkpointing = true` or lower `trainer.micro_tokens`".to_owned()]
         }
@@ -262,24 +366,32 @@ fn remedy(shares: &[&Share], charges: &[Charge]) -> String {
     text
 }
 
-/// One line per device: what is put on it and what is left.
+/// One line per device: what is put on it and what is left; one for the folder where models are merged.
 pub fn lines(plan: &Plan) -> Vec<String> {
     let line = |placed: &Placed| {
         let mut line =
-            format!("{} ({}): {} at most", placed.room.device, placed.room.name, bytes(placed.peak()));
+            format!("{} ({}): {} at most", placed.room.device, placed.room.name, words(placed.peak()));
         // Writing to a text cannot fail.
         let _ = match placed.room.free {
-            Some(free) => write!(line, " of {} free", bytes(free)),
+            Some(free) => write!(line, " of {} free", words(free)),
             None => write!(line, ", free memory unknown"),
         };
         let shares: Vec<String> = placed.shares.iter().map(Share::words).collect();
         format!("{line}; {}", shares.join("; "))
     };
-    plan.devices.iter().map(line).collect()
+    let scratch = plan.scratch.iter().map(|Scratch { folder, free, needed }| {
+        let free = free.map_or("an unknown number of bytes".to_owned(), words);
+        format!(
+            "{}: {} at most of {free} free; merged models of the student",
+            folder.display(),
+            words(*needed)
+        )
+    });
+    plan.devices.iter().map(line).chain(scratch).collect()
 }
 
 /// Bytes as a person reads them.
-fn bytes(count: u64) -> String {
+fn words(count: u64) -> String {
     let mib = count as f64 / f64::from(1 << 20);
     if mib < 1024.0 { format!("{:.0} MiB", mib.ceil()) } else { format!("{:.1} GiB", mib / 1024.0) }
 }

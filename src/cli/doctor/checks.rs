@@ -110,6 +110,9 @@ fn folder(folder: &Folder, seen: &Snapshot) -> Finding {
             found,
             "runs are gone with the machine's next start: give another --runs-dir",
         ),
+        ("temporary", Some(FileSystem::Memory(_))) => {
+            Finding::ok(check, format!("{found}; what is written there, such as merged models, takes memory"))
+        }
         _ => Finding::ok(check, found),
     }
 }

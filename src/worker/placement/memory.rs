@@ -17,6 +17,8 @@ pub enum Part {
     Activations,
     /// The process itself and its libraries.
     Process,
+    /// What the worker has in hand while it merges an adapter into the base.
+    Merging,
 }
 
 impl Part {
@@ -28,6 +30,7 @@ impl Part {
             Self::Optimiser => "gradients and optimiser",
             Self::Activations => "activations",
             Self::Process => "process",
+            Self::Merging => "merging of adapters",
         }
     }
 }
@@ -84,6 +87,26 @@ pub fn serving_parts(
     ]
 }
 
+/// Numbers of an adapter: queries and output, keys and values, gate, up and down, inputs and outputs of each.
+fn adapter_numbers(size: &ModelSize, rank: u32) -> u64 {
+    let (hidden, wide, kv) = (size.hidden as u64, size.intermediate as u64, size.kv_width as u64);
+    size.layers as u64 * u64::from(rank) * (4 * hidden + 2 * (hidden + kv) + 3 * (hidden + wide))
+}
+
+/// Bytes of the host that a worker has in hand while it merges an adapter of a rank: the adapter as its file has it and
+/// as numbers, and of the largest tensor its stored bytes, its numbers and what is added to them. Embeddings are not
+/// added to.
+pub fn merging_memory(size: &ModelSize, rank: u32) -> u64 {
+    let (hidden, wide, rows) = (size.hidden as u64, size.intermediate as u64, size.vocabulary as u64);
+    8 * adapter_numbers(size, rank) + (8 * rows * hidden).max(12 * hidden * wide)
+}
+
+/// Bytes of the model that it writes for a device.
+pub fn merged_bytes(size: &ModelSize, device: Device) -> u64 {
+    let width = if device != Device::Cpu && size.half { 2 } else { 4 };
+    size.parameters * width
+}
+
 /// Bytes of the trainer, per part: frozen weights of `f32` on the processor and of 16 bits elsewhere, moved ones,
 /// their gradients and two moments of `f32`. On the processor every adapted matrix is there a second time, with its
 /// adapter put in, and a micro-batch goes through in slabs.
@@ -93,9 +116,8 @@ pub fn training_parts(size: &ModelSize, settings: &TrainingSettings, device: Dev
     let host = device == Device::Cpu;
     let (weights, moved) = match settings.method {
         TrainingMethod::Full => (size.parameters * 4, size.parameters),
-        // Queries and output, keys and values, gate, up and down: inputs and outputs of each.
         TrainingMethod::Lora { rank, .. } => {
-            let moved = layers * u64::from(rank) * (4 * hidden + 2 * (hidden + kv) + 3 * (hidden + wide));
+            let moved = adapter_numbers(size, rank);
             let adapted = size.parameters.saturating_sub((size.vocabulary * size.hidden) as u64);
             let frozen = if host { (size.parameters + adapted) * 4 } else { size.parameters * 2 };
             (frozen + moved * 4, moved)

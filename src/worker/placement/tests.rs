@@ -32,6 +32,7 @@ fn student(devices: &[Device], serving: Serving) -> Charge {
         devices: devices.to_vec(),
         work: Work::Serve(serving),
         stays: false,
+        merging: None,
     }
 }
 
@@ -167,4 +168,45 @@ fn several_devices_hold_a_process_each() {
         said[1].starts_with("cuda:1 (a machine): 15.3 GiB") && said[1].contains("of 20.0 GiB free"),
         "{said:?}"
     );
+}
+
+#[test]
+fn merged_adapters_take_memory_of_the_host_and_room_for_temporary_files() {
+    let rooms = [room(Device::Cpu, 64 * GIB), room(Device::Cuda(0), 40 * GIB)];
+    let merging = |in_memory| Some(Merging { rank: 16, in_memory });
+    let card = |in_memory| Charge {
+        merging: merging(in_memory),
+        ..student(&[Device::Cuda(0), Device::Cuda(0)], Serving::default())
+    };
+    let placed = plan(&[card(false)], &rooms).unwrap();
+    let host = &placed.devices[1];
+    assert_eq!((host.room.device, host.shares[0].processes), (Device::Cpu, 2));
+    // The embedding as stored and as numbers, and an adapter of 40 million numbers twice; nothing of the rest.
+    let each = 8 * 152_064 * 3584 + 8 * 40_370_176;
+    assert_eq!(host.shares[0].parts, [(Part::Merging, 2 * each)]);
+    let in_memory = plan(&[card(true)], &rooms).unwrap();
+    assert_eq!(in_memory.devices[1].peak(), 2 * (each + 2 * 7_615_616_512));
+
+    // On the host itself it is a part of the same process.
+    let serving = Serving { quantisation: Quantisation::Q8_0, ..Serving::default() };
+    let packed = Charge { merging: merging(false), ..student(&[Device::Cpu], serving) };
+    let placed = plan(std::slice::from_ref(&packed), &rooms).unwrap();
+    let share = &placed.devices[0].shares[0];
+    assert_eq!((placed.devices.len(), share.processes, part(share, Part::Merging)), (1, 1, each));
+    let tight = plan(&[card(false)], &[room(Device::Cpu, 8 * GIB), room(Device::Cuda(0), 40 * GIB)]);
+    let tight = tight.unwrap_err().to_string();
+    assert!(tight.contains("merging of adapters") && tight.contains("Lower `student.workers`"), "{tight}");
+
+    let folder = Path::new("/x/tmp");
+    let disk = scratch(&[card(false)], folder, Some(40 * GIB)).unwrap().unwrap();
+    assert_eq!(disk.needed, 4 * 7_615_616_512, "two models in 16 bits");
+    assert_eq!(scratch(&[packed], folder, None).unwrap().unwrap().needed, 4 * 7_615_616_512, "one in 32");
+    assert_eq!(scratch(&[student(&[Device::Cpu], Serving::default())], folder, Some(0)).unwrap(), None);
+    let short = scratch(&[card(false)], folder, Some(20 * GIB)).unwrap_err().to_string();
+    assert!(
+        short.starts_with("/x/tmp: ") && short.contains("28.4 GiB") && short.contains("TMPDIR"),
+        "{short}"
+    );
+    let said = lines(&Plan { scratch: Some(disk), ..Plan::default() });
+    assert_eq!(said, ["/x/tmp: 28.4 GiB at most of 40.0 GiB free; merged models of the student"]);
 }
