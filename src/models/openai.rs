@@ -21,6 +21,7 @@ mod wait;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -28,7 +29,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::LocalStudent;
+use super::{Aside, LocalStudent};
 use crate::gym::hex::hex;
 use crate::gym::ports::{
     AdapterServer, Allowance, BatchTest, ChatModel, ChatReply, ChatRequest, Checkpoint, Endpoint, PortError,
@@ -70,7 +71,18 @@ pub struct EndpointModel {
     purse: Arc<Purse>,
     base: Option<PathBuf>,
     images: Option<Arc<Path>>,
+    aside: Option<Aside>,
+    /// Answers that came when nobody waited any more. They are paid all the same.
+    unheard: Vec<Served>,
 }
+
+/// Between two looks whether anybody still waits.
+const LOOK: Duration = Duration::from_millis(20);
+/// What the client's own tasks need at most to close connections.
+const CLOSING: Duration = Duration::from_millis(10);
+
+/// What is under way: the number of a question and what became of it.
+type Tasks = JoinSet<(usize, Result<ChatReply, End>)>;
 
 impl EndpointModel {
     /// Reads keys and certificates; nothing is sent yet.
@@ -90,7 +102,8 @@ impl EndpointModel {
             return Err(PortError::fatal("no endpoint is named"));
         }
         let images = endpoints.images.as_deref().map(Arc::from);
-        Ok(Self { runtime, servers, purse: Arc::default(), base: endpoints.base.clone(), images })
+        let base = endpoints.base.clone();
+        Ok(Self { runtime, servers, purse: Arc::default(), base, images, aside: None, unheard: Vec::new() })
     }
 
     /// Tries out what the endpoints can do, where that is wanted and was not done.
@@ -169,17 +182,42 @@ async fn one(
     Err(End::Closed(closed.join("; ")))
 }
 
+/// Returns when nobody waits for answers any more; never where nobody would say so.
+async fn deserted(aside: Option<&Aside>) {
+    let Some(aside) = aside else { return std::future::pending().await };
+    while !aside.is_over() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Drops what is under way with its connections. What had been answered until then was paid, and is handed back.
+async fn give_up(mut tasks: Tasks) -> Vec<Served> {
+    if tasks.is_empty() {
+        return Vec::new();
+    }
+    tasks.abort_all();
+    let mut unheard = Vec::new();
+    while let Some(joined) = tasks.join_next().await {
+        if let Ok((_, Ok(reply))) = joined {
+            unheard.extend(reply.served.map(|served| *served));
+        }
+    }
+    // A connection is a task of the client's, and tasks run only while somebody waits in this runtime.
+    tokio::time::sleep(CLOSING).await;
+    unheard
+}
+
 impl ChatModel for EndpointModel {
     /// Starts requests in order and hands answers over as they come. After a failure no other request is
-    /// sent, but what is under way is waited for: it is paid.
+    /// sent, but what is under way is waited for: it is paid. When nobody waits any more it is dropped.
     fn answer(&mut self, requests: &[ChatRequest], sink: &mut ReplySink<'_>) -> Result<(), PortError> {
         let (end, over) = watch::channel(false);
         let call = Call { over };
         // Twice what may be in flight: questions that wait for another try keep nobody from asking.
         let window = 2 * self.servers.iter().map(|server| server.endpoint.in_flight as usize).sum::<usize>();
         let (servers, purse) = (&self.servers, &self.purse);
-        self.runtime.block_on(async {
-            let mut tasks: JoinSet<(usize, Result<ChatReply, End>)> = JoinSet::new();
+        let (outcome, unheard) = self.runtime.block_on(async {
+            let mut tasks = Tasks::new();
             let mut waiting = requests.iter().enumerate();
             let mut outcome: Result<(), PortError> = Ok(());
             loop {
@@ -191,12 +229,16 @@ impl ChatModel for EndpointModel {
                         (index, one(&servers, (&request, folder.as_deref()), &call, &purse).await)
                     });
                 }
-                let Some(joined) = tasks.join_next().await else { return outcome };
+                let joined = tokio::select! {
+                    joined = tasks.join_next() => joined,
+                    () = deserted(self.aside.as_ref()) => None,
+                };
+                let Some(joined) = joined else { break };
                 let failed = match joined {
                     Ok((index, Ok(reply))) => {
                         if sink(index, reply).is_break() {
                             // Nobody wants the others.
-                            return Ok(());
+                            break;
                         }
                         continue;
                     }
@@ -208,7 +250,10 @@ impl ChatModel for EndpointModel {
                     end.send_replace(true);
                 }
             }
-        })
+            (outcome, give_up(tasks).await)
+        });
+        self.unheard.extend(unheard);
+        outcome
     }
 }
 
@@ -251,8 +296,12 @@ impl LocalStudent for EndpointModel {
         self.purse.allow(allowance);
     }
 
+    fn attend(&mut self, aside: Aside) {
+        self.aside = Some(aside);
+    }
+
     fn unbilled(&mut self) -> Vec<Served> {
-        self.servers.iter().filter_map(|server| server.unbilled()).collect()
+        self.unheard.drain(..).chain(self.servers.iter().filter_map(|server| server.unbilled())).collect()
     }
 
     fn notes(&self) -> Vec<String> {

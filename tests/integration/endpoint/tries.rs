@@ -1,14 +1,17 @@
 //! What is tried again and what is not, what closes an endpoint, what may be spent.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dataenvgym::bench::endpoint::{Asked, Said, Stub, completion};
 use dataenvgym::gym::ports::{Allowance, ChatModel, Checkpoint, Endpoint, PortError, Student};
-use dataenvgym::models::LocalStudent;
 use dataenvgym::models::openai::Endpoints;
+use dataenvgym::models::{Aside, LocalStudent};
 use dataenvgym::protocol::worker::Role;
 use dataenvgym::runner::pool::{Roster, WorkerCommand, WorkerPool};
 use dataenvgym::runner::purse::Purse;
@@ -355,4 +358,85 @@ fn a_call_that_is_broken_off_asks_no_more_and_everything_that_was_paid_is_counte
     .unwrap();
     assert_eq!(again, 3);
     assert_eq!(purse.spending().endpoints["x"].0, 6);
+}
+
+/// What a server saw of one connection.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Asked,
+    Closed,
+}
+
+/// A server that leaves every question open, but for its first `answers` ones, which it answers once two were asked. Its
+/// address, and what it sees.
+fn silent(answers: usize) -> (String, Receiver<Seen>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let (sender, seen) = channel();
+    let asked = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (sender, asked) = (sender.clone(), Arc::clone(&asked));
+            std::thread::spawn(move || watch(stream, answers, &asked, &sender));
+        }
+    });
+    (url, seen)
+}
+
+fn watch(mut stream: TcpStream, answers: usize, asked: &AtomicUsize, seen: &Sender<Seen>) {
+    let mut buffer = [0; 1 << 14];
+    loop {
+        // A question of a few words comes in one piece or two, head and body.
+        let mut text = Vec::new();
+        while !text.ends_with(b"}") {
+            match stream.read(&mut buffer) {
+                // The test may be over.
+                Ok(0) | Err(_) => return drop(seen.send(Seen::Closed)),
+                Ok(read) => text.extend(&buffer[..read]),
+            }
+        }
+        let _ = seen.send(Seen::Asked);
+        if asked.fetch_add(1, Ordering::Relaxed) >= answers {
+            continue;
+        }
+        while asked.load(Ordering::Relaxed) < 2 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let body = completion("c", "m", "an answer", (10, 5)).to_string();
+        let kind = "content-type: application/json";
+        let head = format!("HTTP/1.1 200 X\r\n{kind}\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all((head + &body).as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_dropped_with_its_connections_and_not_asked_again() {
+    // By the word that comes beside the answers, and by an answer that is the last one wanted.
+    for (answers, closed) in [(0, 2), (1, 1)] {
+        let (url, seen) = silent(answers);
+        let endpoint = Endpoint { in_flight: 2, first_byte_s: 300.0, total_s: 300.0, ..hasty(&url) };
+        let mut model = model(vec![("x", endpoint, 1.0)]);
+        let over = Arc::new(AtomicBool::new(false));
+        model.attend(Aside::new(Arc::clone(&over), |_, _| {}));
+        let seen = Mutex::new(seen);
+        let expect = |what: Seen| {
+            assert_eq!(seen.lock().unwrap().recv_timeout(Duration::from_secs(20)), Ok(what));
+        };
+        let mut heard = 0;
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..2).for_each(|_| expect(Seen::Asked));
+                over.store(answers == 0, Ordering::Relaxed);
+            });
+            model.answer(&questions(50), &mut |_, _| {
+                heard += 1;
+                ControlFlow::Break(())
+            })
+        });
+        outcome.unwrap();
+        assert_eq!(heard, answers);
+        // The client lives on; the connections of what it gave up do not, and nothing came between.
+        (0..closed).for_each(|_| expect(Seen::Closed));
+        assert!(seen.lock().unwrap().try_recv().is_err() && model.unbilled().is_empty());
+    }
 }
