@@ -3,6 +3,7 @@
 //! Owns the making of its own inputs, in a temporary folder, and the measuring. It does not judge, and it does
 //! not print: that is the command line's.
 
+pub mod batches;
 pub mod endpoint;
 pub mod generate;
 mod process;

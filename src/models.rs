@@ -3,6 +3,7 @@
 //! Owns the check of model folders, the choice of tokens and the back ends. Knows no process, store or
 //! screen; a back end runs wherever it is constructed.
 
+pub mod chosen;
 pub mod embedded;
 pub mod folder;
 pub mod gguf;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::gym::ports::{Allowance, BatchTest, Served, Student};
+use crate::gym::ports::{Allowance, BatchTest, ChatRequest, PortError, Served, Student};
 
 /// The line to whoever waits for answers, beside the answers: what is being written, and the wish that it end.
 #[derive(Clone)]
@@ -53,6 +54,15 @@ impl Aside {
     }
 }
 
+/// The tokens of an answer, the end token included, with their ln-probabilities where the request asked for them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Written {
+    /// The tokens.
+    pub tokens: Vec<u32>,
+    /// Natural logarithm of the probability that the model gave each.
+    pub log_probabilities: Vec<f32>,
+}
+
 /// A student that is asked from within this process.
 pub trait LocalStudent: Student {
     /// Requests kept in flight since the last refresh: what was asked for, or 1 when the batch
@@ -62,10 +72,19 @@ pub trait LocalStudent: Student {
     /// The batch self-test of the last refresh, where one was made.
     fn batch_test(&self) -> Option<BatchTest>;
 
+    /// What is written with so many requests in flight, whatever the self-test said: to measure what it keeps away. Not
+    /// more than the student was made for.
+    ///
+    /// # Errors
+    /// As for answers, and of models that do not tell their tokens.
+    fn write(&mut self, _requests: &[ChatRequest], _in_flight: u32) -> Result<Vec<Written>, PortError> {
+        Err(PortError::fatal("this model does not tell its tokens"))
+    }
+
     /// What the next answers may cost. Models of this machine cost nothing.
     fn allow(&mut self, _allowance: Allowance) {}
 
-    /// The line beside the next answers. Models that cannot tell pieces, or end sooner, do not listen.
+    /// The line beside the next answers. Models that can neither tell pieces nor end sooner do not listen.
     fn attend(&mut self, _aside: Aside) {}
 
     /// Whether an adapter can be put onto a base that is loaded so; otherwise it is given the merged model.

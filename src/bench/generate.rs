@@ -83,7 +83,7 @@ fn models() -> [(&'static str, PretrainRecipe); 2] {
         warmup_steps: 0,
         ..PretrainRecipe::default()
     };
-    [("3m", shape([192, 512, 6, 6, 3])), ("32m", shape([512, 1536, 10, 8, 4]))]
+    [("2m", shape([192, 512, 6, 6, 3])), ("32m", shape([512, 1536, 10, 8, 4]))]
 }
 
 /// Measures every cell.
@@ -97,7 +97,7 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
     let requests: Vec<ChatRequest> =
         prompts.iter().map(|prompt| ChatRequest::text(*prompt, Sampling::Greedy, MAX_TOKENS)).collect();
     for (name, recipe) in models() {
-        let chosen = |cores: &usize| format!("{name}.{cores}").contains(&options.only);
+        let chosen = |cores: &usize| format!("{name}.threads{cores}").contains(&options.only);
         let cores: Vec<usize> = [1, 2].into_iter().filter(chosen).collect();
         if cores.is_empty() {
             continue;
@@ -154,11 +154,10 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
                 requests.len()
             );
             let (ours, theirs) = (best.map_or(0.0, |way| way.speed), peer.map(speed));
-            let speeds =
-                Figure::new(format!("generate.tokens_per_s.{name}.{cores}"), ours, "tokens/s", &conditions);
+            let cell = format!("generate.{name}.threads{cores}");
+            let speeds = Figure::new(format!("{cell}.tokens_per_s"), ours, "tokens/s", &conditions);
             sink(speeds.beside(theirs));
-            let wrong = format!("generate.wrong_answers.{name}.{cores}");
-            sink(Figure::new(wrong, differing as f64, "answers", conditions));
+            sink(Figure::new(format!("{cell}.wrong_answers"), differing as f64, "answers", conditions));
             let (texts, reached) = decoder::decoded(&folder, &prompts, (cores, MAX_TOKENS))?;
             let same = texts.iter().zip(&expected).filter(|(text, reply)| **text == reply.text).count();
             let conditions = format!(
@@ -166,7 +165,7 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
                  as one at a time",
                 expected.len()
             );
-            let name = format!("generate.own_decoder_tokens_per_s.{name}.{cores}");
+            let name = format!("{cell}.own_decoder_tokens_per_s");
             sink(Figure::new(name, reached, "tokens/s", conditions).beside(theirs));
         }
     }

@@ -10,7 +10,7 @@ use crate::gym::ports::{ChatRequest, Checkpoint, PortError, Sampling, Student as
 use crate::models::embedded::Embedded;
 
 /// Refreshes after which memory is first looked at: libraries have filled their caches by then.
-const SETTLED: usize = 20;
+const SETTLED: usize = 10;
 /// Starts of a worker that the refreshes are compared with.
 const STARTS: usize = 5;
 
@@ -61,11 +61,15 @@ pub fn run(times: usize, program: &Path, sink: &mut Sink<'_>) -> Result<(), Benc
     let mut say = |name: &str, value: f64, unit: &'static str| {
         sink(Figure::new(format!("refresh.{name}"), value, unit, &conditions));
     };
-    say("median_ms", loads.quantile(0.5), "ms");
-    say("p99_ms", loads.quantile(0.99), "ms");
+    let memory = resident();
+    say("count", loads.len() as f64, "loads");
+    say("ms_p50", loads.quantile(0.5), "ms");
+    say("ms_p99", loads.quantile(0.99), "ms");
     say("worker_start_and_load_ms", starts.quantile(0.5), "ms");
-    say("memory_mib", resident(), "MiB");
-    say("memory_growth_mib", resident() - settled, "MiB");
+    say("memory_mib", memory, "MiB");
+    // Of the worker, after the last refresh over after the tenth.
+    say("memory_growth", memory / settled.max(1.0), "times");
+    say("memory_growth_mib", memory - settled, "MiB");
     Ok(())
 }
 

@@ -32,7 +32,8 @@ pub fn run(tokenizer: &Path, program: &Path, sink: &mut Sink<'_>) -> Result<(), 
     let io = |source| BenchError::Io { what: folder.display().to_string(), source };
     random::write(&folder, &Shape::QWEN2_5_HALF_BILLION, tokenizer, "<|endoftext|>", 1).map_err(io)?;
     let conditions = format!(
-        "{}; 494 million random parameters, vocabulary of 151,936; one core for answers, all for training",
+        "{}; 494 million random parameters, vocabulary of 151,936, turns in the ChatML format; one core for answers, all \
+         for training",
         crate::probes::processor_name()
     );
     let mut say = |name: &str, value: f64, unit: &'static str| {

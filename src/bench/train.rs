@@ -98,7 +98,7 @@ fn cells(options: &Options) -> Vec<(String, Cell)> {
                     seconds,
                     setting,
                 };
-                cells.push((format!("{name}.{method}.{length}"), cell));
+                cells.push((format!("{name}.{method}.t{length}"), cell));
             }
         }
     }
@@ -108,7 +108,7 @@ fn cells(options: &Options) -> Vec<(String, Cell)> {
 
 /// A training that goes on for so many seconds, as the `--cell` of [`rehearsed`]: 29.4 million parameters.
 pub(super) fn load(threads: usize, seconds: f64) -> String {
-    let only = "30m.full.256".to_owned();
+    let only = "30m.full.t256".to_owned();
     let options = Options { peer: None, threads, seconds, repeats: 1, only, settings: Vec::new() };
     cells(&options).first().and_then(|(_, cell)| serde_json::to_string(cell).ok()).unwrap_or_default()
 }
@@ -143,12 +143,11 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
         let peer = theirs.as_ref().map_or("no peer", |reading| reading.versions.as_str());
         let conditions = format!("{machine}; threads {}; {peer}", cell.threads);
         let speed = theirs.as_ref().map(Reading::speed);
-        let name_of = |what: &str| format!("train.{what}.{name}");
-        let tokens = Figure::new(name_of("tokens_per_cpu_second"), ours.speed(), "tokens/s", &conditions);
+        let name_of = |what: &str| format!("train.{name}.{what}");
+        let tokens = Figure::new(name_of("tokens_per_cpu_s"), ours.speed(), "tokens/s", &conditions);
         sink(tokens.beside(speed));
-        let mib = 1024.0 * 1024.0;
-        let memory = Figure::new(name_of("peak_memory"), ours.peak_bytes as f64 / mib, "MiB", conditions);
-        sink(memory.beside(least.map(|bytes| bytes / mib)));
+        let memory = Figure::new(name_of("peak_memory_mb"), ours.peak_bytes as f64 / 1e6, "MB", conditions);
+        sink(memory.beside(least.map(|bytes| bytes / 1e6)));
     }
     Ok(())
 }
@@ -195,7 +194,7 @@ mod tests {
     #[test]
     fn there_are_eight_cells_and_each_can_be_chosen() {
         assert_eq!(cells(&options("")).len(), 8);
-        let chosen = cells(&options("30m.lora.256"));
+        let chosen = cells(&options("30m.lora.t256"));
         assert_eq!(chosen.len(), 1);
         assert_eq!((chosen[0].1.rank, chosen[0].1.length, chosen[0].1.hidden), (16, 256, 512));
     }
@@ -209,7 +208,7 @@ mod tests {
             heads: 2,
             kv_heads: 1,
             vocabulary: 32,
-            ..cells(&options("3m.lora.128")).remove(0).1
+            ..cells(&options("3m.lora.t128")).remove(0).1
         };
         let reading = rehearsed(&cell).unwrap();
         assert_eq!(reading.tokens, 3 * 16 * 128);

@@ -9,13 +9,18 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use color_eyre::eyre::{Result, eyre};
 
+use super::work;
 use crate::agents::engines::TaughtSettings;
-use crate::bench::{Figure, endpoint, generate, refresh, resume, score, screen, shape, store, train, turn};
+use crate::bench::{
+    Figure, batches, endpoint, generate, refresh, resume, score, screen, shape, store, train, turn,
+};
 use crate::config::Paths;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Name {
+    /// The same prompts alone, within 8 and within 32 in flight: answers and probabilities that change.
+    Batches,
     /// Requests per second, processor time and memory of the client of endpoints against a server of ours.
     Endpoint,
     /// A whole job of answers through the workers, beside `transformers` where a Python is named.
@@ -156,6 +161,7 @@ pub(super) fn run(paths: &Paths, args: BenchArgs) -> Result<ExitCode> {
     };
     let peer = args.peer.or_else(|| std::env::var_os("DATAENVGYM_PEER_PYTHON").map(PathBuf::from));
     match args.name {
+        Name::Batches => batches::run(work::real_student(), &mut sink)?,
         Name::Generate => {
             let options = generate::Options { peer, repeats: args.repeats, only: args.only };
             generate::run(&options, &program, &mut sink)?;

@@ -93,14 +93,15 @@ fn real_trainer(control: Arc<Control>) -> Box<dyn Trainer> {
     Box::new(super::train::InProcess { control })
 }
 
+/// Makes students that mistral.rs serves.
 #[cfg(feature = "mistralrs")]
-fn real_student() -> StudentHost {
+pub(super) fn real_student() -> StudentHost {
     use crate::models::mistral::MistralStudent;
     Box::new(|device, serving| Ok(Box::new(MistralStudent::new(device, serving)?)))
 }
 
 #[cfg(not(feature = "mistralrs"))]
-fn real_student() -> StudentHost {
+pub(super) fn real_student() -> StudentHost {
     let message = "this program was built without mistral.rs, which serves real students: build it with the \
                    default features, or set `student.model = \"scripted\"`";
     Box::new(move |_, _| Err(PortError::fatal(message)))

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use super::folder::{self, FolderError};
 use super::source::{self, Source};
-use super::{Aside, LocalStudent};
+use super::{Aside, LocalStudent, Written};
 use crate::gym::ports::{
     BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PortError, Quantisation, ReplySink, Serving,
     Student,
@@ -125,6 +125,12 @@ impl LocalStudent for MistralStudent {
 
     fn batch_test(&self) -> Option<BatchTest> {
         self.batch_test
+    }
+
+    fn write(&mut self, requests: &[ChatRequest], in_flight: u32) -> Result<Vec<Written>, PortError> {
+        let loaded = self.loaded()?;
+        let in_flight = in_flight.clamp(1, self.serving.in_flight);
+        self.runtime.block_on(batch_test::written(&loaded, requests, in_flight))
     }
 
     fn attend(&mut self, aside: Aside) {

@@ -9,6 +9,7 @@ use std::path::Path;
 use half::bf16;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
+use tokenizers::AddedToken;
 
 use crate::gym::rng::CounterRng;
 
@@ -59,33 +60,46 @@ impl Shape {
     };
 }
 
-/// A chat template of plain words, for tokenizers without tokens for roles.
-const TEMPLATE: &str = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n\
-    {% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+/// Begins a turn, and ends one: the tokens of the ChatML format.
+const TURN: [&str; 2] = ["<|im_start|>", "<|im_end|>"];
+
+/// A chat template in the ChatML format: turns between tokens of their own, a system's turn where the messages have
+/// none, and the beginning of the assistant's turn as generation prompt.
+const TEMPLATE: &str = "{%- if not messages or messages[0]['role'] != 'system' -%}\
+    {{ '<|im_start|>system\nBe brief and right.<|im_end|>\n' }}{%- endif -%}\
+    {%- for message in messages -%}\
+    {{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{%- endfor -%}\
+    {%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}";
 
 /// Writes the folder: weights drawn from the seed in bf16, the tokenizer of `tokenizer` (a `tokenizer.json`
-/// whose end token is `end`).
+/// whose end token is `end`), with the tokens that begin and end turns.
 ///
 /// # Errors
-/// When a file cannot be read or written, or the tokenizer does not have the end token.
+/// When a file cannot be read or written, the tokenizer does not have the end token, or has more tokens than the shape
+/// has rows.
 pub fn write(folder: &Path, shape: &Shape, tokenizer: &Path, end: &str, seed: u64) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    fs::copy(tokenizer, folder.join("tokenizer.json"))?;
-    let known = tokenizers::Tokenizer::from_file(tokenizer).map_err(io::Error::other)?;
-    let id = known
-        .token_to_id(end)
-        .ok_or_else(|| io::Error::other(format!("{}: there is no token `{end}`", tokenizer.display())))?;
+    let refused = |what: String| io::Error::other(format!("{}: {what}", tokenizer.display()));
+    let mut known = tokenizers::Tokenizer::from_file(tokenizer).map_err(io::Error::other)?;
+    let document = known.token_to_id(end).ok_or_else(|| refused(format!("there is no token `{end}`")))?;
+    known.add_special_tokens(&TURN.map(|text| AddedToken::from(text, true)));
+    if known.get_vocab_size(true) > shape.vocabulary {
+        return Err(refused(format!("it has more tokens than the {} rows of the model", shape.vocabulary)));
+    }
+    known.save(folder.join("tokenizer.json"), false).map_err(io::Error::other)?;
+    let id = known.token_to_id(TURN[1]).ok_or_else(|| refused(format!("it takes no token `{}`", TURN[1])))?;
     let json = |name: &str, value: serde_json::Value| fs::write(folder.join(name), value.to_string());
     json(
         "tokenizer_config.json",
         json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "chat_template": TEMPLATE,
-            "eos_token": end,
+            "eos_token": TURN[1],
+            "pad_token": end,
             "model_max_length": shape.context,
         }),
     )?;
-    json("generation_config.json", json!({"eos_token_id": id}))?;
+    json("generation_config.json", json!({"eos_token_id": [id, document], "pad_token_id": document}))?;
     let (architecture, kind) = match shape.family {
         Family::Qwen2 => ("Qwen2ForCausalLM", "qwen2"),
         Family::Qwen3 => ("Qwen3ForCausalLM", "qwen3"),
@@ -167,4 +181,50 @@ fn drawn(name: String, size: Vec<usize>, seed: u64) -> (String, Vec<usize>, Vec<
     let value = |rng: &mut CounterRng| if norm { 1.0 } else { (rng.unit() as f32 - 0.5) * spread };
     let bytes = (0..count).flat_map(|_| bf16::from_f32(value(&mut rng)).to_le_bytes()).collect();
     (name, size, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use tokenizers::Tokenizer;
+
+    use super::*;
+    use crate::chat_template::ChatTemplate;
+    use crate::models::embedded::Embedded;
+    use crate::models::folder;
+
+    #[test]
+    fn a_folder_is_sound_and_its_turns_are_made_of_special_tokens() {
+        let place = tempfile::tempdir().unwrap();
+        let file = Embedded::Student.folder(place.path()).unwrap().join("tokenizer.json");
+        let tokens = Tokenizer::from_file(&file).unwrap().get_vocab_size(true);
+        let shape = Shape {
+            family: Family::Qwen2,
+            vocabulary: tokens + 8,
+            hidden: 8,
+            intermediate: 8,
+            layers: 1,
+            heads: 2,
+            kv_heads: 1,
+            head: 4,
+            context: 64,
+        };
+        let folder = place.path().join("model");
+        write(&folder, &shape, &file, "<|pad|>", 1).unwrap();
+        folder::check(&folder).unwrap();
+        let known = Tokenizer::from_file(folder.join("tokenizer.json")).unwrap();
+        let config = fs::read(folder.join("tokenizer_config.json")).unwrap();
+        let config = serde_json::from_slice(&config).unwrap();
+        let template = ChatTemplate::new(TEMPLATE.to_owned(), &config).unwrap();
+        let text = template.question("2 + 3?").unwrap();
+        let system = "<|im_start|>system\nBe brief and right.<|im_end|>\n";
+        assert_eq!(text, format!("{system}<|im_start|>user\n2 + 3?<|im_end|>\n<|im_start|>assistant\n"));
+        let ids = known.encode(text, false).unwrap();
+        let turns: HashSet<u32> = TURN.iter().map(|token| known.token_to_id(token).unwrap()).collect();
+        assert_eq!(ids.get_ids().iter().filter(|id| turns.contains(id)).count(), 5);
+        let small = Shape { vocabulary: tokens + 1, ..shape };
+        let refused = write(&folder, &small, &file, "<|pad|>", 1).unwrap_err().to_string();
+        assert!(refused.contains("more tokens than the"), "{refused}");
+    }
 }

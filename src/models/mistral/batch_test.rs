@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::generate::{self, Loaded};
 use crate::gym::ports::{BatchTest, ChatRequest, PortError, Sampling};
+use crate::models::Written;
 
 /// Tokens per answer: long enough for a fault of decoding to show.
 const TOKENS: u32 = 24;
@@ -17,9 +18,9 @@ const PROMPTS: (u32, u32) = (8, 32);
 pub(super) async fn run(loaded: &Arc<Loaded>, in_flight: u32) -> Result<BatchTest, PortError> {
     let prompts = in_flight.clamp(PROMPTS.0, PROMPTS.1);
     let requests: Vec<ChatRequest> = (0..prompts).map(request).collect();
-    let alone = tokens(loaded, &requests, 1).await?;
-    let together = tokens(loaded, &requests, in_flight).await?;
-    let differing = alone.iter().zip(&together).filter(|(a, b)| a != b).count() as u32;
+    let alone = written(loaded, &requests, 1).await?;
+    let together = written(loaded, &requests, in_flight).await?;
+    let differing = alone.iter().zip(&together).filter(|(a, b)| a.tokens != b.tokens).count() as u32;
     Ok(BatchTest { prompts, differing })
 }
 
@@ -32,14 +33,16 @@ fn request(index: u32) -> ChatRequest {
     ChatRequest::text(prompt, Sampling::Greedy, TOKENS)
 }
 
-async fn tokens(
+/// The answers with so many requests in flight.
+pub(super) async fn written(
     loaded: &Arc<Loaded>,
     requests: &[ChatRequest],
     in_flight: u32,
-) -> Result<Vec<Vec<u32>>, PortError> {
-    let mut answers = vec![vec![]; requests.len()];
+) -> Result<Vec<Written>, PortError> {
+    let mut answers = vec![Written::default(); requests.len()];
     let mut sink = |index: usize, answer: generate::Answer| {
-        answers[index] = answer.tokens;
+        let log_probabilities = answer.reply.log_probabilities;
+        answers[index] = Written { tokens: answer.tokens, log_probabilities };
         ControlFlow::Continue(())
     };
     generate::all(loaded, requests, (in_flight, None), &mut sink).await?;

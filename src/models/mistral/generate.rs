@@ -17,10 +17,11 @@ use serde_json::Value;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 
-use super::chooser::{Chooser, Chosen};
+use super::chooser::Chooser;
 use crate::gym::ports::{ChatReply, ChatRequest, PortError, Serving};
 use crate::gym::prediction::FinishReason;
 use crate::models::Aside;
+use crate::models::chosen;
 use crate::models::folder::Tokens;
 use crate::models::source::Source;
 
@@ -105,7 +106,7 @@ impl Loaded {
                 }
                 _ => {}
             }
-            let standing = chooser.standing();
+            let standing = chooser.chosen().standing().to_vec();
             if self.end(&standing, request)?.is_some() {
                 // Dropping a stream is safe: the engine ends the sequence at its next token.
                 break;
@@ -116,7 +117,7 @@ impl Loaded {
             }
         }
         drop(stream);
-        let Chosen { mut tokens, mut log_probabilities, .. } = chooser.chosen().clone();
+        let (mut tokens, mut log_probabilities) = chooser.chosen().clone().into_parts();
         // The engine may have gone further before it heard of the end. Where the answer ends is found in its tokens, so
         // that it does not depend on who was faster.
         tokens.truncate(limit);
@@ -137,28 +138,15 @@ impl Loaded {
         Ok(Some(Answer { tokens, reply }))
     }
 
-    /// How many of these tokens are the answer, where something in them ends it. Under a grammar that is the first
-    /// special token: a finished grammar forces an end token of its own choice, which the model may not know as one,
-    /// and would force it again up to the limit. Otherwise it is the token that completes a stop text.
+    /// Where an answer ends, as [`chosen::end`] finds it.
     fn end(&self, tokens: &[u32], request: &ChatRequest) -> Result<Option<usize>, PortError> {
-        let special = tokens.iter().position(|token| self.tokens.is_special(*token));
-        if let Some(place) = special.filter(|_| request.schema.is_some()) {
-            return Ok(Some(place + 1));
-        }
-        if request.stop.is_empty() || !self.cut(tokens, request)?.1 {
-            return Ok(None);
-        }
-        // A beginning of so many tokens does not hold a stop text, one of so many does.
-        let (mut without, mut with) = (0, tokens.len());
-        while with - without > 1 {
-            let middle = usize::midpoint(without, with);
-            if self.cut(&tokens[..middle], request)?.1 {
-                with = middle;
-            } else {
-                without = middle;
-            }
-        }
-        Ok(Some(with))
+        let special = |token| self.tokens.is_special(token);
+        let grammar: Option<&dyn Fn(u32) -> bool> =
+            if request.schema.is_some() { Some(&special) } else { None };
+        let stopped = |tokens: &[u32]| -> Result<bool, PortError> {
+            Ok(!request.stop.is_empty() && self.cut(tokens, request)?.1)
+        };
+        chosen::end(tokens, grammar, &stopped)
     }
 
     /// The text of an answer that is being written, without a character that is not whole yet.
