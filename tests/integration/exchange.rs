@@ -390,28 +390,7 @@ fn the_student_of_a_run_goes_out_as_a_whole_model() {
     fs::remove_dir_all(folder.join("iteration-001")).unwrap();
     refused("whole", &["--iteration", "1"], "is gone. Restore it from a copy");
 
-    // Adapters are merged, the base's tokenizer and template beside them.
-    let text =
-        fs::read_to_string(&config).unwrap().replace("latency_ms = 0", "latency_ms = 0, adapters = true");
-    fs::write(&config, text).unwrap();
-    home.stdout(&["run", "--config", &config, "--headless", "--name", "low"]);
-    let merged = home.path("merged");
-    let adapter = trained(&home, "adapter", &["--method", "lora", "--merge", merged.to_str().unwrap()]);
-    let place = home.run_folder("low").join("checkpoints/iteration-002");
-    for (name, bytes) in files(&adapter) {
-        fs::write(place.join(name), bytes).unwrap();
-    }
-    let base = home.path("cache/dataenvgym/scripted");
-    let embedded =
-        fs::read_dir(home.path("cache/dataenvgym/models")).unwrap().flatten().next().unwrap().path();
-    for (name, bytes) in files(&embedded) {
-        fs::write(base.join(name), bytes).unwrap();
-    }
-    let out = home.path("low-out");
-    let (worked, said) = export("low", &["--iteration", "2", "--out", out.to_str().unwrap()]);
-    assert!(worked, "{said}");
-    assert!(kept(&out) == kept(&merged), "not what `train --merge` writes");
-    assert!(fs::read_to_string(out.join("README.md")).unwrap().contains("merged into the base"));
+    // It is a model like any other.
     let again = trained(&home, "again", &["--student", out.to_str().unwrap()]);
-    assert!(again.join("adapter_model.safetensors").is_file());
+    assert!(again.join("model.safetensors").is_file());
 }

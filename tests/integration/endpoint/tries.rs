@@ -412,7 +412,7 @@ fn watch(mut stream: TcpStream, answers: usize, asked: &AtomicUsize, seen: &Send
 #[test]
 fn what_nobody_waits_for_any_more_is_dropped_with_its_connections_and_not_asked_again() {
     // By the word that comes beside the answers, and by an answer that is the last one wanted.
-    for (answers, closed) in [(0, 2), (1, 1)] {
+    for (answers, count, closed) in [(0, 50, 2), (1, 2, 1)] {
         let (url, seen) = silent(answers);
         let endpoint = Endpoint { in_flight: 2, first_byte_s: 300.0, total_s: 300.0, ..hasty(&url) };
         let mut model = model(vec![("x", endpoint, 1.0)]);
@@ -428,7 +428,7 @@ fn what_nobody_waits_for_any_more_is_dropped_with_its_connections_and_not_asked_
                 (0..2).for_each(|_| expect(Seen::Asked));
                 over.store(answers == 0, Ordering::Relaxed);
             });
-            model.answer(&questions(50), &mut |_, _| {
+            model.answer(&questions(count), &mut |_, _| {
                 heard += 1;
                 ControlFlow::Break(())
             })
