@@ -29,7 +29,11 @@ impl Disk {
 
     fn remount(&self, option: &str) {
         let option = format!("remount,{option}");
-        assert!(Command::new("mount").args(["-o", &option]).arg(&self.0).status().unwrap().success());
+        // It is busy as long as the last worker of a run that is over has its log open.
+        wait_for("the remount", || {
+            let remounted = Command::new("mount").args(["-o", &option]).arg(&self.0).output().unwrap();
+            remounted.status.success().then_some(())
+        });
     }
 
     /// Takes all room, also while others write.
