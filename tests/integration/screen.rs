@@ -75,8 +75,9 @@ fn another_run_is_opened_from_the_list_and_no_connection_is_left_behind() {
     let before = sockets();
     for _ in 0..10 {
         screen.press("R");
-        // The heading of the list, which comes with its rows.
-        screen.wait("iterations");
+        // What is left of a help half wiped away is no list yet.
+        let listed = |shown: &str| shown.contains(" Runs ") && shown.contains("● scripted");
+        wait_for("the list", || listed(&screen.text()).then_some(()));
         screen.press("\r");
         wait_for("the other screen", || (!screen.text().contains(" Runs ")).then_some(()));
         screen.wait("· runner ");
