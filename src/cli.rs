@@ -37,6 +37,7 @@ mod work;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -48,12 +49,22 @@ use crate::protocol::worker::Role;
 /// Exit code of a run that was asked to stop before its end: start it again (Slurm, sysexits `EX_TEMPFAIL`).
 const RESUME_ME: u8 = 75;
 
+/// The version of this program, with the commit that it was built from where whoever built it named one
+/// (`DATAENVGYM_COMMIT=$(git rev-parse --short HEAD) cargo build --release`): runs keep it.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("DATAENVGYM_COMMIT") {
+        Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+        None => env!("CARGO_PKG_VERSION").to_owned(),
+    });
+    &VERSION
+}
+
 /// Find a language model's weaknesses, generate training data for them, train, and see what was learned.
 ///
 /// Without a command it opens the terminal interface on the quick start: the embedded student on the
 /// embedded world of arithmetic. Without a terminal it does the same headless.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version = version(), about, max_term_width = 100)]
 struct Cli {
     /// Folder of the runs [default: `DATAENVGYM_RUNS_DIR`, or the user's data folder].
     #[arg(long, global = true, value_name = "FOLDER")]

@@ -6,6 +6,7 @@
 mod crew;
 mod grid;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -188,9 +189,10 @@ fn conclude(design: &Design, grid: &Grid, folder: &Path, text: &str, json: Optio
     };
     let finished: Vec<Finished> =
         grid.cells().iter().filter(|cell| grid.is_finished(&cell.name)).map(read).collect::<Result<_>>()?;
+    let versions: BTreeSet<&str> = finished.iter().map(|run| run.facts.record.version.as_str()).collect();
     let origin = Origin {
         file_sha256: hex(Sha256::digest(text)),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: versions.into_iter().collect::<Vec<_>>().join(", "),
         machine: crate::probes::processor_name(),
     };
     let results = Results::new(design, origin, &finished);

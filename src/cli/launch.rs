@@ -108,7 +108,7 @@ pub(super) fn create(paths: &Paths, config: &Config) -> Result<PathBuf> {
         engine: scene.engine.name().to_owned(),
         student: config.student.model.clone(),
         seed: config.seed,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: super::version().to_owned(),
         rules: config.rules(),
         created_ms: created,
     };

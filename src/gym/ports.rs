@@ -50,6 +50,11 @@ impl PortError {
     }
 }
 
+/// Leakage key of a question of which nothing but its words is known.
+pub fn words_key(question: &str) -> String {
+    question.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A benchmark: instances, prompt, extraction and scoring.
 pub trait Task: Send + Sync {
     /// Name used in records.
@@ -70,7 +75,7 @@ pub trait Task: Send + Sync {
     fn prompt(&self, instance: &TaskInstance) -> String;
     /// Leakage key of a question that somebody wrote: comparable with [`TaskInstance::key`].
     fn key(&self, question: &str) -> String {
-        question.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+        words_key(question)
     }
     /// What the student should answer to be scored right.
     fn response(&self, reasoning: &str, answer: &str) -> String {

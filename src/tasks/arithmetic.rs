@@ -2,7 +2,7 @@
 
 use super::{ANSWER_MARK, Splits, marked_answer};
 use crate::gym::instance::{Content, Split, TaskInstance};
-use crate::gym::ports::Task;
+use crate::gym::ports::{Task, words_key};
 use crate::worlds::arithmetic::{self, Problem, Skill};
 
 /// Name of the task in records.
@@ -70,6 +70,12 @@ impl Task for ArithmeticTask {
         instance.content.question().to_owned()
     }
 
+    /// The world's own key of a question in its wordings, so that what a teacher wrote is held against the held-out
+    /// questions by the same rule as what the world draws; the words of any other question.
+    fn key(&self, question: &str) -> String {
+        arithmetic::read(question).map_or_else(|| words_key(question), |reading| reading.key)
+    }
+
     /// As the world's own solutions are written, which the embedded student learned.
     fn response(&self, reasoning: &str, answer: &str) -> String {
         format!("{} {ANSWER_MARK} {answer}", reasoning.trim()).trim_start().to_owned()
@@ -89,6 +95,15 @@ impl Task for ArithmeticTask {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_written_question_has_the_key_of_the_world() {
+        let task = ArithmeticTask::new(3, 5, 64);
+        for instance in task.instances(Split::Test) {
+            assert_eq!(task.key(instance.content.question()), instance.key);
+        }
+        assert_eq!(task.key("  Why  is that? "), "why is that?");
+    }
 
     #[test]
     fn instances_are_scored_by_their_own_solutions() {

@@ -75,7 +75,8 @@ pub struct AxisValue {
     pub set: Table,
 }
 
-/// A family of comparisons along one axis: one for every combination of the other axes.
+/// Comparisons along one axis: one for every combination of the other axes. Holm's correction runs over all
+/// comparisons of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contrast {
@@ -102,7 +103,7 @@ pub struct Arm {
 /// One comparison of two arms, by their places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pairing {
-    /// Which family it belongs to, for Holm's correction.
+    /// The `[[compare]]` that it comes from.
     pub family: usize,
     /// What is compared.
     pub arm: usize,

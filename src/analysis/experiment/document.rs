@@ -70,7 +70,7 @@ impl Results {
             out.push_str(
                 "\nDifferences of test accuracy in points, seed by seed, on the same questions. The first \
                  interval is over seeds (Student's t), the second over seeds and questions (bootstrap). \
-                 p-values are corrected over their family (Holm). \"Detectable\" is the difference that as many \
+                 p-values are corrected over all comparisons of the file (Holm). \"Detectable\" is the difference that as many \
                  seeds would have shown four times out of five.\n",
             );
             for contrast in self.contrasts.iter().filter(|c| (c.data_ratio - 1.0).abs() > UNEQUAL) {
