@@ -5,6 +5,8 @@
 //! fall.
 
 pub mod blank;
+pub mod charts;
 pub mod design;
 pub mod document;
 pub mod results;
+pub mod tables;

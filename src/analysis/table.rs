@@ -18,6 +18,11 @@ impl Table {
         Self { head: head.map(str::to_owned).to_vec(), rows: Vec::new() }
     }
 
+    /// An empty table whose columns are known only when it is made.
+    pub fn with_head(head: Vec<String>) -> Self {
+        Self { head, rows: Vec::new() }
+    }
+
     /// Adds a row; cells that are missing stay empty.
     pub fn push(&mut self, mut row: Vec<String>) {
         row.resize(self.head.len(), String::new());

@@ -83,7 +83,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("gemm", &["training"]),
     ("pulp", &["training"]),
     ("core_affinity", &["worker::core"]),
-    ("libc", &["worker::core"]),
     ("portable_pty", &["bench"]),
     ("vt100", &["bench", "tui::tests"]),
     ("ratatui", &["tui"]),

@@ -4,12 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::results::{Finished, paired};
 use crate::gym::rng::CounterRng;
-use crate::gym::statistics::{Discordance, accuracy, mcnemar, over_seeds};
+use crate::gym::statistics::{Discordance, accuracy, mcnemar, over_seeds, over_seeds_and_questions};
 
 /// Level at which a difference is called one.
 const LEVEL: f64 = 0.05;
-/// Divisions of the seeds into two halves.
-const DIVISIONS: u64 = 2000;
+/// Draws of two groups of runs for the test over seeds.
+const DRAWS: u32 = 2000;
+/// The first of them are put to the interval over seeds and questions as well, which costs a bootstrap each.
+const DRAWS_OF_QUESTIONS: u32 = 200;
+/// Runs in a group: as many as an arm has in the experiments.
+const SIZE: usize = 10;
 
 /// How often an arm differs from itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,10 +25,16 @@ pub struct Blank {
     /// Share of them that a test on the questions of one pair calls different (`McNemar`, at 5 %). It knows the
     /// chance of the questions and not that of the training, and is therefore the rate to be wary of.
     pub single_runs: f64,
-    /// Divisions of the runs into two halves that were compared.
-    pub divisions: u32,
+    /// Runs in each of two groups that are compared as two arms would be.
+    pub size: u32,
+    /// Draws of two groups that were compared.
+    pub draws: u32,
     /// Share of them that the test over seeds calls different, at 5 %.
     pub over_seeds: f64,
+    /// The first draws, which were compared by the interval over seeds and questions as well.
+    pub draws_of_questions: u32,
+    /// Share of them whose 95 % interval leaves out no difference.
+    pub over_questions: f64,
     /// Standard deviation of test accuracy between runs that differ in the seed alone.
     pub deviation: f64,
 }
@@ -49,35 +59,51 @@ pub(super) fn blank(seeds: &[u32], finished: &[Finished]) -> Option<Blank> {
     }
     let scores: Vec<f64> = runs
         .iter()
-        .filter_map(|run| {
+        .map(|run| {
             let answers = run.facts.test.iter().map(|a| (a.instance.key.as_str(), a.after.correct));
-            Some(accuracy(answers)?.mean)
+            accuracy(answers).map_or(0.0, |accuracy| accuracy.mean)
         })
         .collect();
-    let (divisions, called) = halves(&scores);
+    let groups = groups(runs.len());
+    let called = groups.iter().filter(|groups| called(groups, &scores)).count();
+    let asked = &groups[..(DRAWS_OF_QUESTIONS as usize).min(groups.len())];
+    let outside = asked.iter().filter(|(one, other)| {
+        let pairs: Vec<_> =
+            one.iter().zip(other).map(|(a, b)| paired(&runs[*a].facts, &runs[*b].facts)).collect();
+        over_seeds_and_questions(&pairs, 1).is_some_and(|e| e.low > 0.0 || e.high < 0.0)
+    });
     Some(Blank {
         runs: runs.len() as u32,
         pairs,
         single_runs: f64::from(different) / f64::from(pairs.max(1)),
-        divisions,
-        over_seeds: f64::from(called) / f64::from(divisions.max(1)),
+        size: groups.first().map_or(0, |(one, _)| one.len() as u32),
+        draws: DRAWS,
+        over_seeds: called as f64 / f64::from(DRAWS),
+        draws_of_questions: asked.len() as u32,
+        over_questions: outside.count() as f64 / asked.len().max(1) as f64,
         deviation: over_seeds(&scores).map_or(0.0, |effect| effect.deviation),
     })
 }
 
-/// Random divisions into two halves that are compared pair by pair, as two arms under the same seeds would
-/// be: how many there were, and how many were called different.
-fn halves(scores: &[f64]) -> (u32, u32) {
+/// Places of the runs of two groups that share none; the first of one is compared with the first of the other.
+type Groups = (Vec<usize>, Vec<usize>);
+
+/// Random groups out of so many runs, halves of fewer than twenty.
+fn groups(runs: usize) -> Vec<Groups> {
     let draws = CounterRng::keyed(1, "blank");
-    let mut called = 0;
-    for division in 0..DIVISIONS {
-        let mut order = scores.to_vec();
-        draws.child(division).shuffle(&mut order);
-        let half = order.len() / 2;
-        let differences: Vec<f64> = order[..half].iter().zip(&order[half..]).map(|(a, b)| a - b).collect();
-        called += u32::from(over_seeds(&differences).is_some_and(|effect| effect.p <= LEVEL));
-    }
-    (DIVISIONS as u32, called)
+    let size = SIZE.min(runs / 2);
+    let draw = |n: u32| {
+        let mut order: Vec<usize> = (0..runs).collect();
+        draws.child(u64::from(n)).shuffle(&mut order);
+        (order[..size].to_vec(), order[size..2 * size].to_vec())
+    };
+    (0..DRAWS).map(draw).collect()
+}
+
+/// Whether the test over seeds calls two groups different.
+fn called((one, other): &Groups, scores: &[f64]) -> bool {
+    let differences: Vec<f64> = one.iter().zip(other).map(|(a, b)| scores[*a] - scores[*b]).collect();
+    over_seeds(&differences).is_some_and(|effect| effect.p <= LEVEL)
 }
 
 #[cfg(test)]
@@ -88,12 +114,12 @@ mod tests {
     #[test]
     fn the_test_over_seeds_keeps_its_level() {
         let mut rng = CounterRng::keyed(4, "scores");
-        let mut called = 0;
+        let mut count = 0;
         for _ in 0..20 {
             let scores: Vec<f64> = (0..40).map(|_| 0.7 + 0.01 * rng.normal()).collect();
-            called += halves(&scores).1;
+            count += groups(scores.len()).iter().filter(|groups| called(groups, &scores)).count();
         }
-        let rate = f64::from(called) / (20.0 * DIVISIONS as f64);
+        let rate = count as f64 / (20.0 * f64::from(DRAWS));
         assert!((0.035..0.065).contains(&rate), "{rate}");
     }
 }

@@ -34,6 +34,15 @@ pub struct RunRow {
     pub validation: Vec<f64>,
     /// Gain by skill on the test split.
     pub skills: BTreeMap<String, f64>,
+    /// Accepted data up to each iteration.
+    #[serde(default)]
+    pub accepted: Vec<u64>,
+    /// Data that failed a check, by its name, whether it rejects or not.
+    #[serde(default)]
+    pub failed: BTreeMap<String, u64>,
+    /// Optimiser steps of all trainings.
+    #[serde(default)]
+    pub steps: u64,
     /// Tokens of all models.
     pub tokens: u64,
     /// Milliseconds of its phases.
@@ -51,6 +60,13 @@ pub struct ArmRow {
     pub accepted: f64,
     /// The runs, in the order of the seeds.
     pub runs: Vec<RunRow>,
+}
+
+impl ArmRow {
+    /// The mean of something over its runs; 0 without any.
+    pub fn mean(&self, of: impl Fn(&RunRow) -> f64) -> f64 {
+        self.runs.iter().map(of).sum::<f64>() / self.runs.len().max(1) as f64
+    }
 }
 
 /// Two arms, seed by seed.
@@ -171,9 +187,9 @@ fn of(finished: &[Finished], arm: usize, seed: u32) -> Option<&Finished> {
 
 fn arm_row(n: usize, arm: &Arm, seeds: &[u32], finished: &[Finished]) -> ArmRow {
     let runs: Vec<RunRow> = seeds.iter().filter_map(|seed| run_row(of(finished, n, *seed)?)).collect();
-    let accepted = runs.iter().map(|run| run.data.accepted).sum::<u64>() as f64 / runs.len().max(1) as f64;
     let gain = over_seeds(&runs.iter().map(|run| run.gain.mean).collect::<Vec<_>>());
-    ArmRow { name: arm.name.clone(), gain, accepted, runs }
+    let row = ArmRow { name: arm.name.clone(), gain, accepted: 0.0, runs };
+    ArmRow { accepted: row.mean(|run| run.data.accepted as f64), ..row }
 }
 
 fn run_row(run: &Finished) -> Option<RunRow> {
@@ -185,6 +201,16 @@ fn run_row(run: &Finished) -> Option<RunRow> {
     }
     let gain = |(skill, pairs): (&str, Vec<_>)| Some((skill.to_owned(), paired_gain(pairs)?.mean));
     let iterations = &facts.episode.iterations;
+    let mut failed: BTreeMap<String, u64> = BTreeMap::new();
+    for (name, count) in iterations.iter().flat_map(|iteration| &iteration.failed) {
+        *failed.entry(name.clone()).or_default() += u64::from(*count);
+    }
+    let mut so_far = 0;
+    let accepted = iterations.iter().map(|iteration| {
+        so_far += u64::from(iteration.accepted);
+        so_far
+    });
+    let trainings = iterations.iter().filter_map(|iteration| iteration.training.as_ref()?.as_ref());
     Some(RunRow {
         seed: run.seed,
         configuration_sha256: run.configuration_sha256.clone(),
@@ -195,6 +221,9 @@ fn run_row(run: &Finished) -> Option<RunRow> {
         data: facts.data_in_all(),
         validation: iterations.iter().filter_map(|i| Some(i.validation.as_ref()?.overall.mean)).collect(),
         skills: by_skill.into_iter().filter_map(gain).collect(),
+        accepted: accepted.collect(),
+        failed,
+        steps: trainings.map(|training| u64::from(training.steps)).sum(),
         tokens: iterations.iter().map(|i| i.tokens).sum(),
         elapsed_ms: iterations.iter().map(|i| i.elapsed_ms).sum(),
     })
