@@ -93,6 +93,7 @@ pub(crate) struct Stop {
     pub(crate) pane: Pane,
     pub(crate) list: List,
     pub(crate) filter: Filter,
+    pub(crate) order: Order,
     pub(crate) follow: bool,
     pub(crate) skill: (Option<String>, Option<String>),
     pub(crate) selected: usize,

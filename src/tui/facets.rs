@@ -48,7 +48,14 @@ impl Listing {
     /// it is asked for already.
     pub(crate) fn narrowed(&self, field: Field, value: &str) -> Option<Self> {
         let mut wanted = Filter::default();
-        wanted.set(field, value).ok()?;
+        match field {
+            // Nobody can write an empty value, but a record may have one.
+            Field::Skill if value.is_empty() => wanted.skill = Some(String::new()),
+            Field::Subskill if value.is_empty() => wanted.subskill = Some(String::new()),
+            Field::Engine if value.is_empty() => wanted.engine = Some(String::new()),
+            Field::Prompt if value.is_empty() => wanted.prompt = Some(String::new()),
+            _ => wanted.set(field, value).ok()?,
+        }
         let mut found = self.clone();
         match (&mut found, field) {
             (Self::Training(f), Field::Skill) => narrow(&mut f.skill, wanted.skill)?,

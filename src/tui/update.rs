@@ -432,9 +432,6 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
                 List::Predictions => List::Calls,
                 List::Calls => List::Training,
             };
-            if !Order::of(app.samples.list).contains(&app.samples.order) {
-                app.samples.order = Order::Newest;
-            }
             // A sample of the other list is in no list but its own.
             app.samples.filter.id = None;
             restart_list(app);
@@ -503,8 +500,11 @@ fn focus(app: &mut App, pane: Pane) {
     app.samples.reading = false;
 }
 
-/// The list is another one now: start at its top.
+/// The list is another one now: start at its top, in an order that it has.
 fn restart_list(app: &mut App) {
+    if !Order::of(app.samples.list).contains(&app.samples.order) {
+        app.samples.order = Order::Newest;
+    }
     app.samples.selected = 0;
     app.samples.scroll = 0;
     app.samples.reading = false;

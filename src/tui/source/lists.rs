@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::gym::datum::Verdict;
 use crate::gym::instance::Split;
 use crate::gym::plan::Plan;
+use crate::gym::report::UNSORTED;
 use crate::store::{At, Count, DataFilter, Kind, Patience, Reader, ScoredPrediction, StoreError};
 use crate::tui::app::List;
 use crate::tui::facets::Facet;
@@ -27,8 +28,14 @@ pub(super) fn load(reader: &Reader, query: &Query, stale: &AtomicBool) -> Result
     let patience = Patience { until: None, cancelled: Some(stale) };
     let whole = count(reader, listing, patience)?;
     let mut total = whole.rows as usize;
-    // What is counted in part only cannot be sorted.
-    let order = if whole.exact { query.order } else { Order::Newest };
+    let order = match query.order {
+        // Samples that were picked one by one have no parts, and no list has those of another list's field.
+        Order::By(_) if matches!(listing, Listing::Picked { .. }) => Order::Newest,
+        order if !Order::of(listing.list()).contains(&order) => Order::Newest,
+        // What is counted in part only cannot be sorted.
+        _ if !whole.exact => Order::Newest,
+        order => order,
+    };
     let mut samples = Vec::new();
     match order {
         Order::Newest => samples = rows(reader, listing, offset, limit, patience)?,
@@ -83,7 +90,7 @@ pub(super) fn accepted(reader: &Reader, iteration: u32) -> Result<BTreeMap<Strin
     Ok(found)
 }
 
-/// The list by the values of a field. Samples without the field are left out.
+/// The list by the values of a field. Samples without a value come last.
 fn parts(
     reader: &Reader,
     listing: &Listing,
@@ -91,7 +98,9 @@ fn parts(
     stale: &AtomicBool,
 ) -> Result<Vec<(Listing, usize)>, StoreError> {
     let mut found = Vec::new();
-    for value in values(reader, listing, field)? {
+    let (named, nameless): (Vec<_>, Vec<_>) =
+        values(reader, listing, field)?.into_iter().partition(|value| !value.is_empty() && value != UNSORTED);
+    for value in named.into_iter().chain(nameless) {
         if stale.load(Ordering::Relaxed) {
             break;
         }
@@ -212,7 +221,9 @@ fn values(reader: &Reader, listing: &Listing, field: Field) -> Result<Vec<String
 /// How many of the listed samples have each value of a field.
 pub(super) fn facet(reader: &Reader, listing: &Listing, field: Field) -> Result<Facet, StoreError> {
     let patience = Patience::of(COUNTING);
-    let values = values(reader, listing, field)?;
+    let mut values = values(reader, listing, field)?;
+    // What cannot be written cannot be chosen either.
+    values.retain(|value| !value.is_empty());
     let (mut found, mut exact) = (Vec::new(), values.len() <= MOST_VALUES);
     for value in values.into_iter().take(MOST_VALUES) {
         let Some(part) = listing.narrowed(field, &value) else { continue };

@@ -273,6 +273,94 @@ fn lists_are_sorted_and_every_row_is_there_once() {
 }
 
 #[test]
+fn a_sorted_list_stays_whole_when_it_becomes_another_one() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("*jj*ooo");
+    assert_eq!(desk.app.samples.order, Order::By(Field::Subskill));
+    // Samples that were picked one by one are listed as they are.
+    desk.press("/flagged:true<Enter>");
+    assert_eq!(total(&desk), 2);
+    assert!(desk.text().contains("not sorted"), "{}", desk.text());
+    desk.press("o");
+    assert_eq!((desk.app.samples.order, total(&desk)), (Order::Newest, 2));
+    desk.press("/<Ctrl-u><Enter>oooo");
+    assert_eq!(desk.app.samples.order, Order::By(Field::Verdict));
+    // A filter that leads to a list without verdicts.
+    desk.press("/correct:true<Enter>");
+    assert_eq!((desk.app.samples.list, desk.app.samples.order), (List::Predictions, Order::Newest));
+    assert!(total(&desk) > 0);
+    // And a key that does.
+    let (_folder, mut desk) = at("checked");
+    desk.press("oooov");
+    assert_eq!((desk.app.samples.list, desk.app.samples.order), (List::Predictions, Order::Newest));
+}
+
+#[test]
+fn a_jump_out_of_a_sorted_list_shows_its_target_and_comes_back_to_the_order() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("ooo");
+    let sorted = Order::By(Field::Subskill);
+    while desk.app.selected_datum().unwrap().datum.provenance.source_errors.is_empty() {
+        desk.press("j");
+    }
+    let here = desk.app.selected_sample().unwrap().id().to_owned();
+    desk.press("Jj<Enter>");
+    assert_eq!((desk.app.samples.list, desk.app.samples.order), (List::Predictions, Order::Newest));
+    assert_eq!(total(&desk), 2);
+    desk.press("<Backspace>");
+    assert_eq!((desk.app.samples.list, desk.app.samples.order), (List::Training, sorted));
+    assert_eq!(desk.app.selected_sample().unwrap().id(), here);
+}
+
+#[test]
+fn sorting_by_skill_keeps_what_has_none_at_the_end() {
+    use crate::store::{PredictionFilter, Store};
+    let folder = tempfile::tempdir().unwrap();
+    let mut instances = script::instances(Split::Validation);
+    instances.truncate(6);
+    instances[0].skill = None;
+    instances[1].skill = Some(String::new());
+    let mut store = Store::create(folder.path(), &script::record("bare"), &instances).unwrap();
+    let answer = |instance: &crate::gym::instance::TaskInstance| crate::gym::prediction::Prediction {
+        instance_id: instance.id.clone(),
+        response: "1".into(),
+        answer: None,
+        correct: false,
+        tokens: 1,
+        finish: crate::gym::prediction::FinishReason::Stop,
+    };
+    let answers: Vec<_> = instances.iter().map(answer).collect();
+    store.put_predictions(0, Split::Validation, &answers).unwrap();
+    let listing = Listing::Predictions(PredictionFilter {
+        iteration: 0,
+        split: Split::Validation,
+        correct: None,
+        skill: None,
+        changed_since: None,
+    });
+    let query = crate::tui::facts::Query {
+        listing,
+        order: Order::By(Field::Skill),
+        offset: 0,
+        limit: 10,
+        selected: 0,
+        held: None,
+    };
+    let mut source = Source::new(folder.path().into());
+    source.ask(query, true, std::sync::Arc::default());
+    let news = source.look().unwrap();
+    let page = news.into_iter().find_map(|message| match message {
+        Message::Page { page, .. } => Some(page),
+        _ => None,
+    });
+    let page = page.unwrap();
+    let mut last: Vec<&str> = page.samples[4..].iter().map(Sample::id).collect();
+    last.sort_unstable();
+    assert_eq!((page.total, page.samples.len()), (6, 6));
+    assert_eq!(last, [instances[0].id.as_str(), instances[1].id.as_str()]);
+}
+
+#[test]
 fn flags_stay_and_can_be_listed_and_judged() {
     let (_folder, mut desk) = at("checked");
     desk.press("*jj*");

@@ -8,7 +8,7 @@ use crate::gym::teacher_call::TeacherCall;
 use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, List, Stop};
 use crate::tui::facets::Facet;
-use crate::tui::facts::{Listing, Sample};
+use crate::tui::facts::{Listing, Order, Sample};
 use crate::tui::filter::{self, Candidate, Field, Filter};
 use crate::tui::layout::Pane;
 use crate::tui::overlay::{Menu, Overlay, Target};
@@ -22,7 +22,14 @@ pub(super) fn act(app: &mut App, action: &Action) -> Vec<Effect> {
         Action::Search => return write_filter(app),
         Action::Facets => return open_facets(app, 0),
         Action::Sort => {
-            app.samples.order = app.samples.order.next(app.samples.list);
+            let picked = matches!(app.listing(), Listing::Picked { .. });
+            loop {
+                app.samples.order = app.samples.order.next(app.samples.list);
+                // What was picked one by one has no parts to sort by.
+                if !(picked && matches!(app.samples.order, Order::By(_))) {
+                    break;
+                }
+            }
             restart_list(app);
             app.notice = Some(format!("the list is sorted: {}", app.samples.order.words()));
         }
@@ -252,6 +259,7 @@ pub(super) fn jump(app: &mut App, target: Target) {
         pane: app.focus,
         list: samples.list,
         filter: samples.filter.clone(),
+        order: samples.order,
         follow: samples.follow,
         skill: app.skill.clone(),
         selected: samples.selected,
@@ -312,7 +320,8 @@ fn back(app: &mut App) {
     app.focus = stop.pane;
     app.skill = stop.skill;
     let samples = &mut app.samples;
-    (samples.list, samples.filter, samples.follow) = (stop.list, stop.filter, stop.follow);
+    (samples.list, samples.filter, samples.order) = (stop.list, stop.filter, stop.order);
+    samples.follow = stop.follow;
     (samples.selected, samples.reading, samples.scroll) = (stop.selected, stop.reading, 0);
 }
 

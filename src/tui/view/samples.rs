@@ -53,7 +53,11 @@ pub(super) fn about(app: &App) -> String {
     if let Some(page) = page
         && page.order != Order::Newest
     {
-        said.push(if page.exact { page.order.words() } else { "too many to sort".into() });
+        said.push(match (&page.listing, page.order) {
+            (Listing::Picked { .. }, Order::By(_)) => "not sorted".into(),
+            (_, order) if page.exact => order.words(),
+            _ => "too many to sort".into(),
+        });
     }
     said.join(", ")
 }
