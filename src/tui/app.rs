@@ -63,6 +63,17 @@ pub(crate) enum List {
     Calls,
 }
 
+impl List {
+    /// What is in it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Training => "training data",
+            Self::Predictions => "predictions",
+            Self::Calls => "teacher calls",
+        }
+    }
+}
+
 /// State of the samples pane.
 #[derive(Debug)]
 pub(crate) struct Samples {
@@ -377,13 +388,17 @@ impl App {
                 split: self.split(),
                 correct: filter.correct,
                 skill,
+                // The marked subskill is one of training data: questions of a task seldom have one.
+                subskill: filter.subskill.clone(),
                 changed_since: filter.changed,
+                text: filter.text.clone(),
             }),
             List::Calls => Listing::Calls(CallFilter {
                 iteration,
                 span: filter.span,
                 prompt: filter.prompt.clone(),
                 malformed: filter.malformed,
+                text: filter.text.clone(),
             }),
         }
     }

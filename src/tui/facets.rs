@@ -39,7 +39,7 @@ impl Listing {
                 Field::Reviewed,
                 Field::Error,
             ],
-            List::Predictions => &[Field::Skill, Field::Correct],
+            List::Predictions => &[Field::Skill, Field::Subskill, Field::Correct],
             List::Calls => &[Field::Prompt, Field::Malformed, Field::Iteration],
         }
     }
@@ -70,6 +70,7 @@ impl Listing {
             (Self::Calls(f), Field::Prompt) => narrow(&mut f.prompt, wanted.prompt)?,
             (Self::Calls(f), Field::Malformed) => narrow(&mut f.malformed, wanted.malformed)?,
             (Self::Predictions(f), Field::Skill) => narrow(&mut f.skill, wanted.skill)?,
+            (Self::Predictions(f), Field::Subskill) => narrow(&mut f.subskill, wanted.subskill)?,
             (Self::Predictions(f), Field::Correct) => narrow(&mut f.correct, wanted.correct)?,
             _ => return None,
         }

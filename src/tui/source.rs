@@ -33,7 +33,8 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
     let mut complaint: Option<String> = None;
     loop {
         let mut wanted: Vec<Wanted> = Vec::new();
-        let first = match queries.recv_timeout(LOOK) {
+        let wait = if source.searching() { Duration::ZERO } else { LOOK };
+        let first = match queries.recv_timeout(wait) {
             Ok(order) => Some(order),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -159,6 +160,11 @@ impl Source {
     pub(super) fn look(&mut self) -> Result<Vec<Message>, StoreError> {
         let mut messages = Vec::new();
         let mut reader = match self.reader.take() {
+    /// Whether a search goes on with the next look.
+    pub(super) fn searching(&self) -> bool {
+        self.page.as_ref().is_some_and(Page::growing)
+    }
+
             Some(reader) => reader,
             None => Reader::open(&self.folder)?,
         };
@@ -176,7 +182,8 @@ impl Source {
             }
         }
         let (moved, asked) = (self.asked.is_some(), self.asked == Some(true));
-        if let Some(query) = self.query.clone().filter(|_| changed || moved) {
+        let searching = self.searching();
+        if let Some(query) = self.query.clone().filter(|_| changed || moved || searching) {
             let page = self.page(&reader, &query, changed)?;
             if self.stale.load(Ordering::Relaxed) {
                 // It may have been cut short, and the next query waits already.
@@ -301,7 +308,8 @@ impl Source {
     fn page(&self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
         let asked =
             |p: &&Page| (&p.listing, p.offset, p.limit) == (&query.listing, query.offset, query.limit);
-        let same = self.page.as_ref().filter(|p| !changed && p.order == query.order).filter(asked);
+        let same =
+            self.page.as_ref().filter(|p| !changed && !p.growing() && p.order == query.order).filter(asked);
         let mut page = match same {
             Some(page) => page.clone(),
             None => lists::load(reader, query, &self.stale)?,

@@ -50,9 +50,14 @@ impl Desk {
 
     /// Feeds what the database has to say until it has nothing more to say.
     fn settle(&mut self) {
-        let news = self.source.look().unwrap();
-        for message in news {
-            self.tell(message);
+        loop {
+            let news = self.source.look().unwrap();
+            for message in news {
+                self.tell(message);
+            }
+            if !self.source.searching() {
+                return;
+            }
         }
     }
 

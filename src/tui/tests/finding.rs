@@ -180,6 +180,9 @@ fn one_line_serves_all_lists_and_leads_to_one_that_has_its_fields() {
     assert_eq!(desk.app.samples.list, List::Training);
     assert!(total(&desk) > 0);
     desk.press("t");
+    assert_eq!(total(&desk), 0, "no question and no answer has that word");
+    desk.press("/<Ctrl-u>skill:division correct:false iter:>0 verdict:rejected<Enter>");
+    assert_eq!(desk.app.samples.list, List::Predictions);
     let page = desk.app.samples.page.as_ref().unwrap();
     assert!(page.total > 0);
     for sample in &page.samples {
@@ -331,13 +334,7 @@ fn sorting_by_skill_keeps_what_has_none_at_the_end() {
     };
     let answers: Vec<_> = instances.iter().map(answer).collect();
     store.put_predictions(0, Split::Validation, &answers).unwrap();
-    let listing = Listing::Predictions(PredictionFilter {
-        iteration: 0,
-        split: Split::Validation,
-        correct: None,
-        skill: None,
-        changed_since: None,
-    });
+    let listing = Listing::Predictions(PredictionFilter::all(0, Split::Validation));
     let query = crate::tui::facts::Query {
         listing,
         order: Order::By(Field::Skill),
@@ -358,6 +355,57 @@ fn sorting_by_skill_keeps_what_has_none_at_the_end() {
     last.sort_unstable();
     assert_eq!((page.total, page.samples.len()), (6, 6));
     assert_eq!(last, [instances[0].id.as_str(), instances[1].id.as_str()]);
+}
+
+#[test]
+fn words_and_subskills_are_found_in_predictions_and_calls_too() {
+    let (folder, mut desk) = at("checked");
+    desk.press("t");
+    let all = total(&desk);
+    let answers = |desk: &Desk| {
+        let page = desk.app.samples.page.as_ref().unwrap();
+        page.samples
+            .iter()
+            .map(|sample| match sample {
+                Sample::Prediction(scored) => scored.clone(),
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    desk.press("/DIVISION bare numb<Enter>");
+    assert_eq!(desk.app.samples.list, List::Predictions, "no other list was asked for");
+    assert!(total(&desk) > 0 && total(&desk) < all);
+    assert!(answers(&desk).iter().all(|scored| scored.instance.content.question().contains("division")));
+    desk.press("/<Ctrl-u>subskill:\"with remainder\"<Enter>");
+    assert!(total(&desk) > 0 && total(&desk) < all);
+    assert!(answers(&desk).iter().all(|s| s.instance.subskill.as_deref() == Some("with remainder")));
+    // What the field can be is proposed and counted.
+    desk.press("/<Ctrl-u>subskill:squ<Tab>");
+    assert!(desk.text().contains("/ subskill:squares"), "{}", desk.text());
+    desk.press("<Ctrl-u><Enter>F<Tab>");
+    let Some(Overlay::Facets { facet: Some(facet), .. }) = &desk.app.overlay else { panic!() };
+    assert_eq!(facet.field, Field::Subskill);
+    // A machine that is busy counts a part of them.
+    assert!(!facet.exact || facet.values.iter().map(|(_, count)| count).sum::<u64>() == all as u64);
+    desk.press("<Esc>t");
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    player.store.put_teacher_calls(&[super::domains::call(CallOutcome::Used)]).unwrap();
+    desk.settle();
+    desk.press("/about sums<Enter>");
+    assert_eq!((desk.app.samples.list, total(&desk)), (List::Calls, 1), "of the question");
+    desk.press("/<Ctrl-u>3 4 what<Enter>");
+    assert_eq!(total(&desk), 1, "of the reply");
+    desk.press("/<Ctrl-u>nowhere<Enter>");
+    assert_eq!((desk.app.samples.list, total(&desk)), (List::Calls, 0));
+}
+
+#[test]
+fn a_filter_that_leads_to_another_list_says_so() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("t/verdict:rejected<Enter>");
+    assert_eq!(desk.app.samples.list, List::Training);
+    let notice = desk.app.notice.clone().unwrap();
+    assert_eq!(notice, "predictions have no verdict: these are the training data");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::{Effect, menus, movement, restart_list};
 use crate::gym::instance::Split;
 use crate::gym::review::DataSelection;
 use crate::gym::teacher_call::TeacherCall;
+use crate::store::PredictionFilter;
 use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, List, Stop};
 use crate::tui::facets::Facet;
@@ -66,9 +67,8 @@ fn write_filter(app: &mut App) -> Vec<Effect> {
     let listing = match app.samples.list {
         List::Training => Listing::Training(crate::store::DataFilter::default()),
         List::Predictions => {
-            let Listing::Predictions(mut all) = bare(app) else { return Vec::new() };
-            (all.correct, all.skill, all.changed_since) = (None, None, None);
-            Listing::Predictions(all)
+            let Listing::Predictions(all) = bare(app) else { return Vec::new() };
+            Listing::Predictions(PredictionFilter::all(all.iteration, all.split))
         }
         List::Calls => Listing::Calls(crate::store::CallFilter::default()),
     };
@@ -136,7 +136,11 @@ pub(crate) fn proposals(app: &App, line: &TextBox) -> Vec<Candidate> {
 fn finish(app: &mut App, filter: Filter) {
     if filter != Filter::default() && !filter.touches(app.samples.list) {
         let lists = [List::Training, List::Predictions, List::Calls];
-        app.samples.list = lists.into_iter().find(|list| filter.touches(*list)).unwrap_or(app.samples.list);
+        let had = app.samples.list;
+        app.samples.list = lists.into_iter().find(|list| filter.touches(*list)).unwrap_or(had);
+        let fields: Vec<&str> = filter.idle(had).into_iter().map(Field::name).collect();
+        let (fields, list) = (fields.join(" or "), app.samples.list.words());
+        app.notice = Some(format!("{} have no {fields}: these are the {list}", had.words()));
     }
     // A skill that does not occur is a slip rather than a wish.
     if let Some(skill) = &filter.skill {

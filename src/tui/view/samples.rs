@@ -20,10 +20,8 @@ use crate::tui::theme::Scope;
 pub(super) fn about(app: &App) -> String {
     let samples = &app.samples;
     let what = match samples.list {
-        List::Training => "training data",
         List::Predictions if app.split() == Split::Test => "test predictions",
-        List::Predictions => "predictions",
-        List::Calls => "teacher calls",
+        list => list.words(),
     };
     let mut said = vec![what.to_owned()];
     let page = samples.page.as_ref().filter(|p| p.listing == app.listing());
