@@ -10,7 +10,7 @@ use super::filter::{EVER, Field, Filter};
 use super::keymap::Keymap;
 use super::layout::{self, Pane, Places, Shape};
 use super::look::Look;
-use super::memory::Memory;
+use super::memory::{Memory, run_key};
 use super::overlay::{Menu, Overlay};
 use super::skills::{self, SkillRow};
 use super::theme::{Depth, Theme};
@@ -270,11 +270,11 @@ impl App {
             }
         }
         if let Some(facts) = &self.facts {
-            let name = &facts.record.name;
+            let run = run_key(&facts.record.name, facts.record.created_ms);
             if self.samples.flags.is_empty() {
-                memory.flags.remove(name);
+                memory.flags.remove(&run);
             } else {
-                memory.flags.insert(name.clone(), self.samples.flags.clone());
+                memory.flags.insert(run, self.samples.flags.clone());
             }
         }
         memory

@@ -23,7 +23,7 @@ use super::facets::Facet;
 use super::facts::{Facts, Listing, Order, Page, Query};
 use super::filter::Field;
 use super::layout::Pane;
-use super::memory::Memory;
+use super::memory::{Memory, run_key};
 use super::overlay::Overlay;
 use super::runs::{RunsNews, RunsOrder};
 use super::text_box::TextBox;
@@ -312,8 +312,9 @@ fn take_facts(app: &mut App, facts: Facts) {
         app.live = None;
     }
     if app.facts.is_none() {
-        // Flags belong to the run, whose name is known only now.
-        app.samples.flags = app.remembered.flags.get(&facts.record.name).cloned().unwrap_or_default();
+        // Flags belong to the run, which is known only now.
+        let run = run_key(&facts.record.name, facts.record.created_ms);
+        app.samples.flags = app.remembered.flags.get(&run).cloned().unwrap_or_default();
     }
     let before = app.listing();
     app.facts = Some(facts);

@@ -426,6 +426,27 @@ fn flags_stay_and_can_be_listed_and_judged() {
 }
 
 #[test]
+fn a_new_run_with_the_name_of_a_deleted_one_has_none_of_its_flags() {
+    let flags = |created_ms, memory: Option<crate::tui::memory::Memory>, keys: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let record = crate::store::RunRecord { created_ms, ..script::record("first-run") };
+        let mut player = Player::create(folder.path(), &record);
+        player.run(|work| work == super::work(1, Phase::Check, None));
+        let mut app = App::new((120, 40), Look::default());
+        app.recall(memory.unwrap_or_default(), false);
+        let mut desk = Desk { app, source: Source::new(folder.path().into()), effects: Vec::new() };
+        desk.settle();
+        desk.press(keys);
+        (desk.app.samples.flags.len(), desk.app.memory())
+    };
+    let (count, memory) = flags(1, None, "4*");
+    assert_eq!(count, 1);
+    assert_eq!(flags(1, Some(memory.clone()), "").0, 1, "the same run");
+    let (count, both) = flags(2, Some(memory), "");
+    assert_eq!((count, both.flags.len()), (0, 1), "another one; what is remembered of the first stays");
+}
+
+#[test]
 fn what_a_search_found_can_be_judged_as_a_whole() {
     let (_folder, mut desk) = at("checked");
     desk.press("/remainder iter:2<Enter>");
