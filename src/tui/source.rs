@@ -2,6 +2,7 @@
 
 mod lists;
 
+mod pictures;
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::path::PathBuf;
@@ -12,13 +13,13 @@ use std::time::Duration;
 
 use super::facts::{Accepted, Answers, Behind, BySubskill, Facts, Listing, Page, Query, Sample};
 use super::filter::Field;
-use super::picture::Picture;
 use super::update::Message;
 use crate::gym::episode::{Episode, Phase};
 use crate::gym::instance::Split;
 use crate::gym::ports::TrainingProgress;
 use crate::gym::statistics::{Estimate, paired_gain};
-use crate::store::{Reader, StoreError, read_artifact};
+use crate::store::{Reader, StoreError};
+use pictures::Pictures;
 
 /// Time between two looks at the database, which cost microseconds each.
 const LOOK: Duration = Duration::from_millis(150);
@@ -123,6 +124,8 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Images that were in sight.
+    pictures: Pictures,
     pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
@@ -140,6 +143,7 @@ impl Source {
         }
     }
 
+            pictures: Pictures::default(),
     pub(super) fn follow_journal(&mut self, on: bool) {
         self.journal = (on, None);
     }
@@ -305,7 +309,7 @@ impl Source {
         Ok(gain)
     }
 
-    fn page(&self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
+    fn page(&mut self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
         let asked =
             |p: &&Page| (&p.listing, p.offset, p.limit) == (&query.listing, query.offset, query.limit);
         let same =
@@ -327,7 +331,7 @@ impl Source {
     }
 
     /// What stands behind a sample: the errors that led to it, the call that wrote it, its images.
-    fn behind(&self, reader: &Reader, sample: &Sample) -> Result<Behind, StoreError> {
+    fn behind(&mut self, reader: &Reader, sample: &Sample) -> Result<Behind, StoreError> {
         let mut behind = Behind::default();
         for (split, instance_id) in sample.related() {
             let by_iteration = reader.answers(split, &instance_id)?;
@@ -342,11 +346,8 @@ impl Source {
         {
             behind.call = reader.teacher_call(call)?;
         }
-        let read = |image| match read_artifact(&self.folder, image) {
-            Ok(bytes) => Picture::decode(&bytes),
-            Err(error) => Err(error.to_string()),
-        };
-        behind.pictures = sample.images().iter().take(MOST_PICTURES).map(read).collect();
+        let images = sample.images().iter().take(MOST_PICTURES);
+        behind.pictures = images.map(|image| self.pictures.of(&self.folder, image)).collect();
         Ok(behind)
     }
 }
