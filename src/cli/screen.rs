@@ -8,7 +8,7 @@ use color_eyre::eyre::Result;
 
 use super::outcome::Standing;
 use super::{delete, doctor, launch, logs, new_run, runs};
-use crate::config::{self, Paths};
+use crate::config::Paths;
 use crate::runner::client;
 use crate::runner::lock::RunLock;
 use crate::runner::residence::live_of;
@@ -94,7 +94,7 @@ impl Runs for RunsHere {
     }
 
     fn ready(&self) -> Vec<(String, String)> {
-        config::READY.iter().map(|(name, text)| ((*name).to_owned(), config::about(text))).collect()
+        new_run::configurations(&self.0)
     }
 
     fn settings(&self, configuration: &str) -> Result<Vec<Setting>, String> {
