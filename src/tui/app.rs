@@ -167,6 +167,9 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(size: (u16, u16), look: Look) -> Self {
+        // Said once; `dataenvgym keys` says all of it.
+        let remark = look.keymap.remarks().first();
+        let notice = remark.map(|(line, said)| format!("keymap.toml, line {line}: {said}"));
         let samples = Samples {
             list: List::Training,
             filter: Filter::default(),
@@ -202,7 +205,7 @@ impl App {
             asked: None,
             leaving: None,
             values: Vec::new(),
-            notice: None,
+            notice,
             skill: (None, None),
             open: BTreeSet::new(),
             iteration: None,
