@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::action::Context;
 use super::canvas::{Glyphs, Marks};
 use super::facets::Facet;
-use super::facts::{Facts, Listing, Order, Page, Query, Sample};
+use super::facts::{Facts, Listing, Order, Page, PhaseCalls, Query, Sample};
 use super::filter::{EVER, Field, Filter};
 use super::keymap::Keymap;
 use super::layout::{self, Pane, Places, Shape};
@@ -141,6 +141,10 @@ pub(crate) struct App {
     pub(crate) leaving: Option<u64>,
     /// The values that fields have in this run, once they were asked for.
     pub(crate) values: Vec<Facet>,
+    /// What the phases of an iteration asked, once its details were opened.
+    pub(crate) calls: Option<(u32, PhaseCalls)>,
+    /// The iteration whose details were in sight last.
+    pub(crate) detailed: Option<u32>,
     /// A short message to the person; the next key takes it away.
     pub(crate) notice: Option<String>,
     /// Skill and subskill of the selected row; no skill is the row of all skills.
@@ -205,6 +209,8 @@ impl App {
             asked: None,
             leaving: None,
             values: Vec::new(),
+            calls: None,
+            detailed: None,
             notice,
             skill: (None, None),
             open: BTreeSet::new(),
@@ -293,6 +299,11 @@ impl App {
             (None, Pane::Samples) if self.samples.reading => Context::Reading,
             (None, Pane::Samples) => Context::Samples,
         }
+    }
+
+    /// The iteration whose details are in sight.
+    pub(crate) fn details(&self) -> Option<u32> {
+        matches!(self.overlay, Some(Overlay::Details { .. })).then(|| self.shown_iteration())
     }
 
     /// Whether a phase is running as far as is known.

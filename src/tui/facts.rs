@@ -38,6 +38,17 @@ pub(crate) type BySubskill = BTreeMap<(String, String), u32>;
 /// Accepted data by iteration, then by skill.
 pub(crate) type Accepted = BTreeMap<u32, BTreeMap<String, u32>>;
 
+/// What models were asked besides the student's evaluation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) calls: u64,
+    /// Of questions and answers together.
+    pub(crate) tokens: u64,
+}
+
+/// What the phases of an iteration asked, by round and word of the phase.
+pub(crate) type PhaseCalls = BTreeMap<(u32, &'static str), Asked>;
+
 /// Which samples are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Listing {

@@ -1,8 +1,9 @@
 //! The thread that reads the database: facts when something was committed, samples when they are in sight.
 
+mod calls;
 mod lists;
-
 mod pictures;
+
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::gym::instance::Split;
 use crate::gym::ports::TrainingProgress;
 use crate::gym::statistics::{Estimate, paired_gain};
 use crate::store::{Reader, StoreError};
+use calls::Calls;
 use pictures::Pictures;
 
 /// Time between two looks at the database, which cost microseconds each.
@@ -97,6 +99,8 @@ pub(super) enum Wanted {
     Values(Listing, Vec<Field>),
     /// The ids of everything listed.
     Ids(Listing),
+    /// What the phases of an iteration asked.
+    Calls(u32),
 }
 
 /// What is read, and what is remembered so that it is not read again.
@@ -121,11 +125,13 @@ pub(super) struct Source {
     accepted: BTreeMap<u32, (u32, BTreeMap<String, u32>)>,
     /// Those of the newest plan, with what tells whether they were counted already.
     planned: Option<((u32, u32, usize), BySubskill)>,
+    /// Images that were in sight.
+    pictures: Pictures,
+    /// What phases asked.
+    calls: Calls,
 }
 
 impl Source {
-    /// Images that were in sight.
-    pictures: Pictures,
     pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
@@ -140,10 +146,11 @@ impl Source {
             curve: None,
             accepted: BTreeMap::new(),
             planned: None,
+            pictures: Pictures::default(),
+            calls: Calls::default(),
         }
     }
 
-            pictures: Pictures::default(),
     pub(super) fn follow_journal(&mut self, on: bool) {
         self.journal = (on, None);
     }
@@ -160,15 +167,15 @@ impl Source {
         (self.query, self.asked, self.stale) = (Some(query), Some(asked), stale);
     }
 
-    /// News since the last look: committed facts, and the page for the newest query.
-    pub(super) fn look(&mut self) -> Result<Vec<Message>, StoreError> {
-        let mut messages = Vec::new();
-        let mut reader = match self.reader.take() {
     /// Whether a search goes on with the next look.
     pub(super) fn searching(&self) -> bool {
         self.page.as_ref().is_some_and(Page::growing)
     }
 
+    /// News since the last look: committed facts, and the page for the newest query.
+    pub(super) fn look(&mut self) -> Result<Vec<Message>, StoreError> {
+        let mut messages = Vec::new();
+        let mut reader = match self.reader.take() {
             Some(reader) => reader,
             None => Reader::open(&self.folder)?,
         };
@@ -218,6 +225,10 @@ impl Source {
             Wanted::Ids(listing) => {
                 let ids = lists::ids(reader, &listing)?;
                 Some(Message::Ids { listing: Box::new(listing), ids })
+            }
+            Wanted::Calls(iteration) => {
+                let (calls, whole) = self.calls.of(reader, iteration)?;
+                Some(Message::Calls { iteration, calls, whole })
             }
             Wanted::Samples { .. } | Wanted::Journal(_) | Wanted::Facts => None,
         })

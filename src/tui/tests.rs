@@ -78,6 +78,7 @@ impl Desk {
                 }
                 Effect::Facet(listing, field) => self.ask(Wanted::Facet(listing, field)),
                 Effect::Values(listing, fields) => self.ask(Wanted::Values(listing, fields)),
+                Effect::Calls(iteration) => self.ask(Wanted::Calls(iteration)),
                 Effect::Ids(listing) => self.ask(Wanted::Ids(listing)),
                 other => self.effects.push(other),
             }

@@ -20,7 +20,7 @@ use super::action::{Action, Context};
 use super::app::{App, Asked, Link, List, Stage};
 use super::charts::Exported;
 use super::facets::Facet;
-use super::facts::{Facts, Listing, Order, Page, Query};
+use super::facts::{Facts, Listing, Order, Page, PhaseCalls, Query};
 use super::filter::Field;
 use super::layout::Pane;
 use super::memory::{Memory, run_key};
@@ -71,6 +71,12 @@ pub(crate) enum Message {
     Ids {
         listing: Box<Listing>,
         ids: Result<Vec<String>, String>,
+    },
+    /// What the phases of an iteration asked, all of it or the part that was read.
+    Calls {
+        iteration: u32,
+        calls: PhaseCalls,
+        whole: bool,
     },
     /// The database cannot be read.
     SourceFailed(String),
@@ -138,6 +144,8 @@ pub(crate) enum Effect {
     Values(Listing, Vec<Field>),
     /// Read the ids of a list.
     Ids(Listing),
+    /// Add up what the phases of an iteration asked.
+    Calls(u32),
     /// Read the journal, now and when it grows, or no longer.
     FollowJournal(bool),
     /// Read the committed state once more, whether or not anything was committed.
@@ -218,6 +226,12 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
             finding::picked(app, &listing, ids);
             Vec::new()
         }
+        Message::Calls { iteration, calls, whole } => {
+            app.calls = Some((iteration, calls));
+            // The rest, while it is in sight.
+            let more = !whole && app.details() == Some(iteration);
+            more.then_some(Effect::Calls(iteration)).into_iter().collect()
+        }
         Message::SourceFailed(message) => {
             app.source_error = Some(message);
             Vec::new()
@@ -287,6 +301,11 @@ fn follow_up(app: &mut App) -> Vec<Effect> {
     if query.is_some() && query != app.queried {
         app.queried.clone_from(&query);
         effects.extend(query.map(Effect::Load));
+    }
+    let details = app.details();
+    if details != app.detailed {
+        app.detailed = details;
+        effects.extend(details.map(Effect::Calls));
     }
     let memory = app.memory();
     if memory != app.remembered {

@@ -172,6 +172,26 @@ fn a_call_leads_to_the_data_it_was_made_for() {
 }
 
 #[test]
+fn the_details_of_an_iteration_say_what_each_phase_asked() {
+    let (folder, mut desk) = at("checked");
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    let call = |n: u32| crate::gym::teacher_call::TeacherCall {
+        id: format!("call-{n}"),
+        ..super::domains::call(CallOutcome::Used)
+    };
+    // More than are read at once.
+    player.store.put_teacher_calls(&(0..300).map(call).collect::<Vec<_>>()).unwrap();
+    desk.settle();
+    desk.press("2<Enter>");
+    assert!(desk.text().contains("300 calls of models, 17.4k tokens"), "{}", desk.text());
+    // Those that come later are added when it is opened again.
+    player.store.put_teacher_calls(&[call(300)]).unwrap();
+    desk.settle();
+    desk.press("<Esc><Enter>");
+    assert!(desk.text().contains("301 calls of models, 17.5k tokens"), "{}", desk.text());
+}
+
+#[test]
 fn one_line_serves_all_lists_and_leads_to_one_that_has_its_fields() {
     let (_folder, mut desk) = at("checked");
     desk.press("/skill:division correct:false iter:>0 verdict:rejected text:\"remainder\"");
