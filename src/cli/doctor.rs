@@ -84,7 +84,7 @@ pub(super) fn doctor(paths: &Paths, json: bool) -> Result<ExitCode> {
     let findings = checks::findings(&snapshot::take(paths));
     for finding in &findings {
         if json {
-            println!("{}", serde_json::to_string(finding)?);
+            println!("{}", format::json(finding)?);
             continue;
         }
         let (level, check) = (finding.level.word(), finding.check);

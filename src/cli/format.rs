@@ -41,10 +41,21 @@ pub(super) fn on_one_line(text: &str) -> Cow<'_, str> {
 /// A value as JSON on one line, in which what could drive or disorder a terminal is written as its number
 /// (`\\u202e`): the same value for a program, nothing but text for a terminal.
 pub(super) fn json(value: &impl serde::Serialize) -> serde_json::Result<String> {
-    let text = serde_json::to_string(value)?;
+    Ok(harmless(&serde_json::to_string(value)?))
+}
+
+/// The same on several lines, with the end of the last one.
+pub(super) fn json_lines(value: &impl serde::Serialize) -> serde_json::Result<String> {
+    Ok(harmless(&serde_json::to_string_pretty(value)?) + "\n")
+}
+
+/// Writes what could drive a terminal as its number. The only ends of lines in a JSON text stand between its values.
+fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_ascii() && !c.is_control() || escape(c.encode_utf8(&mut [0; 4]), Breaks::Show).starts_with(c)
+        if c == '\n'
+            || c.is_ascii() && !c.is_control()
+            || escape(c.encode_utf8(&mut [0; 4]), Breaks::Show).starts_with(c)
         {
             out.push(c);
         } else {
@@ -54,7 +65,7 @@ pub(super) fn json(value: &impl serde::Serialize) -> serde_json::Result<String> 
             }
         }
     }
-    Ok(out)
+    out
 }
 
 /// A number of bytes in the largest fitting unit: `1.5 GiB`, `12 MiB`, `900 B`.
@@ -83,6 +94,9 @@ mod tests {
         let said = json(&hostile).unwrap();
         assert_eq!(said, r#""\u009b31m\u202e\udb40\udc41\u007f \"日本\" \n""#);
         assert_eq!(serde_json::from_str::<String>(&said).unwrap(), hostile);
+        let said = json_lines(&[hostile]).unwrap();
+        assert_eq!(said, concat!("[\n  ", r#""\u009b31m\u202e\udb40\udc41\u007f \"日本\" \n""#, "\n]\n"));
+        assert_eq!(serde_json::from_str::<[String; 1]>(&said).unwrap(), [hostile]);
         assert_eq!([900, 4096, 12 << 20, 3 << 29].map(bytes), ["900 B", "4 KiB", "12 MiB", "1.5 GiB"]);
     }
 }

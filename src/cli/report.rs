@@ -57,7 +57,7 @@ pub(super) fn report(paths: &Paths, args: &ReportArgs) -> Result<ExitCode> {
         contamination: contamination(&folder),
     };
     let report = Report::new(&facts(&folder)?, beside);
-    let json = serde_json::to_string_pretty(&report)? + "\n";
+    let json = format::json_lines(&report)?;
     if let Some(out) = &args.out {
         let charts = [
             ("learning-curve", report.learning_curve()),
@@ -92,7 +92,7 @@ pub(super) fn compare(paths: &Paths, args: &CompareArgs) -> Result<ExitCode> {
     };
     let runs: Vec<Entrant> = args.runs.iter().map(read).collect::<Result<_>>()?;
     let comparison = compare::compare(&runs, Split::Test)?;
-    let json = serde_json::to_string_pretty(&comparison)? + "\n";
+    let json = format::json_lines(&comparison)?;
     if let Some(out) = &args.out {
         let mut files = vec![
             ("compare.md".to_owned(), markdown(&comparison)),

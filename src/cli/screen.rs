@@ -7,8 +7,8 @@ use std::sync::Arc;
 use color_eyre::eyre::Result;
 
 use super::outcome::Standing;
-use super::{delete, doctor, launch, logs, new_run, runs};
-use crate::config::{self, Paths};
+use super::{delete, doctor, format, launch, logs, new_run, runs};
+use crate::config::Paths;
 use crate::runner::client;
 use crate::runner::lock::RunLock;
 use crate::runner::residence::live_of;
@@ -51,7 +51,11 @@ fn look(paths: &Paths) -> Result<Look> {
 
 /// `dataenvgym keys`: the key reference as Markdown.
 pub(super) fn keys(paths: &Paths) -> Result<ExitCode> {
-    println!("<!-- keys of {} -->\n{}", settings(paths).join("keymap.toml").display(), look(paths)?.keys());
+    let (file, look) = (settings(paths).join("keymap.toml"), look(paths)?);
+    println!("<!-- keys of {} -->\n{}", file.display(), look.keys());
+    for (line, said) in look.key_remarks() {
+        eprintln!("{}, line {line}: {said}", format::on_one_line(&file.display().to_string()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,7 +98,7 @@ impl Runs for RunsHere {
     }
 
     fn ready(&self) -> Vec<(String, String)> {
-        config::READY.iter().map(|(name, text)| ((*name).to_owned(), config::about(text))).collect()
+        new_run::configurations(&self.0)
     }
 
     fn settings(&self, configuration: &str) -> Result<Vec<Setting>, String> {

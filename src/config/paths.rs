@@ -67,6 +67,11 @@ impl Paths {
         })
     }
 
+    /// A person's own run configurations, beside the other files of theirs; it need not exist.
+    pub fn configurations(&self) -> PathBuf {
+        self.user_config.with_file_name("configs")
+    }
+
     /// Folder of a run.
     pub fn run(&self, name: &str) -> PathBuf {
         self.runs.join(name)

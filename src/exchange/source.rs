@@ -10,7 +10,7 @@ use crate::gym::datum::{JudgedDatum, Verdict};
 use crate::gym::episode::{Episode, Event};
 use crate::gym::instance::{ImageRef, Split};
 use crate::gym::ulid::Ulid;
-use crate::store::{At, CallFilter, DataFilter, Reader, read_artifact};
+use crate::store::{At, CallFilter, DataFilter, Patience, Reader, read_artifact};
 
 /// Which training data are exported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,7 +104,8 @@ impl Source {
             Kind::TeacherCalls => {
                 let (mut count, mut at) = (0, At::Position(0));
                 loop {
-                    let page = self.reader.teacher_calls(&CallFilter::default(), at, PAGE)?;
+                    let page =
+                        self.reader.teacher_calls(&CallFilter::default(), at, PAGE, Patience::default())?;
                     let Some((last, _)) = page.rows.last() else { return Ok(()) };
                     at = At::After(*last);
                     for (_, call) in page.rows {

@@ -4,6 +4,7 @@ use super::StoreError;
 use super::access::Access;
 use super::index::{self, Kind, Known, Shelf};
 use super::place::{self, Place};
+use super::scan::Wanted;
 use super::shelves::{outcome, split_number, yes};
 use super::words::Sought;
 use crate::gym::datum::Verdict;
@@ -48,8 +49,20 @@ pub struct PredictionFilter {
     pub correct: Option<bool>,
     /// Only this skill.
     pub skill: Option<String>,
+    /// Only this subskill of the instance, where the source says one.
+    pub subskill: Option<String>,
     /// Only those that are right now and were wrong in this iteration, or the other way round.
     pub changed_since: Option<u32>,
+    /// Only those with all of these words in question, response and answer, as in [`DataFilter::text`]. No index has
+    /// them: records are read.
+    pub text: Option<String>,
+}
+
+impl PredictionFilter {
+    /// Every prediction of an iteration and a split.
+    pub fn all(iteration: u32, split: Split) -> Self {
+        Self { iteration, split, correct: None, skill: None, subskill: None, changed_since: None, text: None }
+    }
 }
 
 /// Which teacher calls to list.
@@ -63,18 +76,30 @@ pub struct CallFilter {
     pub prompt: Option<String>,
     /// Only malformed answers, or only those that were used.
     pub malformed: Option<bool>,
+    /// Only those with all of these words in question and reply, as in [`DataFilter::text`]. No index has them: records
+    /// are read.
+    pub text: Option<String>,
+}
+
+/// What must hold beyond the terms.
+#[derive(Debug)]
+pub(super) enum Search {
+    /// Words that the search index has.
+    Indexed(Sought),
+    /// What is read in the records.
+    Read(Wanted),
 }
 
 /// A filter in terms of the index.
 #[derive(Debug)]
 pub(super) struct Selection {
+    pub(super) shelf: Shelf,
     /// All must hold, the rarest first. Without any nothing is selected.
     pub(super) terms: Vec<Known>,
     /// Blocks it can have members in.
     pub(super) blocks: std::ops::RangeInclusive<i64>,
     pub(super) changed: Option<Changed>,
-    /// Words that must all be there.
-    pub(super) words: Option<Sought>,
+    pub(super) search: Option<Search>,
 }
 
 /// A comparison with the same instances in another iteration.
@@ -103,11 +128,20 @@ impl Selection {
         for (kind, value) in given {
             match index::sought(access, shelf, kind, value)? {
                 Some(known) if known.total > 0 => terms.push(known),
-                _ => return Ok(Self { terms: Vec::new(), blocks, changed: None, words: None }),
+                _ => return Ok(Self { shelf, terms: Vec::new(), blocks, changed: None, search: None }),
             }
         }
         terms.sort_by_key(|known| known.total);
-        Ok(Self { terms, blocks, changed: None, words: None })
+        Ok(Self { shelf, terms, blocks, changed: None, search: None })
+    }
+
+    /// The same with what must be read in the records.
+    fn reading(mut self, wanted: Option<Wanted>) -> Self {
+        if wanted.as_ref().is_some_and(Wanted::hopeless) {
+            self.terms.clear();
+        }
+        self.search = wanted.map(Search::Read);
+        self
     }
 
     /// Whether a block's total in the index is its share of the selection.
@@ -133,11 +167,12 @@ impl DataFilter {
         let blocks = place::within(place::blocks(self.iteration, self.round), self.span);
         let mut selection = Selection::new(access, Shelf::Datum, &wanted, blocks)?;
         let text = self.text.as_deref().filter(|text| !text.trim().is_empty());
-        selection.words = text.map(Sought::of);
-        if selection.words.as_ref().is_some_and(Sought::is_empty) {
+        let words = text.map(Sought::of);
+        if words.as_ref().is_some_and(Sought::is_empty) {
             // Signs without a word are in no index.
             selection.terms.clear();
         }
+        selection.search = words.map(Search::Indexed);
         Ok(selection)
     }
 }
@@ -158,7 +193,7 @@ impl PredictionFilter {
             let correct = correct.map(|known| known.id);
             selection.changed = Some(Changed { correct, all: all.id, offset });
         }
-        Ok(selection)
+        Ok(selection.reading(Wanted::of(self.text.as_deref(), self.subskill.as_deref())))
     }
 }
 
@@ -166,6 +201,7 @@ impl CallFilter {
     pub(super) fn selection(&self, access: Access<'_>) -> Result<Selection, StoreError> {
         let wanted = [(Kind::Prompt, self.prompt.clone()), (Kind::Outcome, self.malformed.map(outcome))];
         let blocks = place::within(place::blocks(self.iteration, None), self.span);
-        Selection::new(access, Shelf::TeacherCall, &wanted, blocks)
+        let selection = Selection::new(access, Shelf::TeacherCall, &wanted, blocks)?;
+        Ok(selection.reading(Wanted::of(self.text.as_deref(), None)))
     }
 }

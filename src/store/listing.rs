@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::StoreError;
 use super::access::{Access, Seal};
-use super::filters::{DataFilter, Selection};
+use super::filters::{DataFilter, Search, Selection};
 use super::index::{self, Kind, Shelf};
 use super::members::Members;
 use super::place::{self, Place};
+use super::scan::{self, Memory};
 use super::shelves::{self, Listed, find};
 use super::words::Sought;
 use crate::gym::datum::JudgedDatum;
@@ -19,7 +20,7 @@ use crate::gym::review::DataSelection;
 use crate::gym::teacher_call::TeacherCall;
 
 /// Counts of searches end here: a person reads `10000+`.
-const COUNTED_HITS: u64 = 10_000;
+pub const COUNTED_HITS: u64 = 10_000;
 
 /// Where a page begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Patience<'_> {
         Self { until: Some(Instant::now() + duration), cancelled: None }
     }
 
-    fn spent(&self) -> bool {
+    pub(super) fn spent(&self) -> bool {
         self.cancelled.is_some_and(|flag| flag.load(Ordering::Relaxed))
             || self.until.is_some_and(|until| Instant::now() >= until)
     }
@@ -78,7 +79,7 @@ pub(super) const SELECT_HITS_BACK: &str =
     "SELECT rowid FROM search WHERE search MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC";
 
 /// The blocks in which the selection can have members, with the rarest term's total there.
-fn directory(access: Access<'_>, selection: &Selection) -> Result<Vec<(i64, u64)>, StoreError> {
+pub(super) fn directory(access: Access<'_>, selection: &Selection) -> Result<Vec<(i64, u64)>, StoreError> {
     let Some(rarest) = selection.terms.first() else { return Ok(Vec::new()) };
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0) as u64));
     let mut blocks: Vec<(i64, u64)> = access.all(SELECT_DIRECTORY, [rarest.id], read)?;
@@ -92,7 +93,7 @@ fn directory(access: Access<'_>, selection: &Selection) -> Result<Vec<(i64, u64)
 }
 
 /// The selected places of one block, words aside.
-fn members(access: Access<'_>, selection: &Selection, block: i64) -> Result<Members, StoreError> {
+pub(super) fn members(access: Access<'_>, selection: &Selection, block: i64) -> Result<Members, StoreError> {
     let of = |term: i64, block: i64| {
         Ok::<_, StoreError>(index::members(access, term, block)?.unwrap_or_else(Members::new))
     };
@@ -124,9 +125,10 @@ pub(super) fn page<T: Listed>(
     at: At,
     limit: usize,
     patience: Patience<'_>,
+    memory: &mut Memory,
 ) -> Result<Slice<T>, StoreError> {
-    let (mut places, reached) = match &selection.words {
-        Some(words) => hits(access, selection, words, at, limit, patience)?,
+    let (mut places, reached) = match &selection.search {
+        Some(search) => hits(access, selection, search, at, limit, patience, memory)?,
         None => places(access, selection, at, limit, patience)?,
     };
     places.sort_unstable();
@@ -226,6 +228,22 @@ impl<'a, 's> Sieve<'a, 's> {
 fn walk_hits(
     access: Access<'_>,
     selection: &Selection,
+    search: &Search,
+    at: At,
+    patience: Patience<'_>,
+    memory: &mut Memory,
+    visit: impl FnMut(Place) -> ControlFlow<()>,
+) -> Result<Option<Place>, StoreError> {
+    match search {
+        Search::Indexed(words) => walk_index(access, selection, words, at, patience, visit),
+        Search::Read(wanted) => scan::walk(access, selection, wanted, at, patience, memory, visit),
+    }
+}
+
+/// The same where the search index has the words.
+fn walk_index(
+    access: Access<'_>,
+    selection: &Selection,
     words: &Sought,
     at: At,
     patience: Patience<'_>,
@@ -261,17 +279,18 @@ fn walk_hits(
 fn hits(
     access: Access<'_>,
     selection: &Selection,
-    words: &Sought,
+    search: &Search,
     at: At,
     limit: usize,
     patience: Patience<'_>,
+    memory: &mut Memory,
 ) -> Result<Found, StoreError> {
     let mut skip = if let At::Position(position) = at { position } else { 0 };
     let mut found = Vec::new();
     if limit == 0 {
         return Ok((found, None));
     }
-    let reached = walk_hits(access, selection, words, at, patience, |place| {
+    let reached = walk_hits(access, selection, search, at, patience, memory, |place| {
         if skip > 0 {
             skip -= 1;
             return ControlFlow::Continue(());
@@ -282,16 +301,17 @@ fn hits(
     Ok((found, reached))
 }
 
-/// How many records are selected. Reads no record; a search is counted up to 10,000.
+/// How many records are selected. Reads no record unless it must search in them; a search is counted up to 10,000.
 pub(super) fn count(
     access: Access<'_>,
     selection: &Selection,
     patience: Patience<'_>,
+    memory: &mut Memory,
 ) -> Result<Count, StoreError> {
     let mut rows = 0_u64;
-    if let Some(words) = &selection.words {
+    if let Some(search) = &selection.search {
         let mut full = false;
-        let reached = walk_hits(access, selection, words, At::Position(0), patience, |_| {
+        let reached = walk_hits(access, selection, search, At::Position(0), patience, memory, |_| {
             full = rows == COUNTED_HITS;
             rows += u64::from(!full);
             if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -378,14 +398,15 @@ pub(super) fn each_datum(
     mut visit: impl FnMut(JudgedDatum),
 ) -> Result<(), StoreError> {
     let selection = filter.selection(access)?;
-    match &selection.words {
+    match &selection.search {
         None => each(access, &selection, |_, judged| {
             visit(judged);
             Ok(())
         }),
-        Some(words) => {
+        Some(search) => {
             let mut places = Vec::new();
-            walk_hits(access, &selection, words, At::Position(0), Patience::default(), |place| {
+            let (start, patience, mut memory) = (At::Position(0), Patience::default(), Memory::default());
+            walk_hits(access, &selection, search, start, patience, &mut memory, |place| {
                 places.push(place);
                 ControlFlow::Continue(())
             })?;
@@ -433,8 +454,7 @@ pub(super) fn each_prediction(
     split: Split,
     mut visit: impl FnMut(Place, Prediction),
 ) -> Result<(), StoreError> {
-    let filter =
-        super::PredictionFilter { iteration, split, correct: None, skill: None, changed_since: None };
+    let filter = super::PredictionFilter::all(iteration, split);
     each(access, &filter.selection(access)?, |place, prediction| {
         visit(place, prediction);
         Ok(())
@@ -444,8 +464,13 @@ pub(super) fn each_prediction(
 /// Every iteration's prediction for the instance at `low`.
 pub(super) fn answers(access: Access<'_>, low: i64) -> Result<Vec<(u32, Prediction)>, StoreError> {
     let Some(all) = index::sought(access, Shelf::Prediction, Kind::All, "")? else { return Ok(Vec::new()) };
-    let selection =
-        Selection { terms: vec![all], blocks: place::blocks(None, None), changed: None, words: None };
+    let selection = Selection {
+        shelf: Shelf::Prediction,
+        terms: vec![all],
+        blocks: place::blocks(None, None),
+        changed: None,
+        search: None,
+    };
     let mut found = Vec::new();
     for (block, _) in directory(access, &selection)? {
         let iteration = Place::of_block(block, 0).iteration();

@@ -7,12 +7,13 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::access::{self, Access, Context, Seal};
-use super::filters::{CallFilter, DataFilter, PredictionFilter};
+use super::filters::{CallFilter, DataFilter, PredictionFilter, Selection};
 use super::index::Shelf;
 use super::listing::{self, At, Count, Patience, Slice};
 use super::place::Place;
+use super::shelves::Listed;
 use super::{
-    JournalEntry, Kind, PhaseTiming, RunRecord, ScoredPrediction, StoreError, journal, schema, shelves,
+    JournalEntry, Kind, PhaseTiming, RunRecord, ScoredPrediction, StoreError, journal, scan, schema, shelves,
     snapshot, wal,
 };
 use crate::gym::datum::JudgedDatum;
@@ -32,6 +33,8 @@ pub struct Reader {
     version: i64,
     /// Parts of the episode that were read before.
     known: RefCell<snapshot::Cache>,
+    /// What the newest search read.
+    searched: RefCell<scan::Memory>,
 }
 
 impl Reader {
@@ -51,7 +54,7 @@ impl Reader {
             schema::upgrade(&context)?;
             return Self::open(folder);
         }
-        Ok(Self { connection, context, version: -1, known: RefCell::default() })
+        Ok(Self { connection, context, version: -1, known: RefCell::default(), searched: RefCell::default() })
     }
 
     /// Whether anything was committed since the last call; the first call says yes. Costs microseconds.
@@ -73,7 +76,7 @@ impl Reader {
 
     /// Number of training data that match.
     pub fn count_data(&self, filter: &DataFilter, patience: Patience<'_>) -> Result<Count, StoreError> {
-        self.look(|access| listing::count(access, &filter.selection(access)?, patience))
+        self.count(|access| filter.selection(access), patience)
     }
 
     /// A page of training data that match, newest iteration first, then in the order of their ids.
@@ -84,7 +87,7 @@ impl Reader {
         limit: usize,
         patience: Patience<'_>,
     ) -> Result<Slice<JudgedDatum>, StoreError> {
-        self.look(|access| listing::page(access, &filter.selection(access)?, at, limit, patience))
+        self.slice(|access| filter.selection(access), at, limit, patience)
     }
 
     /// Every datum that matches, in the order of the ids, one at a time and verified.
@@ -93,10 +96,12 @@ impl Reader {
     }
 
     /// Number of predictions that match.
-    pub fn count_predictions(&self, filter: &PredictionFilter) -> Result<usize, StoreError> {
-        let count =
-            self.look(|access| listing::count(access, &filter.selection(access)?, Patience::default()))?;
-        Ok(count.rows as usize)
+    pub fn count_predictions(
+        &self,
+        filter: &PredictionFilter,
+        patience: Patience<'_>,
+    ) -> Result<Count, StoreError> {
+        self.count(|access| filter.selection(access), patience)
     }
 
     /// A page of predictions that match, in the order of the instances.
@@ -105,10 +110,12 @@ impl Reader {
         filter: &PredictionFilter,
         at: At,
         limit: usize,
+        patience: Patience<'_>,
     ) -> Result<Slice<ScoredPrediction>, StoreError> {
         self.look(|access| {
-            let selection = filter.selection(access)?;
-            let page: Slice<Prediction> = listing::page(access, &selection, at, limit, Patience::default())?;
+            let (selection, mut searched) = (filter.selection(access)?, self.searched.borrow_mut());
+            let page: Slice<Prediction> =
+                listing::page(access, &selection, at, limit, patience, &mut searched)?;
             let mut rows = Vec::with_capacity(page.rows.len());
             for (place, prediction) in page.rows {
                 let instance = instance(access, place.low())?;
@@ -173,10 +180,12 @@ impl Reader {
     }
 
     /// Number of teacher calls that match.
-    pub fn count_teacher_calls(&self, filter: &CallFilter) -> Result<usize, StoreError> {
-        let count =
-            self.look(|access| listing::count(access, &filter.selection(access)?, Patience::default()))?;
-        Ok(count.rows as usize)
+    pub fn count_teacher_calls(
+        &self,
+        filter: &CallFilter,
+        patience: Patience<'_>,
+    ) -> Result<Count, StoreError> {
+        self.count(|access| filter.selection(access), patience)
     }
 
     /// A page of teacher calls that match, newest iteration first, then in the order in which they were made.
@@ -185,8 +194,9 @@ impl Reader {
         filter: &CallFilter,
         at: At,
         limit: usize,
+        patience: Patience<'_>,
     ) -> Result<Slice<TeacherCall>, StoreError> {
-        self.look(|access| listing::page(access, &filter.selection(access)?, at, limit, Patience::default()))
+        self.slice(|access| filter.selection(access), at, limit, patience)
     }
 
     /// The teacher call of an id.
@@ -249,6 +259,29 @@ impl Reader {
         })
     }
 
+    fn count(
+        &self,
+        selection: impl FnOnce(Access<'_>) -> Result<Selection, StoreError>,
+        patience: Patience<'_>,
+    ) -> Result<Count, StoreError> {
+        self.look(|access| {
+            listing::count(access, &selection(access)?, patience, &mut self.searched.borrow_mut())
+        })
+    }
+
+    fn slice<T: Listed>(
+        &self,
+        selection: impl FnOnce(Access<'_>) -> Result<Selection, StoreError>,
+        at: At,
+        limit: usize,
+        patience: Patience<'_>,
+    ) -> Result<Slice<T>, StoreError> {
+        self.look(|access| {
+            let selection = selection(access)?;
+            listing::page(access, &selection, at, limit, patience, &mut self.searched.borrow_mut())
+        })
+    }
+
     /// Reads within one transaction, so that a commit of the writer never falls between two statements.
     fn look<T>(&self, read: impl FnOnce(Access<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let transaction = self.context.sql(self.connection.unchecked_transaction())?;
@@ -270,7 +303,8 @@ fn verified(access: Access<'_>, (place, split, id, hash, text): &Row) -> Result<
     access.context.json("instance", text)
 }
 
-fn instance(access: Access<'_>, place: i64) -> Result<TaskInstance, StoreError> {
+/// The instance at the iteration-less part of a place.
+pub(super) fn instance(access: Access<'_>, place: i64) -> Result<TaskInstance, StoreError> {
     let found = access.first(SELECT_INSTANCES, (place, place), read_instance)?;
     let missing = || access.context.damaged("instance", format!("row {place} is missing"));
     verified(access, &found.ok_or_else(missing)?)

@@ -258,23 +258,23 @@ fn predictions_are_paged_filtered_and_paired() {
     assert_eq!(store.predictions(1, Split::Validation).unwrap().len(), 5);
     let reader = Reader::open(folder.path()).unwrap();
     let filter = |correct, skill: Option<&str>| PredictionFilter {
-        iteration: 0,
-        split: Split::Validation,
         correct,
         skill: skill.map(str::to_owned),
-        changed_since: None,
+        ..PredictionFilter::all(0, Split::Validation)
     };
-    assert_eq!(reader.count_predictions(&filter(Some(false), None)).unwrap(), 4);
-    assert_eq!(reader.count_predictions(&filter(Some(false), Some("odd"))).unwrap(), 2);
+    let count =
+        |filter: &PredictionFilter| reader.count_predictions(filter, Patience::default()).unwrap().rows;
+    assert_eq!(count(&filter(Some(false), None)), 4);
+    assert_eq!(count(&filter(Some(false), Some("odd"))), 2);
     let ids = |filter: &PredictionFilter, at| {
-        let page = reader.predictions(filter, at, 10).unwrap();
+        let page = reader.predictions(filter, at, 10, Patience::default()).unwrap();
         page.rows.into_iter().map(|(_, p)| p.instance.id).collect::<Vec<_>>()
     };
     assert_eq!(ids(&filter(None, None), At::Position(4)), ["v4", "v5"]);
     let changed = PredictionFilter { iteration: 1, changed_since: Some(0), ..filter(None, None) };
     assert_eq!(ids(&changed, At::Position(0)), ["v2", "v3"]);
     let lost = PredictionFilter { correct: Some(false), ..changed };
-    assert_eq!(reader.count_predictions(&lost).unwrap(), 0);
+    assert_eq!(count(&lost), 0);
     let pairs = reader.paired(Split::Validation, 0, 1).unwrap();
     assert_eq!(pairs.len(), 5);
     assert_eq!(pairs[2], ("2".to_owned(), false, true));
@@ -375,14 +375,79 @@ fn teacher_calls_are_answered_from_the_store_and_listed() {
     assert_eq!(store.teacher_call("ffff").unwrap(), None);
     let reader = Reader::open(folder.path()).unwrap();
     let ids = |filter: CallFilter| {
-        let page = reader.teacher_calls(&filter, At::Position(0), 9).unwrap();
-        assert_eq!(page.rows.len(), reader.count_teacher_calls(&filter).unwrap());
+        let patience = Patience::default();
+        let page = reader.teacher_calls(&filter, At::Position(0), 9, patience).unwrap();
+        assert_eq!(page.rows.len() as u64, reader.count_teacher_calls(&filter, patience).unwrap().rows);
         page.rows.into_iter().map(|(_, call)| call.id).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(ids(CallFilter::default()), "0004 0000 0001 0002 0003");
     assert_eq!(ids(CallFilter { iteration: Some(2), ..CallFilter::default() }), "0004");
     assert_eq!(ids(CallFilter { prompt: Some("write@1".into()), ..CallFilter::default() }), "0001 0003");
     assert_eq!(ids(CallFilter { malformed: Some(true), ..CallFilter::default() }), "");
+    let text = |text: &str| CallFilter { text: Some(text.into()), ..CallFilter::default() };
+    assert_eq!(ids(text("question 3")), "0003");
+    assert_eq!(ids(text("ANSW")), "0004 0000 0001 0002 0003", "a reply, by the beginning of its last word");
+    assert_eq!(ids(text("answ question")), "");
+    assert_eq!(ids(text("?!")), "", "signs are no words");
+    assert_eq!(ids(CallFilter { prompt: Some("write@1".into()), ..text("question") }), "0001 0003");
+}
+
+#[test]
+fn predictions_are_found_by_what_was_asked_and_answered() {
+    let (folder, mut store) = fresh();
+    let mut answers: Vec<_> = (0..6).map(|n| prediction(n, n < 2)).collect();
+    answers[3].response = "Seven remainders are left.".into();
+    answers[4].answer = Some("seven".into());
+    store.put_predictions(0, Split::Validation, &answers).unwrap();
+    let reader = Reader::open(folder.path()).unwrap();
+    let all = PredictionFilter::all(0, Split::Validation);
+    let ids = |filter: &PredictionFilter| {
+        let count = reader.count_predictions(filter, Patience::default()).unwrap();
+        let page = reader.predictions(filter, At::Position(0), 9, Patience::default()).unwrap();
+        assert_eq!(count, Count { rows: page.rows.len() as u64, exact: true });
+        let ids: Vec<_> = page.rows.iter().map(|(_, scored)| scored.instance.id.as_str()).collect();
+        // Both ways, from a place on.
+        if let [(first, _), .., (last, _)] = &page.rows[..] {
+            for at in [At::After(*first), At::Before(*last)] {
+                let part = reader.predictions(filter, at, 9, Patience::default()).unwrap();
+                assert_eq!(part.rows.len() + 1, page.rows.len());
+            }
+        }
+        ids.join(" ")
+    };
+    let text = |text: &str| PredictionFilter { text: Some(text.into()), ..all.clone() };
+    assert_eq!(ids(&text("seven")), "v3 v4");
+    assert_eq!(ids(&text("left remai")), "v3");
+    assert_eq!(ids(&text("remai ")), "", "a space ends the word");
+    assert_eq!(ids(&PredictionFilter { skill: Some("odd".into()), ..text("seven") }), "v3");
+    let question = reader.instance(Split::Validation, "v2").unwrap().unwrap();
+    assert!(ids(&text(question.content.question())).contains("v2"));
+    assert_eq!(ids(&PredictionFilter { subskill: Some("none".into()), ..all.clone() }), "");
+    // What an answer says after the next event is not what was read before it.
+    answers[5].response = "seven".into();
+    store.put_predictions(0, Split::Validation, &answers).unwrap();
+    let episode = store.replay().unwrap();
+    store.append(&Event::Opened, &episode).unwrap();
+    assert_eq!(ids(&text("seven")), "v3 v4 v5");
+}
+
+#[test]
+fn a_search_that_reads_records_ends_when_nobody_waits_for_it_and_goes_on_where_it_was() {
+    let (folder, mut store) = fresh();
+    let calls: Vec<_> = (0..300).map(|n| call(n, 1, false)).collect();
+    store.put_teacher_calls(&calls).unwrap();
+    let reader = Reader::open(folder.path()).unwrap();
+    let filter = CallFilter { text: Some("question 299 ".into()), ..CallFilter::default() };
+    let flag = std::sync::atomic::AtomicBool::new(true);
+    let spent = Patience { until: None, cancelled: Some(&flag) };
+    let mut looks = 0;
+    while reader.count_teacher_calls(&filter, spent).unwrap() != (Count { rows: 1, exact: true }) {
+        looks += 1;
+        assert!(looks < 10, "it begins anew every time");
+    }
+    assert!(looks > 2, "it read everything at once");
+    let page = reader.teacher_calls(&filter, At::Position(0), 9, spent).unwrap();
+    assert_eq!((page.rows.len(), page.reached), (1, None));
 }
 
 #[test]

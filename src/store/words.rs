@@ -24,7 +24,7 @@ pub(super) fn words<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String>
 const SHORTEST: usize = 3;
 
 /// What is searched for.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sought {
     /// Words that must all be there.
     whole: Vec<String>,
@@ -46,6 +46,16 @@ impl Sought {
 
     pub(super) fn is_empty(&self) -> bool {
         self.whole.is_empty() && self.begun.is_none()
+    }
+
+    /// Whether some texts together have all of this.
+    pub(super) fn found_in(&self, texts: &[&str]) -> bool {
+        let there = words(texts.iter().copied());
+        let begins = |begun: &String| {
+            let from = there.partition_point(|word| word < begun);
+            there.get(from).is_some_and(|word| word.starts_with(begun.as_str()))
+        };
+        self.whole.iter().all(|word| there.binary_search(word).is_ok()) && self.begun.iter().all(begins)
     }
 
     /// The query that finds texts with all of this.
@@ -71,6 +81,19 @@ mod tests {
         assert_eq!(Sought::of("two ap").query(), "\"ap\" \"two\"");
         assert_eq!(Sought::of("two ").query(), "\"two\"");
         assert!(Sought::of("+ \"").is_empty());
+        let texts = ["Ann has 12 apples.", "12 PEARS"];
+        for (text, found) in [
+            ("apples pears", true),
+            ("PEA", true),
+            ("pe", false),
+            ("pea ", false),
+            ("ann app", true),
+            ("app ann", false),
+            ("12 12", true),
+            ("apples plums", false),
+        ] {
+            assert_eq!(Sought::of(text).found_in(&texts), found, "{text}");
+        }
         assert!(words(["+ - * / \" ' ( ) \u{0}"]).is_empty());
         assert_eq!(words(["a".repeat(100).as_str()]), ["a".repeat(64)]);
     }

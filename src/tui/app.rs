@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::action::Context;
 use super::canvas::{Glyphs, Marks};
 use super::facets::Facet;
-use super::facts::{Facts, Listing, Order, Page, Query, Sample};
+use super::facts::{Facts, Listing, Order, Page, PhaseCalls, Query, Sample};
 use super::filter::{EVER, Field, Filter};
 use super::keymap::Keymap;
 use super::layout::{self, Pane, Places, Shape};
 use super::look::Look;
-use super::memory::Memory;
+use super::memory::{Memory, run_key};
 use super::overlay::{Menu, Overlay};
 use super::skills::{self, SkillRow};
 use super::theme::{Depth, Theme};
@@ -63,6 +63,17 @@ pub(crate) enum List {
     Calls,
 }
 
+impl List {
+    /// What is in it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Training => "training data",
+            Self::Predictions => "predictions",
+            Self::Calls => "teacher calls",
+        }
+    }
+}
+
 /// State of the samples pane.
 #[derive(Debug)]
 pub(crate) struct Samples {
@@ -93,6 +104,7 @@ pub(crate) struct Stop {
     pub(crate) pane: Pane,
     pub(crate) list: List,
     pub(crate) filter: Filter,
+    pub(crate) order: Order,
     pub(crate) follow: bool,
     pub(crate) skill: (Option<String>, Option<String>),
     pub(crate) selected: usize,
@@ -129,6 +141,10 @@ pub(crate) struct App {
     pub(crate) leaving: Option<u64>,
     /// The values that fields have in this run, once they were asked for.
     pub(crate) values: Vec<Facet>,
+    /// What the phases of an iteration asked, once its details were opened.
+    pub(crate) calls: Option<(u32, PhaseCalls)>,
+    /// The iteration whose details were in sight last.
+    pub(crate) detailed: Option<u32>,
     /// A short message to the person; the next key takes it away.
     pub(crate) notice: Option<String>,
     /// Skill and subskill of the selected row; no skill is the row of all skills.
@@ -155,6 +171,9 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(size: (u16, u16), look: Look) -> Self {
+        // Said once; `dataenvgym keys` says all of it.
+        let remark = look.keymap.remarks().first();
+        let notice = remark.map(|(line, said)| format!("keymap.toml, line {line}: {said}"));
         let samples = Samples {
             list: List::Training,
             filter: Filter::default(),
@@ -190,7 +209,9 @@ impl App {
             asked: None,
             leaving: None,
             values: Vec::new(),
-            notice: None,
+            calls: None,
+            detailed: None,
+            notice,
             skill: (None, None),
             open: BTreeSet::new(),
             iteration: None,
@@ -258,11 +279,11 @@ impl App {
             }
         }
         if let Some(facts) = &self.facts {
-            let name = &facts.record.name;
+            let run = run_key(&facts.record.name, facts.record.created_ms);
             if self.samples.flags.is_empty() {
-                memory.flags.remove(name);
+                memory.flags.remove(&run);
             } else {
-                memory.flags.insert(name.clone(), self.samples.flags.clone());
+                memory.flags.insert(run, self.samples.flags.clone());
             }
         }
         memory
@@ -278,6 +299,11 @@ impl App {
             (None, Pane::Samples) if self.samples.reading => Context::Reading,
             (None, Pane::Samples) => Context::Samples,
         }
+    }
+
+    /// The iteration whose details are in sight.
+    pub(crate) fn details(&self) -> Option<u32> {
+        matches!(self.overlay, Some(Overlay::Details { .. })).then(|| self.shown_iteration())
     }
 
     /// Whether a phase is running as far as is known.
@@ -376,13 +402,17 @@ impl App {
                 split: self.split(),
                 correct: filter.correct,
                 skill,
+                // The marked subskill is one of training data: questions of a task seldom have one.
+                subskill: filter.subskill.clone(),
                 changed_since: filter.changed,
+                text: filter.text.clone(),
             }),
             List::Calls => Listing::Calls(CallFilter {
                 iteration,
                 span: filter.span,
                 prompt: filter.prompt.clone(),
                 malformed: filter.malformed,
+                text: filter.text.clone(),
             }),
         }
     }

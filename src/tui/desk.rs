@@ -232,6 +232,7 @@ impl Desk {
             }
             Effect::Facet(list, field) => drop(self.outlets.queries.send(Wanted::Facet(list, field))),
             Effect::Values(list, fields) => drop(self.outlets.queries.send(Wanted::Values(list, fields))),
+            Effect::Calls(iteration) => drop(self.outlets.queries.send(Wanted::Calls(iteration))),
             Effect::Ids(list) => drop(self.outlets.queries.send(Wanted::Ids(list))),
             Effect::FollowJournal(on) => drop(self.outlets.queries.send(Wanted::Journal(on))),
             Effect::Look => drop(self.outlets.queries.send(Wanted::Facts)),

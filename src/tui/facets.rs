@@ -39,7 +39,7 @@ impl Listing {
                 Field::Reviewed,
                 Field::Error,
             ],
-            List::Predictions => &[Field::Skill, Field::Correct],
+            List::Predictions => &[Field::Skill, Field::Subskill, Field::Correct],
             List::Calls => &[Field::Prompt, Field::Malformed, Field::Iteration],
         }
     }
@@ -48,7 +48,14 @@ impl Listing {
     /// it is asked for already.
     pub(crate) fn narrowed(&self, field: Field, value: &str) -> Option<Self> {
         let mut wanted = Filter::default();
-        wanted.set(field, value).ok()?;
+        match field {
+            // Nobody can write an empty value, but a record may have one.
+            Field::Skill if value.is_empty() => wanted.skill = Some(String::new()),
+            Field::Subskill if value.is_empty() => wanted.subskill = Some(String::new()),
+            Field::Engine if value.is_empty() => wanted.engine = Some(String::new()),
+            Field::Prompt if value.is_empty() => wanted.prompt = Some(String::new()),
+            _ => wanted.set(field, value).ok()?,
+        }
         let mut found = self.clone();
         match (&mut found, field) {
             (Self::Training(f), Field::Skill) => narrow(&mut f.skill, wanted.skill)?,
@@ -63,6 +70,7 @@ impl Listing {
             (Self::Calls(f), Field::Prompt) => narrow(&mut f.prompt, wanted.prompt)?,
             (Self::Calls(f), Field::Malformed) => narrow(&mut f.malformed, wanted.malformed)?,
             (Self::Predictions(f), Field::Skill) => narrow(&mut f.skill, wanted.skill)?,
+            (Self::Predictions(f), Field::Subskill) => narrow(&mut f.subskill, wanted.subskill)?,
             (Self::Predictions(f), Field::Correct) => narrow(&mut f.correct, wanted.correct)?,
             _ => return None,
         }

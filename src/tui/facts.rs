@@ -12,7 +12,9 @@ use crate::gym::ports::TrainingProgress;
 use crate::gym::prediction::Prediction;
 use crate::gym::statistics::Estimate;
 use crate::gym::teacher_call::TeacherCall;
-use crate::store::{CallFilter, DataFilter, PhaseTiming, PredictionFilter, RunRecord, ScoredPrediction};
+use crate::store::{
+    COUNTED_HITS, CallFilter, DataFilter, PhaseTiming, PredictionFilter, RunRecord, ScoredPrediction,
+};
 
 /// The committed state of the run.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,17 @@ pub(crate) type BySubskill = BTreeMap<(String, String), u32>;
 /// Accepted data by iteration, then by skill.
 pub(crate) type Accepted = BTreeMap<u32, BTreeMap<String, u32>>;
 
+/// What models were asked besides the student's evaluation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) calls: u64,
+    /// Of questions and answers together.
+    pub(crate) tokens: u64,
+}
+
+/// What the phases of an iteration asked, by round and word of the phase.
+pub(crate) type PhaseCalls = BTreeMap<(u32, &'static str), Asked>;
+
 /// Which samples are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Listing {
@@ -48,6 +61,17 @@ pub(crate) enum Listing {
         split: Split,
         ids: Vec<String>,
     },
+}
+
+impl Listing {
+    /// Whether records must be read to know which belong to it.
+    pub(crate) fn read(&self) -> bool {
+        match self {
+            Self::Predictions(filter) => filter.text.is_some() || filter.subskill.is_some(),
+            Self::Calls(filter) => filter.text.is_some(),
+            Self::Training(_) | Self::Picked { .. } => false,
+        }
+    }
 }
 
 /// In which order samples are listed.
@@ -190,6 +214,11 @@ pub(crate) struct Behind {
 }
 
 impl Page {
+    /// Whether the search behind it has records left to read.
+    pub(crate) fn growing(&self) -> bool {
+        self.listing.read() && !self.exact && (self.total as u64) < COUNTED_HITS
+    }
+
     pub(crate) fn sample(&self, index: usize) -> Option<&Sample> {
         self.samples.get(index.checked_sub(self.offset)?)
     }

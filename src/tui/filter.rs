@@ -101,7 +101,7 @@ impl Field {
             Self::Malformed => "true or false: whether the answer could not be read",
             Self::Flagged => "true: what you flagged",
             Self::Id => "one sample by its id; of an instance, its answers in every iteration",
-            Self::Text => "words in question, response or answer",
+            Self::Text => "words in question, response or answer; of a call in question or reply",
         }
     }
 
@@ -109,8 +109,8 @@ impl Field {
     pub(crate) fn lists(self) -> &'static [List] {
         use List::{Calls, Predictions, Training};
         match self {
-            Self::Iteration | Self::Flagged | Self::Id => &[Training, Predictions, Calls],
-            Self::Skill => &[Training, Predictions],
+            Self::Iteration | Self::Flagged | Self::Id | Self::Text => &[Training, Predictions, Calls],
+            Self::Skill | Self::Subskill => &[Training, Predictions],
             Self::Correct | Self::Split | Self::Changed => &[Predictions],
             Self::Prompt | Self::Malformed => &[Calls],
             _ => &[Training],
@@ -276,8 +276,11 @@ mod tests {
         assert_eq!((filter.correct, filter.span), (Some(false), Some((3, EVER))));
         assert_eq!((filter.verdict, filter.text.as_deref()), (Some(Verdict::Rejected), Some("remainder")));
         assert_eq!(filter.idle(List::Training), [Field::Correct]);
-        assert_eq!(filter.idle(List::Predictions), [Field::Verdict, Field::Text]);
-        assert_eq!(filter.written(Some(List::Predictions)), "skill:division iter:>=3 correct:false");
+        assert_eq!(filter.idle(List::Predictions), [Field::Verdict]);
+        assert_eq!(
+            filter.written(Some(List::Predictions)),
+            "skill:division iter:>=3 correct:false text:remainder"
+        );
     }
 
     #[test]

@@ -114,12 +114,14 @@ pub struct KeymapError {
 pub struct Keymap {
     /// By row of [`ACTIONS`].
     keys: Vec<Vec<Chord>>,
+    /// What a person's file may not have meant, with its line: keys that a context takes from the one beyond it.
+    remarks: Vec<(usize, String)>,
 }
 
 impl Default for Keymap {
     /// The shipped keys.
     fn default() -> Self {
-        let none = Self { keys: vec![Vec::new(); ACTIONS.len()] };
+        let none = Self { keys: vec![Vec::new(); ACTIONS.len()], remarks: Vec::new() };
         none.clone().changed(SHIPPED, "configs/keymap.toml").unwrap_or(none)
     }
 }
@@ -141,6 +143,7 @@ impl Keymap {
     /// With the changes of a text; `origin` names it in messages.
     pub(crate) fn changed(mut self, text: &str, origin: &str) -> Result<Self, KeymapError> {
         let mut reading = Reading { text, origin, problems: Vec::new(), places: vec![None; ACTIONS.len()] };
+        let before = self.keys.clone();
         match DeTable::parse(text) {
             Err(error) => {
                 let at = error.span().map_or(0, |span| span.start);
@@ -149,7 +152,16 @@ impl Keymap {
             Ok(table) => reading.contexts(table.get_ref(), &mut self.keys),
         }
         reading.conflicts(&self.keys);
+        // The shipped keys themselves begin with none.
+        if before.iter().any(|keys| !keys.is_empty()) {
+            self.remarks = reading.shadows(&before, &self.keys);
+        }
         if reading.problems.is_empty() { Ok(self) } else { Err(KeymapError { problems: reading.problems }) }
+    }
+
+    /// What a person's file may not have meant, with its line.
+    pub fn remarks(&self) -> &[(usize, String)] {
+        &self.remarks
     }
 
     /// What a key does in a context.
@@ -307,6 +319,37 @@ impl Reading<'_> {
         }
     }
 
+    /// Keys of a context that have another meaning in one before it, where this file made it so. It is allowed, as the
+    /// shipped keys do it as well, but a person may not have known of the other meaning.
+    fn shadows(&self, before: &[Vec<Chord>], keys: &[Vec<Chord>]) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        for (n, near) in ACTIONS.iter().enumerate() {
+            let beyond = |context| near.context.chain().skip(1).any(|wider| wider == context);
+            for (m, far) in ACTIONS.iter().enumerate() {
+                if !beyond(far.context) || near.action == far.action {
+                    continue;
+                }
+                for chord in keys[n].iter().filter(|chord| keys[m].contains(chord)) {
+                    let new = |row: usize| self.places[row].filter(|_| !before[row].contains(chord));
+                    let had =
+                        |row: &usize| ACTIONS[*row].context == near.context && before[*row].contains(chord);
+                    let shipped = before[m].contains(chord) && (0..ACTIONS.len()).any(|row| had(&row));
+                    if let Some(at) = new(n).or_else(|| new(m)).filter(|_| !shipped) {
+                        let said = format!(
+                            "in [{}] `{chord}` is `{}`, not `{}` of [{}]",
+                            near.context.name(),
+                            near.name,
+                            far.name,
+                            far.context.name()
+                        );
+                        found.push((line_of(self.text, at), said));
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// A key may mean one thing in a context; a context may give a key of the context beyond it another meaning.
     fn conflicts(&mut self, keys: &[Vec<Chord>]) {
         for (n, first) in ACTIONS.iter().enumerate() {
@@ -343,8 +386,9 @@ mod tests {
 
     #[test]
     fn the_shipped_keys_are_whole() {
-        let shipped =
-            Keymap { keys: vec![Vec::new(); ACTIONS.len()] }.changed(SHIPPED, "keymap.toml").unwrap();
+        let shipped = Keymap { keys: vec![Vec::new(); ACTIONS.len()], remarks: Vec::new() }
+            .changed(SHIPPED, "keymap.toml")
+            .unwrap();
         for (n, entry) in ACTIONS.iter().enumerate() {
             assert!(!shipped.keys[n].is_empty(), "{} in {}", entry.name, entry.context.name());
         }
@@ -399,6 +443,23 @@ mod tests {
         assert!(mistakes("[everywhere]\nzoom = 3").contains("line 2: expected a key"));
         assert!(mistakes("[everywhere\n").contains("my.toml, line 1"));
         assert!(mistakes("[everywhere]\nzoom = 'Ctrl-i'").contains("cannot be told"));
+    }
+
+    #[test]
+    fn a_key_that_a_file_takes_from_the_context_beyond_is_told() {
+        let remarks = |text: &str| Keymap::default().changed(text, "my").unwrap().remarks().to_vec();
+        assert_eq!(Keymap::default().remarks(), [], "what ships is meant");
+        let said = "in [samples] `z` is `flag`, not `zoom` of [everywhere]".to_owned();
+        assert_eq!(remarks("[samples]\n\nflag = ['*', 'z']"), [(3, said)]);
+        // The other way round: a general key that a pane has already.
+        let said = remarks("[everywhere]\nzoom = '*'");
+        assert!(
+            said.contains(&(2, "in [samples] `*` is `flag`, not `zoom` of [everywhere]".to_owned())),
+            "{said:?}"
+        );
+        // Nothing is taken where the general key has gone elsewhere, or the same thing is done.
+        assert_eq!(remarks("[samples]\nflag = 'z'\n[everywhere]\nzoom = 'F5'"), []);
+        assert_eq!(remarks("[samples]\nflag = 'F6'"), []);
     }
 
     #[test]

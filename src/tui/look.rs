@@ -95,6 +95,11 @@ impl Look {
         Ok(Self { themes: themes.all(), theme, keymap, depth, ascii, hint, own_theme })
     }
 
+    /// What the person's keys may not have meant: the line in `keymap.toml`, and what it did.
+    pub fn key_remarks(&self) -> &[(usize, String)] {
+        self.keymap.remarks()
+    }
+
     /// The key reference, as Markdown.
     pub fn keys(&self) -> String {
         self.keymap.markdown()

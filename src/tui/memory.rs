@@ -7,8 +7,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// Runs whose flags are kept; of more, those that come last in the alphabet are forgotten.
+/// Runs whose flags are kept; of more, the oldest are forgotten.
 const RUNS: usize = 200;
+/// Digits of a time in the key of a run, enough for thirty thousand years.
+const DIGITS: usize = 15;
 
 /// What is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +24,20 @@ pub(crate) struct Memory {
     pub(crate) no_hint: bool,
     /// Name of the theme that was chosen.
     pub(crate) theme: Option<String>,
-    /// Flagged samples by name of the run.
+    /// Flagged samples by [`run_key`].
     pub(crate) flags: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What flags are kept under: when the run was made, and its name. A new run may have the name of a deleted one, and
+/// its samples have the same ids.
+pub(crate) fn run_key(name: &str, created_ms: i64) -> String {
+    format!("{:0DIGITS$} {name}", created_ms.max(0))
+}
+
+/// Whether a key has a time. One of an earlier program has a name only, and nobody knows whose flags they are.
+fn timed(key: &str) -> bool {
+    let time = key.split_once(' ').map_or("", |(time, _)| time);
+    time.len() == DIGITS && time.bytes().all(|b| b.is_ascii_digit())
 }
 
 impl Memory {
@@ -56,9 +70,9 @@ impl Memory {
     /// Writes the file whole.
     pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
         let mut kept = self.clone();
-        kept.flags.retain(|_, flags| !flags.is_empty());
+        kept.flags.retain(|run, flags| timed(run) && !flags.is_empty());
         while kept.flags.len() > RUNS {
-            kept.flags.pop_last();
+            kept.flags.pop_first();
         }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -91,8 +105,8 @@ mod tests {
         let path = folder.path().join("state/screen.json");
         assert_eq!(Memory::read(&path), Memory::default());
         let flags = BTreeMap::from([
-            ("a".to_owned(), BTreeSet::from(["i001".to_owned()])),
-            ("empty".to_owned(), BTreeSet::new()),
+            (run_key("a", 5), BTreeSet::from(["i001".to_owned()])),
+            (run_key("empty", 6), BTreeSet::new()),
         ]);
         let memory =
             Memory { theme: Some("dark".into()), hidden: BTreeSet::from([3]), flags, ..Memory::default() };
@@ -102,6 +116,16 @@ mod tests {
             (read.theme.as_deref(), read.hidden.contains(&3), read.flags.len()),
             (Some("dark"), true, 1)
         );
+        // What an earlier program wrote can be read, and is forgotten with the next choice.
+        fs::write(&path, r#"{"theme": "light", "flags": {"a": ["i001"], "b c": ["i002"]}}"#).unwrap();
+        let old = Memory::read(&path);
+        assert_eq!((old.theme.as_deref(), old.flags.len()), (Some("light"), 2));
+        old.write(&path).unwrap();
+        assert_eq!(Memory::read(&path), Memory { flags: BTreeMap::new(), ..old });
+        let many = (0..300).map(|n| (run_key("a", n), BTreeSet::from(["i001".to_owned()])));
+        Memory { flags: many.collect(), ..Memory::default() }.write(&path).unwrap();
+        let read = Memory::read(&path);
+        assert_eq!((read.flags.len(), read.flags.contains_key(&run_key("a", 299))), (RUNS, true));
         fs::write(&path, "{\"theme\": 7").unwrap();
         assert_eq!(Memory::read(&path), Memory::default());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);

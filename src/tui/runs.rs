@@ -58,7 +58,7 @@ pub type Changes = Vec<(String, String)>;
 pub trait Runs: Send + Sync {
     /// Every run that can be read, newest first.
     fn list(&self) -> Vec<RunRow>;
-    /// Names of the configurations compiled in, with what each is.
+    /// What a run can be made of, the configurations compiled in first, with what each is.
     fn ready(&self) -> Vec<(String, String)>;
     /// The values of a ready configuration that matter, in the order in which they are asked for.
     fn settings(&self, configuration: &str) -> Result<Vec<Setting>, String>;

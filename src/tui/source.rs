@@ -1,6 +1,8 @@
 //! The thread that reads the database: facts when something was committed, samples when they are in sight.
 
+mod calls;
 mod lists;
+mod pictures;
 
 use std::collections::BTreeMap;
 use std::mem::discriminant;
@@ -12,13 +14,14 @@ use std::time::Duration;
 
 use super::facts::{Accepted, Answers, Behind, BySubskill, Facts, Listing, Page, Query, Sample};
 use super::filter::Field;
-use super::picture::Picture;
 use super::update::Message;
 use crate::gym::episode::{Episode, Phase};
 use crate::gym::instance::Split;
 use crate::gym::ports::TrainingProgress;
 use crate::gym::statistics::{Estimate, paired_gain};
-use crate::store::{Reader, StoreError, read_artifact};
+use crate::store::{Reader, StoreError};
+use calls::Calls;
+use pictures::Pictures;
 
 /// Time between two looks at the database, which cost microseconds each.
 const LOOK: Duration = Duration::from_millis(150);
@@ -33,7 +36,8 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
     let mut complaint: Option<String> = None;
     loop {
         let mut wanted: Vec<Wanted> = Vec::new();
-        let first = match queries.recv_timeout(LOOK) {
+        let wait = if source.searching() { Duration::ZERO } else { LOOK };
+        let first = match queries.recv_timeout(wait) {
             Ok(order) => Some(order),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -95,6 +99,8 @@ pub(super) enum Wanted {
     Values(Listing, Vec<Field>),
     /// The ids of everything listed.
     Ids(Listing),
+    /// What the phases of an iteration asked.
+    Calls(u32),
 }
 
 /// What is read, and what is remembered so that it is not read again.
@@ -119,6 +125,10 @@ pub(super) struct Source {
     accepted: BTreeMap<u32, (u32, BTreeMap<String, u32>)>,
     /// Those of the newest plan, with what tells whether they were counted already.
     planned: Option<((u32, u32, usize), BySubskill)>,
+    /// Images that were in sight.
+    pictures: Pictures,
+    /// What phases asked.
+    calls: Calls,
 }
 
 impl Source {
@@ -136,6 +146,8 @@ impl Source {
             curve: None,
             accepted: BTreeMap::new(),
             planned: None,
+            pictures: Pictures::default(),
+            calls: Calls::default(),
         }
     }
 
@@ -153,6 +165,11 @@ impl Source {
         // A person who waits for an answer to the query before is answered by this one.
         let asked = asked || self.asked == Some(true);
         (self.query, self.asked, self.stale) = (Some(query), Some(asked), stale);
+    }
+
+    /// Whether a search goes on with the next look.
+    pub(super) fn searching(&self) -> bool {
+        self.page.as_ref().is_some_and(Page::growing)
     }
 
     /// News since the last look: committed facts, and the page for the newest query.
@@ -176,7 +193,8 @@ impl Source {
             }
         }
         let (moved, asked) = (self.asked.is_some(), self.asked == Some(true));
-        if let Some(query) = self.query.clone().filter(|_| changed || moved) {
+        let searching = self.searching();
+        if let Some(query) = self.query.clone().filter(|_| changed || moved || searching) {
             let page = self.page(&reader, &query, changed)?;
             if self.stale.load(Ordering::Relaxed) {
                 // It may have been cut short, and the next query waits already.
@@ -207,6 +225,10 @@ impl Source {
             Wanted::Ids(listing) => {
                 let ids = lists::ids(reader, &listing)?;
                 Some(Message::Ids { listing: Box::new(listing), ids })
+            }
+            Wanted::Calls(iteration) => {
+                let (calls, whole) = self.calls.of(reader, iteration)?;
+                Some(Message::Calls { iteration, calls, whole })
             }
             Wanted::Samples { .. } | Wanted::Journal(_) | Wanted::Facts => None,
         })
@@ -298,10 +320,11 @@ impl Source {
         Ok(gain)
     }
 
-    fn page(&self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
+    fn page(&mut self, reader: &Reader, query: &Query, changed: bool) -> Result<Page, StoreError> {
         let asked =
             |p: &&Page| (&p.listing, p.offset, p.limit) == (&query.listing, query.offset, query.limit);
-        let same = self.page.as_ref().filter(|p| !changed && p.order == query.order).filter(asked);
+        let same =
+            self.page.as_ref().filter(|p| !changed && !p.growing() && p.order == query.order).filter(asked);
         let mut page = match same {
             Some(page) => page.clone(),
             None => lists::load(reader, query, &self.stale)?,
@@ -319,7 +342,7 @@ impl Source {
     }
 
     /// What stands behind a sample: the errors that led to it, the call that wrote it, its images.
-    fn behind(&self, reader: &Reader, sample: &Sample) -> Result<Behind, StoreError> {
+    fn behind(&mut self, reader: &Reader, sample: &Sample) -> Result<Behind, StoreError> {
         let mut behind = Behind::default();
         for (split, instance_id) in sample.related() {
             let by_iteration = reader.answers(split, &instance_id)?;
@@ -334,11 +357,8 @@ impl Source {
         {
             behind.call = reader.teacher_call(call)?;
         }
-        let read = |image| match read_artifact(&self.folder, image) {
-            Ok(bytes) => Picture::decode(&bytes),
-            Err(error) => Err(error.to_string()),
-        };
-        behind.pictures = sample.images().iter().take(MOST_PICTURES).map(read).collect();
+        let images = sample.images().iter().take(MOST_PICTURES);
+        behind.pictures = images.map(|image| self.pictures.of(&self.folder, image)).collect();
         Ok(behind)
     }
 }

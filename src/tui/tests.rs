@@ -50,9 +50,14 @@ impl Desk {
 
     /// Feeds what the database has to say until it has nothing more to say.
     fn settle(&mut self) {
-        let news = self.source.look().unwrap();
-        for message in news {
-            self.tell(message);
+        loop {
+            let news = self.source.look().unwrap();
+            for message in news {
+                self.tell(message);
+            }
+            if !self.source.searching() {
+                return;
+            }
         }
     }
 
@@ -73,6 +78,7 @@ impl Desk {
                 }
                 Effect::Facet(listing, field) => self.ask(Wanted::Facet(listing, field)),
                 Effect::Values(listing, fields) => self.ask(Wanted::Values(listing, fields)),
+                Effect::Calls(iteration) => self.ask(Wanted::Calls(iteration)),
                 Effect::Ids(listing) => self.ask(Wanted::Ids(listing)),
                 other => self.effects.push(other),
             }

@@ -20,10 +20,10 @@ use super::action::{Action, Context};
 use super::app::{App, Asked, Link, List, Stage};
 use super::charts::Exported;
 use super::facets::Facet;
-use super::facts::{Facts, Listing, Order, Page, Query};
+use super::facts::{Facts, Listing, Order, Page, PhaseCalls, Query};
 use super::filter::Field;
 use super::layout::Pane;
-use super::memory::Memory;
+use super::memory::{Memory, run_key};
 use super::overlay::Overlay;
 use super::runs::{RunsNews, RunsOrder};
 use super::text_box::TextBox;
@@ -71,6 +71,12 @@ pub(crate) enum Message {
     Ids {
         listing: Box<Listing>,
         ids: Result<Vec<String>, String>,
+    },
+    /// What the phases of an iteration asked, all of it or the part that was read.
+    Calls {
+        iteration: u32,
+        calls: PhaseCalls,
+        whole: bool,
     },
     /// The database cannot be read.
     SourceFailed(String),
@@ -138,6 +144,8 @@ pub(crate) enum Effect {
     Values(Listing, Vec<Field>),
     /// Read the ids of a list.
     Ids(Listing),
+    /// Add up what the phases of an iteration asked.
+    Calls(u32),
     /// Read the journal, now and when it grows, or no longer.
     FollowJournal(bool),
     /// Read the committed state once more, whether or not anything was committed.
@@ -218,6 +226,12 @@ pub(crate) fn update(app: &mut App, message: Message) -> Vec<Effect> {
             finding::picked(app, &listing, ids);
             Vec::new()
         }
+        Message::Calls { iteration, calls, whole } => {
+            app.calls = Some((iteration, calls));
+            // The rest, while it is in sight.
+            let more = !whole && app.details() == Some(iteration);
+            more.then_some(Effect::Calls(iteration)).into_iter().collect()
+        }
         Message::SourceFailed(message) => {
             app.source_error = Some(message);
             Vec::new()
@@ -288,6 +302,11 @@ fn follow_up(app: &mut App) -> Vec<Effect> {
         app.queried.clone_from(&query);
         effects.extend(query.map(Effect::Load));
     }
+    let details = app.details();
+    if details != app.detailed {
+        app.detailed = details;
+        effects.extend(details.map(Effect::Calls));
+    }
     let memory = app.memory();
     if memory != app.remembered {
         app.remembered.clone_from(&memory);
@@ -312,8 +331,9 @@ fn take_facts(app: &mut App, facts: Facts) {
         app.live = None;
     }
     if app.facts.is_none() {
-        // Flags belong to the run, whose name is known only now.
-        app.samples.flags = app.remembered.flags.get(&facts.record.name).cloned().unwrap_or_default();
+        // Flags belong to the run, which is known only now.
+        let run = run_key(&facts.record.name, facts.record.created_ms);
+        app.samples.flags = app.remembered.flags.get(&run).cloned().unwrap_or_default();
     }
     let before = app.listing();
     app.facts = Some(facts);
@@ -432,9 +452,6 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
                 List::Predictions => List::Calls,
                 List::Calls => List::Training,
             };
-            if !Order::of(app.samples.list).contains(&app.samples.order) {
-                app.samples.order = Order::Newest;
-            }
             // A sample of the other list is in no list but its own.
             app.samples.filter.id = None;
             restart_list(app);
@@ -503,8 +520,11 @@ fn focus(app: &mut App, pane: Pane) {
     app.samples.reading = false;
 }
 
-/// The list is another one now: start at its top.
+/// The list is another one now: start at its top, in an order that it has.
 fn restart_list(app: &mut App) {
+    if !Order::of(app.samples.list).contains(&app.samples.order) {
+        app.samples.order = Order::Newest;
+    }
     app.samples.selected = 0;
     app.samples.scroll = 0;
     app.samples.reading = false;

@@ -14,7 +14,7 @@ use dataenvgym::gym::instance::{Domain, Split};
 use dataenvgym::gym::ports::{Checkpoint, EnvironmentKind, Ledger, Task, TrainingSettings};
 use dataenvgym::models::scripted::{Script, ScriptedStudent, ScriptedTeacher, ScriptedTrainer};
 use dataenvgym::skills::{DiscoveredSkills, ListProposal};
-use dataenvgym::store::{CallFilter, PredictionFilter, Reader, Store};
+use dataenvgym::store::{CallFilter, Patience, PredictionFilter, Reader, Store};
 use dataenvgym::tasks::scripted::ScriptedTask;
 use dataenvgym::worlds::scripted::subskills;
 
@@ -200,7 +200,11 @@ fn a_phase_asks_the_teacher_no_more_than_its_budget_allows() {
 }
 
 fn calls(folder: &Path) -> usize {
-    Reader::open(folder).unwrap().count_teacher_calls(&CallFilter::default()).unwrap()
+    Reader::open(folder)
+        .unwrap()
+        .count_teacher_calls(&CallFilter::default(), Patience::default())
+        .unwrap()
+        .rows as usize
 }
 
 #[test]
@@ -228,9 +232,9 @@ fn skills_are_found_before_the_first_phase_and_can_be_used_again() {
         .each_instance(Split::Validation, |i| assert_eq!(i.skill.as_ref(), found.get(&i.id), "{}", i.id))
         .unwrap();
     for category in found.values() {
-        let of = |filter| reader.count_predictions(&filter).unwrap();
+        let of = |filter| reader.count_predictions(&filter, Patience::default()).unwrap().rows as usize;
         let (split, skill) = (Split::Validation, Some(category.clone()));
-        let filter = PredictionFilter { iteration: 0, split, correct: None, skill, changed_since: None };
+        let filter = PredictionFilter { skill, ..PredictionFilter::all(0, split) };
         assert_eq!(of(filter), found.values().filter(|c| *c == category).count());
     }
     let lines = home.stdout(&["export", "found", "--format", "records", "--only", "instances", "--out", "-"]);

@@ -60,6 +60,19 @@ fn both(what: &str, output: &Output) {
     plain(what, &text(&output.stderr));
 }
 
+/// Every text in a value, keys as well.
+fn strings(value: &serde_json::Value, out: &mut String) {
+    match value {
+        serde_json::Value::String(text) => *out = format!("{out}{text}\n"),
+        serde_json::Value::Array(all) => all.iter().for_each(|one| strings(one, out)),
+        serde_json::Value::Object(fields) => fields.iter().for_each(|(name, one)| {
+            *out = format!("{out}{name}\n");
+            strings(one, out);
+        }),
+        _ => {}
+    }
+}
+
 #[test]
 fn hostile_texts_reach_no_output_no_log_and_no_terminal() {
     let home = Home::new();
@@ -72,9 +85,23 @@ fn hostile_texts_reach_no_output_no_log_and_no_terminal() {
         &["runs"],
         &["logs", "hostile"],
         &["wait", "hostile"],
+        &["report", "hostile"],
         &["doctor"],
+        &["doctor", "--json"],
     ] {
         both(arguments[0], &home.output(arguments));
+    }
+    // In JSON the texts are whole and harmless.
+    let other = ["run", "--headless", "--config", &config, "--name", "other", "--seed", "2"];
+    assert!(home.output(&other).status.success());
+    for arguments in [&["report", "hostile", "--json"][..], &["compare", "hostile", "other", "--json"]] {
+        let output = home.output(arguments);
+        both(arguments[0], &output);
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let skills = |text: &str| HARM.iter().filter(|harm| text.contains(&format!("skill {harm}"))).count();
+        let mut texts = String::new();
+        strings(&said, &mut texts);
+        assert!(skills(&texts) > HARM.len() / 2, "{arguments:?} lost its skills:\n{texts:?}");
     }
     let logs = home.run_folder("hostile").join("logs");
     let mut seen = 0;

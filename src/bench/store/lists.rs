@@ -179,12 +179,12 @@ fn predictions(reader: &Reader, last: u32, take: &mut Take<'_>) -> Result<(), Be
         let skill = (rng.below(2) == 0).then(|| skill(rng.below(SKILLS as u64) as usize));
         let correct = (rng.below(2) == 0).then_some(true);
         let filter =
-            PredictionFilter { iteration, split: Split::Validation, correct, skill, changed_since: None };
+            PredictionFilter { correct, skill, ..PredictionFilter::all(iteration, Split::Validation) };
         let at = At::Position(rng.below(100) as usize);
-        page.take(|| reader.predictions(&filter, at, PAGE))?;
+        page.take(|| reader.predictions(&filter, at, PAGE, Patience::default()))?;
         let changed_since = Some(rng.below(u64::from(last) + 1) as u32);
         let filter = PredictionFilter { changed_since, ..filter };
-        changed.take(|| reader.predictions(&filter, At::Position(0), PAGE))?;
+        changed.take(|| reader.predictions(&filter, At::Position(0), PAGE, Patience::default()))?;
         let id = format!("validation-{:05}", rng.below(INSTANCES as u64));
         answers.take(|| reader.answers(Split::Validation, &id))?;
     }

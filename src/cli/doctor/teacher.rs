@@ -122,7 +122,7 @@ pub(crate) fn doctor(paths: &Paths, model: &str, answers: u32, json: bool) -> Re
 fn print(yields: &[Yield], json: bool) -> Result<()> {
     if json {
         for row in yields {
-            println!("{}", serde_json::to_string(row)?);
+            println!("{}", format::json(row)?);
         }
         return Ok(());
     }

@@ -37,7 +37,7 @@ fn read(reader: &Reader) -> Result<Everything, StoreError> {
         let ids = page.rows.into_iter().map(|(_, judged)| judged.datum.id).collect();
         lists.push((reader.count_data(&filter, Patience::default())?, ids));
     }
-    let calls = reader.teacher_calls(&CallFilter::default(), At::Position(0), 100)?;
+    let calls = reader.teacher_calls(&CallFilter::default(), At::Position(0), 100, Patience::default())?;
     Ok(Everything {
         record: reader.record()?,
         episode: reader.episode()?,

@@ -8,7 +8,7 @@ use crate::tui::theme::Scope;
 const SCOPES: [Scope; 3] = [Scope::Chart1, Scope::Chart2, Scope::Chart3];
 /// Columns of the numbers on the left.
 const MARGIN: usize = 8;
-/// More points than this are a line without marks.
+/// Of a series with more points than this every second one has a mark, or every third, and so on.
 const MARKED: usize = 24;
 
 /// One cell of the grid.
@@ -78,11 +78,13 @@ pub(crate) fn plot(chart: &Chart, columns: usize, rows: usize, glyphs: Glyphs) -
         }
     }
     for (n, series) in chart.series.iter().enumerate() {
-        for Point { x: at, y: value, range } in &series.points {
+        let every = series.points.len().div_ceil(MARKED).max(1);
+        for (k, Point { x: at, y: value, range }) in series.points.iter().enumerate() {
             if let Some((low, high)) = range {
                 grid.line((x(*at, n), y(*low)), (x(*at, n), y(*high)), n);
             }
-            if series.points.len() <= MARKED
+            // Each series begins elsewhere, so that the marks of one leave those of another in sight.
+            if k % every == n * every / chart.series.len()
                 && let Some(cell) = grid.cell(x(*at, n), y(*value))
             {
                 cell.mark = Some(glyphs.points[n % glyphs.points.len()]);
@@ -195,6 +197,20 @@ mod tests {
         let (first, last) = (*columns.iter().min().unwrap(), *columns.iter().max().unwrap());
         assert!(row(first) > row(last), "{lines:?}");
         assert!(lines.iter().all(|l| l.chars().count() <= 40 && l.is_ascii()), "{lines:#?}");
+    }
+
+    #[test]
+    fn long_series_can_be_told_apart_without_colour() {
+        let line = |name, height: f64| Series {
+            name,
+            points: (0..100).map(|n| Point { x: f64::from(n), y: height, range: None }).collect(),
+        };
+        let both = Chart { series: vec![line("a", 1.0), line("b", 9.0)], ..chart(&[]) };
+        let lines = text(&plot(&both, 80, 14, &Marks::ASCII));
+        let marks = |mark| lines[1..].iter().map(|line| line.matches(mark).count()).sum::<usize>();
+        for mark in ["o", "#"] {
+            assert!((10..=MARKED).contains(&marks(mark)), "{mark}: {lines:#?}");
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Lists in the order a person wants, and how often a field has each value. A list sorted by a field is its parts,
 //! one per value, one behind the other, so that only rows in sight are ever read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::gym::datum::Verdict;
 use crate::gym::instance::Split;
 use crate::gym::plan::Plan;
+use crate::gym::report::UNSORTED;
 use crate::store::{At, Count, DataFilter, Kind, Patience, Reader, ScoredPrediction, StoreError};
 use crate::tui::app::List;
 use crate::tui::facets::Facet;
@@ -16,6 +17,8 @@ use crate::tui::filter::Field;
 
 /// How long the values of a field are counted.
 const COUNTING: Duration = Duration::from_millis(700);
+/// How long records are searched before other news has its turn.
+const SEARCHING: Duration = Duration::from_millis(300);
 /// Values of a field that are counted; the rest are too many to look at.
 const MOST_VALUES: usize = 500;
 /// Data that one review may name one by one.
@@ -24,11 +27,19 @@ const MOST_PICKED: usize = 10_000;
 /// The page for a query; once it is stale, a part of it.
 pub(super) fn load(reader: &Reader, query: &Query, stale: &AtomicBool) -> Result<Page, StoreError> {
     let (listing, offset, limit) = (&query.listing, query.offset, query.limit);
-    let patience = Patience { until: None, cancelled: Some(stale) };
+    // What has to be read in the records is read bit by bit, so that other news is not kept waiting.
+    let until = listing.read().then(|| Instant::now() + SEARCHING);
+    let patience = Patience { until, cancelled: Some(stale) };
     let whole = count(reader, listing, patience)?;
     let mut total = whole.rows as usize;
-    // What is counted in part only cannot be sorted.
-    let order = if whole.exact { query.order } else { Order::Newest };
+    let order = match query.order {
+        // Samples that were picked one by one have no parts, and no list has those of another list's field.
+        Order::By(_) if matches!(listing, Listing::Picked { .. }) => Order::Newest,
+        order if !Order::of(listing.list()).contains(&order) => Order::Newest,
+        // What is counted in part only cannot be sorted.
+        _ if !whole.exact => Order::Newest,
+        order => order,
+    };
     let mut samples = Vec::new();
     match order {
         Order::Newest => samples = rows(reader, listing, offset, limit, patience)?,
@@ -83,7 +94,7 @@ pub(super) fn accepted(reader: &Reader, iteration: u32) -> Result<BTreeMap<Strin
     Ok(found)
 }
 
-/// The list by the values of a field. Samples without the field are left out.
+/// The list by the values of a field. Samples without a value come last.
 fn parts(
     reader: &Reader,
     listing: &Listing,
@@ -91,7 +102,9 @@ fn parts(
     stale: &AtomicBool,
 ) -> Result<Vec<(Listing, usize)>, StoreError> {
     let mut found = Vec::new();
-    for value in values(reader, listing, field)? {
+    let (named, nameless): (Vec<_>, Vec<_>) =
+        values(reader, listing, field)?.into_iter().partition(|value| !value.is_empty() && value != UNSORTED);
+    for value in named.into_iter().chain(nameless) {
         if stale.load(Ordering::Relaxed) {
             break;
         }
@@ -109,8 +122,8 @@ fn count(reader: &Reader, listing: &Listing, patience: Patience<'_>) -> Result<C
     let exact = |rows: usize| Count { rows: rows as u64, exact: true };
     Ok(match listing {
         Listing::Training(filter) => reader.count_data(filter, patience)?,
-        Listing::Predictions(filter) => exact(reader.count_predictions(filter)?),
-        Listing::Calls(filter) => exact(reader.count_teacher_calls(filter)?),
+        Listing::Predictions(filter) => reader.count_predictions(filter, patience)?,
+        Listing::Calls(filter) => reader.count_teacher_calls(filter, patience)?,
         Listing::Picked { .. } => exact(rows(reader, listing, 0, usize::MAX, patience)?.len()),
     })
 }
@@ -129,11 +142,11 @@ fn rows(
             data.rows.into_iter().map(|(_, d)| Sample::Datum(Box::new(d))).collect()
         }
         Listing::Predictions(filter) => {
-            let scored = reader.predictions(filter, at, limit)?;
+            let scored = reader.predictions(filter, at, limit, patience)?;
             scored.rows.into_iter().map(|(_, p)| Sample::Prediction(Box::new(p))).collect()
         }
         Listing::Calls(filter) => {
-            let calls = reader.teacher_calls(filter, at, limit)?;
+            let calls = reader.teacher_calls(filter, at, limit, patience)?;
             calls.rows.into_iter().map(|(_, c)| Sample::Call(Box::new(c))).collect()
         }
         Listing::Picked { list, split, ids } => {
@@ -188,6 +201,13 @@ fn values(reader: &Reader, listing: &Listing, field: Field) -> Result<Vec<String
     }
     let kind = match field {
         Field::Skill => Kind::Skill,
+        // Only the questions say it.
+        Field::Subskill if listing.list() == List::Predictions => {
+            let Listing::Predictions(filter) = listing else { return Ok(Vec::new()) };
+            let mut found = BTreeSet::new();
+            reader.each_instance(filter.split, |instance| found.extend(instance.subskill))?;
+            return Ok(found.into_iter().collect());
+        }
         Field::Subskill => Kind::Subskill,
         Field::Engine => Kind::Engine,
         Field::Failed => Kind::Failed,
@@ -212,7 +232,9 @@ fn values(reader: &Reader, listing: &Listing, field: Field) -> Result<Vec<String
 /// How many of the listed samples have each value of a field.
 pub(super) fn facet(reader: &Reader, listing: &Listing, field: Field) -> Result<Facet, StoreError> {
     let patience = Patience::of(COUNTING);
-    let values = values(reader, listing, field)?;
+    let mut values = values(reader, listing, field)?;
+    // What cannot be written cannot be chosen either.
+    values.retain(|value| !value.is_empty());
     let (mut found, mut exact) = (Vec::new(), values.len() <= MOST_VALUES);
     for value in values.into_iter().take(MOST_VALUES) {
         let Some(part) = listing.narrowed(field, &value) else { continue };

@@ -172,6 +172,26 @@ fn a_call_leads_to_the_data_it_was_made_for() {
 }
 
 #[test]
+fn the_details_of_an_iteration_say_what_each_phase_asked() {
+    let (folder, mut desk) = at("checked");
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    let call = |n: u32| crate::gym::teacher_call::TeacherCall {
+        id: format!("call-{n}"),
+        ..super::domains::call(CallOutcome::Used)
+    };
+    // More than are read at once.
+    player.store.put_teacher_calls(&(0..300).map(call).collect::<Vec<_>>()).unwrap();
+    desk.settle();
+    desk.press("2<Enter>");
+    assert!(desk.text().contains("300 calls of models, 17.4k tokens"), "{}", desk.text());
+    // Those that come later are added when it is opened again.
+    player.store.put_teacher_calls(&[call(300)]).unwrap();
+    desk.settle();
+    desk.press("<Esc><Enter>");
+    assert!(desk.text().contains("301 calls of models, 17.5k tokens"), "{}", desk.text());
+}
+
+#[test]
 fn one_line_serves_all_lists_and_leads_to_one_that_has_its_fields() {
     let (_folder, mut desk) = at("checked");
     desk.press("/skill:division correct:false iter:>0 verdict:rejected text:\"remainder\"");
@@ -180,6 +200,9 @@ fn one_line_serves_all_lists_and_leads_to_one_that_has_its_fields() {
     assert_eq!(desk.app.samples.list, List::Training);
     assert!(total(&desk) > 0);
     desk.press("t");
+    assert_eq!(total(&desk), 0, "no question and no answer has that word");
+    desk.press("/<Ctrl-u>skill:division correct:false iter:>0 verdict:rejected<Enter>");
+    assert_eq!(desk.app.samples.list, List::Predictions);
     let page = desk.app.samples.page.as_ref().unwrap();
     assert!(page.total > 0);
     for sample in &page.samples {
@@ -273,6 +296,139 @@ fn lists_are_sorted_and_every_row_is_there_once() {
 }
 
 #[test]
+fn a_sorted_list_stays_whole_when_it_becomes_another_one() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("*jj*ooo");
+    assert_eq!(desk.app.samples.order, Order::By(Field::Subskill));
+    // Samples that were picked one by one are listed as they are.
+    desk.press("/flagged:true<Enter>");
+    assert_eq!(total(&desk), 2);
+    assert!(desk.text().contains("not sorted"), "{}", desk.text());
+    desk.press("o");
+    assert_eq!((desk.app.samples.order, total(&desk)), (Order::Newest, 2));
+    desk.press("/<Ctrl-u><Enter>oooo");
+    assert_eq!(desk.app.samples.order, Order::By(Field::Verdict));
+    // A filter that leads to a list without verdicts.
+    desk.press("/correct:true<Enter>");
+    assert_eq!((desk.app.samples.list, desk.app.samples.order), (List::Predictions, Order::Newest));
+    assert!(total(&desk) > 0);
+    // And a key that does.
+    let (_folder, mut desk) = at("checked");
+    desk.press("oooov");
+    assert_eq!((desk.app.samples.list, desk.app.samples.order), (List::Predictions, Order::Newest));
+}
+
+#[test]
+fn a_jump_out_of_a_sorted_list_shows_its_target_and_comes_back_to_the_order() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("ooo");
+    let sorted = Order::By(Field::Subskill);
+    while desk.app.selected_datum().unwrap().datum.provenance.source_errors.is_empty() {
+        desk.press("j");
+    }
+    let here = desk.app.selected_sample().unwrap().id().to_owned();
+    desk.press("Jj<Enter>");
+    assert_eq!((desk.app.samples.list, desk.app.samples.order), (List::Predictions, Order::Newest));
+    assert_eq!(total(&desk), 2);
+    desk.press("<Backspace>");
+    assert_eq!((desk.app.samples.list, desk.app.samples.order), (List::Training, sorted));
+    assert_eq!(desk.app.selected_sample().unwrap().id(), here);
+}
+
+#[test]
+fn sorting_by_skill_keeps_what_has_none_at_the_end() {
+    use crate::store::{PredictionFilter, Store};
+    let folder = tempfile::tempdir().unwrap();
+    let mut instances = script::instances(Split::Validation);
+    instances.truncate(6);
+    instances[0].skill = None;
+    instances[1].skill = Some(String::new());
+    let mut store = Store::create(folder.path(), &script::record("bare"), &instances).unwrap();
+    let answer = |instance: &crate::gym::instance::TaskInstance| crate::gym::prediction::Prediction {
+        instance_id: instance.id.clone(),
+        response: "1".into(),
+        answer: None,
+        correct: false,
+        tokens: 1,
+        finish: crate::gym::prediction::FinishReason::Stop,
+    };
+    let answers: Vec<_> = instances.iter().map(answer).collect();
+    store.put_predictions(0, Split::Validation, &answers).unwrap();
+    let listing = Listing::Predictions(PredictionFilter::all(0, Split::Validation));
+    let query = crate::tui::facts::Query {
+        listing,
+        order: Order::By(Field::Skill),
+        offset: 0,
+        limit: 10,
+        selected: 0,
+        held: None,
+    };
+    let mut source = Source::new(folder.path().into());
+    source.ask(query, true, std::sync::Arc::default());
+    let news = source.look().unwrap();
+    let page = news.into_iter().find_map(|message| match message {
+        Message::Page { page, .. } => Some(page),
+        _ => None,
+    });
+    let page = page.unwrap();
+    let mut last: Vec<&str> = page.samples[4..].iter().map(Sample::id).collect();
+    last.sort_unstable();
+    assert_eq!((page.total, page.samples.len()), (6, 6));
+    assert_eq!(last, [instances[0].id.as_str(), instances[1].id.as_str()]);
+}
+
+#[test]
+fn words_and_subskills_are_found_in_predictions_and_calls_too() {
+    let (folder, mut desk) = at("checked");
+    desk.press("t");
+    let all = total(&desk);
+    let answers = |desk: &Desk| {
+        let page = desk.app.samples.page.as_ref().unwrap();
+        page.samples
+            .iter()
+            .map(|sample| match sample {
+                Sample::Prediction(scored) => scored.clone(),
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    desk.press("/DIVISION bare numb<Enter>");
+    assert_eq!(desk.app.samples.list, List::Predictions, "no other list was asked for");
+    assert!(total(&desk) > 0 && total(&desk) < all);
+    assert!(answers(&desk).iter().all(|scored| scored.instance.content.question().contains("division")));
+    desk.press("/<Ctrl-u>subskill:\"with remainder\"<Enter>");
+    assert!(total(&desk) > 0 && total(&desk) < all);
+    assert!(answers(&desk).iter().all(|s| s.instance.subskill.as_deref() == Some("with remainder")));
+    // What the field can be is proposed and counted.
+    desk.press("/<Ctrl-u>subskill:squ<Tab>");
+    assert!(desk.text().contains("/ subskill:squares"), "{}", desk.text());
+    desk.press("<Ctrl-u><Enter>F<Tab>");
+    let Some(Overlay::Facets { facet: Some(facet), .. }) = &desk.app.overlay else { panic!() };
+    assert_eq!(facet.field, Field::Subskill);
+    // A machine that is busy counts a part of them.
+    assert!(!facet.exact || facet.values.iter().map(|(_, count)| count).sum::<u64>() == all as u64);
+    desk.press("<Esc>t");
+    let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
+    player.store.put_teacher_calls(&[super::domains::call(CallOutcome::Used)]).unwrap();
+    desk.settle();
+    desk.press("/about sums<Enter>");
+    assert_eq!((desk.app.samples.list, total(&desk)), (List::Calls, 1), "of the question");
+    desk.press("/<Ctrl-u>3 4 what<Enter>");
+    assert_eq!(total(&desk), 1, "of the reply");
+    desk.press("/<Ctrl-u>nowhere<Enter>");
+    assert_eq!((desk.app.samples.list, total(&desk)), (List::Calls, 0));
+}
+
+#[test]
+fn a_filter_that_leads_to_another_list_says_so() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("t/verdict:rejected<Enter>");
+    assert_eq!(desk.app.samples.list, List::Training);
+    let notice = desk.app.notice.clone().unwrap();
+    assert_eq!(notice, "predictions have no verdict: these are the training data");
+}
+
+#[test]
 fn flags_stay_and_can_be_listed_and_judged() {
     let (_folder, mut desk) = at("checked");
     desk.press("*jj*");
@@ -287,6 +443,27 @@ fn flags_stay_and_can_be_listed_and_judged() {
     assert_eq!((*count, selection.ids.iter().cloned().collect::<Vec<_>>()), (2, flagged));
     desk.press("<Esc>*");
     assert_eq!(total(&desk), 1);
+}
+
+#[test]
+fn a_new_run_with_the_name_of_a_deleted_one_has_none_of_its_flags() {
+    let flags = |created_ms, memory: Option<crate::tui::memory::Memory>, keys: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let record = crate::store::RunRecord { created_ms, ..script::record("first-run") };
+        let mut player = Player::create(folder.path(), &record);
+        player.run(|work| work == super::work(1, Phase::Check, None));
+        let mut app = App::new((120, 40), Look::default());
+        app.recall(memory.unwrap_or_default(), false);
+        let mut desk = Desk { app, source: Source::new(folder.path().into()), effects: Vec::new() };
+        desk.settle();
+        desk.press(keys);
+        (desk.app.samples.flags.len(), desk.app.memory())
+    };
+    let (count, memory) = flags(1, None, "4*");
+    assert_eq!(count, 1);
+    assert_eq!(flags(1, Some(memory.clone()), "").0, 1, "the same run");
+    let (count, both) = flags(2, Some(memory), "");
+    assert_eq!((count, both.flags.len()), (0, 1), "another one; what is remembered of the first stays");
 }
 
 #[test]

@@ -347,6 +347,15 @@ fn without_colour_the_selection_and_the_state_can_be_seen() {
 }
 
 #[test]
+fn without_colour_what_is_made_can_be_told_from_what_is_asked_for() {
+    let (_folder, mut desk) = scene("checked", (200, 55));
+    desk.app.themes = vec![Themes::built_in().find("mono").unwrap().clone()];
+    assert!(desk.text().contains("█░"), "{}", desk.text());
+    desk.app.glyphs = &Marks::ASCII;
+    assert!(desk.text().contains("#."), "{}", desk.text());
+}
+
+#[test]
 fn colours_of_the_default_theme() {
     let (_folder, mut desk) = scene("training", (80, 24));
     desk.press("1");

@@ -55,7 +55,7 @@ pub(crate) fn record(name: &str) -> RunRecord {
     }
 }
 
-fn instances(split: Split) -> Vec<TaskInstance> {
+pub(crate) fn instances(split: Split) -> Vec<TaskInstance> {
     let one = |(s, n): (usize, usize)| {
         let (skill, _, _, subskills) = SKILLS[s];
         let (a, b) = (17 + 13 * n + s, 3 + 7 * n);

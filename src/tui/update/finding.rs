@@ -5,10 +5,11 @@ use super::{Effect, menus, movement, restart_list};
 use crate::gym::instance::Split;
 use crate::gym::review::DataSelection;
 use crate::gym::teacher_call::TeacherCall;
+use crate::store::PredictionFilter;
 use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, List, Stop};
 use crate::tui::facets::Facet;
-use crate::tui::facts::{Listing, Sample};
+use crate::tui::facts::{Listing, Order, Sample};
 use crate::tui::filter::{self, Candidate, Field, Filter};
 use crate::tui::layout::Pane;
 use crate::tui::overlay::{Menu, Overlay, Target};
@@ -22,7 +23,14 @@ pub(super) fn act(app: &mut App, action: &Action) -> Vec<Effect> {
         Action::Search => return write_filter(app),
         Action::Facets => return open_facets(app, 0),
         Action::Sort => {
-            app.samples.order = app.samples.order.next(app.samples.list);
+            let picked = matches!(app.listing(), Listing::Picked { .. });
+            loop {
+                app.samples.order = app.samples.order.next(app.samples.list);
+                // What was picked one by one has no parts to sort by.
+                if !(picked && matches!(app.samples.order, Order::By(_))) {
+                    break;
+                }
+            }
             restart_list(app);
             app.notice = Some(format!("the list is sorted: {}", app.samples.order.words()));
         }
@@ -59,9 +67,8 @@ fn write_filter(app: &mut App) -> Vec<Effect> {
     let listing = match app.samples.list {
         List::Training => Listing::Training(crate::store::DataFilter::default()),
         List::Predictions => {
-            let Listing::Predictions(mut all) = bare(app) else { return Vec::new() };
-            (all.correct, all.skill, all.changed_since) = (None, None, None);
-            Listing::Predictions(all)
+            let Listing::Predictions(all) = bare(app) else { return Vec::new() };
+            Listing::Predictions(PredictionFilter::all(all.iteration, all.split))
         }
         List::Calls => Listing::Calls(crate::store::CallFilter::default()),
     };
@@ -129,7 +136,11 @@ pub(crate) fn proposals(app: &App, line: &TextBox) -> Vec<Candidate> {
 fn finish(app: &mut App, filter: Filter) {
     if filter != Filter::default() && !filter.touches(app.samples.list) {
         let lists = [List::Training, List::Predictions, List::Calls];
-        app.samples.list = lists.into_iter().find(|list| filter.touches(*list)).unwrap_or(app.samples.list);
+        let had = app.samples.list;
+        app.samples.list = lists.into_iter().find(|list| filter.touches(*list)).unwrap_or(had);
+        let fields: Vec<&str> = filter.idle(had).into_iter().map(Field::name).collect();
+        let (fields, list) = (fields.join(" or "), app.samples.list.words());
+        app.notice = Some(format!("{} have no {fields}: these are the {list}", had.words()));
     }
     // A skill that does not occur is a slip rather than a wish.
     if let Some(skill) = &filter.skill {
@@ -252,6 +263,7 @@ pub(super) fn jump(app: &mut App, target: Target) {
         pane: app.focus,
         list: samples.list,
         filter: samples.filter.clone(),
+        order: samples.order,
         follow: samples.follow,
         skill: app.skill.clone(),
         selected: samples.selected,
@@ -312,7 +324,8 @@ fn back(app: &mut App) {
     app.focus = stop.pane;
     app.skill = stop.skill;
     let samples = &mut app.samples;
-    (samples.list, samples.filter, samples.follow) = (stop.list, stop.filter, stop.follow);
+    (samples.list, samples.filter, samples.order) = (stop.list, stop.filter, stop.order);
+    samples.follow = stop.follow;
     (samples.selected, samples.reading, samples.scroll) = (stop.selected, stop.reading, 0);
 }
 

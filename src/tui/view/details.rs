@@ -7,8 +7,9 @@ use crate::gym::report::Report;
 use crate::store::PhaseTiming;
 use crate::tui::app::App;
 use crate::tui::canvas::{Line, paragraph};
+use crate::tui::facts::Asked;
 use crate::tui::status::State;
-use crate::tui::text::{duration, left, percent};
+use crate::tui::text::{duration, left, percent, rate};
 use crate::tui::theme::Scope;
 
 /// The lines of the overlay; the state of the run first, with its messages in full.
@@ -37,7 +38,16 @@ pub(super) fn lines(app: &App, columns: usize) -> Vec<Line> {
     if time > 0 {
         lines.push(Line::default());
         lines.push(Line::of(Scope::Title, format!("Time: {}", duration(time))));
-        lines.extend(facts.timings.iter().filter(|t| t.iteration == n).map(phase));
+        let mut calls = app.calls.as_ref().filter(|(of, _)| *of == n).map(|(_, calls)| calls.clone());
+        for timing in facts.timings.iter().filter(|t| t.iteration == n) {
+            // A phase with several times asked once.
+            let key = (timing.round, timing.phase.as_str());
+            let asked = calls.as_mut().and_then(|calls| {
+                let found = calls.keys().find(|(round, word)| (*round, *word) == key).copied()?;
+                calls.remove(&found)
+            });
+            lines.push(phase(timing, asked));
+        }
     }
     lines.push(Line::default());
     let record = &facts.record;
@@ -95,8 +105,12 @@ fn round(row: &Iteration) -> Vec<Line> {
     lines
 }
 
-fn phase(timing: &PhaseTiming) -> Line {
+fn phase(timing: &PhaseTiming, asked: Option<Asked>) -> Line {
     let name = format!("{} {}", timing.phase, timing.split);
     let time = timing.ended_ms.and_then(|end| u64::try_from(end - timing.began_ms).ok());
-    fact(name.trim_end(), &time.map_or_else(|| "not ended".into(), duration))
+    let mut said = time.map_or_else(|| "not ended".into(), duration);
+    if let Some(Asked { calls, tokens }) = asked {
+        said = format!("{}{calls} calls of models, {} tokens", left(&said, 14), rate(tokens as f64));
+    }
+    fact(name.trim_end(), &said)
 }

@@ -36,7 +36,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
     };
     let episode = &facts.episode;
     let (table, below) = layout::iterations(area, episode.iterations.len());
-    let columns = Columns::of(area.width);
+    let columns = Columns::of(area.width, episode.iterations.iter().any(|row| row.tokens > 0));
     canvas.line(table, 0, &heading(columns));
     let visible = usize::from(table.height.saturating_sub(1)).max(1);
     let selected = app.shown_iteration() as usize;
@@ -55,23 +55,28 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
 /// Widths of the last columns; 0 leaves one out.
 #[derive(Clone, Copy)]
 struct Columns {
+    test: usize,
     rejected: usize,
     tokens: usize,
     time: usize,
 }
 
 impl Columns {
-    fn of(width: u16) -> Self {
+    /// Where there is little room, tokens that were counted are worth more than the interval of the test accuracy, which
+    /// the details and the charts show as well.
+    fn of(width: u16, counted: bool) -> Self {
         match width {
-            0..64 => Self { rejected: 9, tokens: 0, time: 12 },
-            64..72 => Self { rejected: 10, tokens: 0, time: 13 },
-            _ => Self { rejected: 10, tokens: 9, time: 13 },
+            58..64 if counted => Self { test: 7, rejected: 9, tokens: 7, time: 11 },
+            64..72 if counted => Self { test: 13, rejected: 9, tokens: 7, time: 11 },
+            0..64 => Self { test: 13, rejected: 9, tokens: 0, time: 12 },
+            64..72 => Self { test: 13, rejected: 10, tokens: 0, time: 13 },
+            _ => Self { test: 13, rejected: 10, tokens: 9, time: 13 },
         }
     }
 }
 
 fn heading(columns: Columns) -> Line {
-    let mut text = left("", 5) + &left("validation %", 13) + &left("test %", 13);
+    let mut text = left("", 5) + &left("validation %", 13) + &left("test %", columns.test);
     text += &right("data", 6);
     text += &right("rejected", columns.rejected);
     text += &right("tokens", columns.tokens);
@@ -88,10 +93,12 @@ fn line(episode: &Episode, n: u32, row: &Iteration, time: u64, app: &App, column
         (false, false) => (Scope::Text, " "),
     };
     let mut line = Line::of(scope, format!("{mark} ")).with(Scope::Strong, left(&n.to_string(), 3));
-    for report in [&row.validation, &row.test] {
+    for (report, columns) in [(&row.validation, 13), (&row.test, columns.test)] {
         let (mean, range) = report.as_ref().map_or_else(|| ("-".to_owned(), String::new()), score);
         line.push(Scope::Text, right(&mean, 5));
-        line.push(Scope::Muted, left(&format!(" {range}"), 8));
+        // Half an interval says nothing.
+        let range = if columns < 13 { String::new() } else { format!(" {range}") };
+        line.push(Scope::Muted, left(&range, columns - 5));
     }
     let number = |count: u32| if row.generated == 0 { "-".to_owned() } else { count.to_string() };
     line.push(Scope::Text, right(&number(row.accepted), 6));

@@ -10,7 +10,7 @@ use crate::tui::app::{App, window};
 use crate::tui::canvas::{Canvas, Line};
 use crate::tui::overlay::{Menu, Target};
 use crate::tui::runs::RunRow;
-use crate::tui::text::{cut, duration, interval, left, right, width, wrap};
+use crate::tui::text::{cut, duration, end, interval, left, right, width, wrap};
 use crate::tui::theme::Scope;
 use crate::tui::update::{BULK, PHASES};
 
@@ -140,7 +140,9 @@ fn lines(app: &App, menu: &Menu, columns: usize) -> Vec<Line> {
             let longest = ready.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(24);
             let room = columns.saturating_sub(longest + 5);
             let line = |(name, about): &(String, String)| {
-                text(format!("  {}  ", left(name, longest))).with(Scope::Muted, cut(about, room))
+                // The end of a path says which file it is.
+                text(format!("  {}  ", left(&end(name, longest), longest)))
+                    .with(Scope::Muted, cut(about, room))
             };
             ready.iter().map(line).collect()
         }

@@ -20,10 +20,8 @@ use crate::tui::theme::Scope;
 pub(super) fn about(app: &App) -> String {
     let samples = &app.samples;
     let what = match samples.list {
-        List::Training => "training data",
         List::Predictions if app.split() == Split::Test => "test predictions",
-        List::Predictions => "predictions",
-        List::Calls => "teacher calls",
+        list => list.words(),
     };
     let mut said = vec![what.to_owned()];
     let page = samples.page.as_ref().filter(|p| p.listing == app.listing());
@@ -53,7 +51,11 @@ pub(super) fn about(app: &App) -> String {
     if let Some(page) = page
         && page.order != Order::Newest
     {
-        said.push(if page.exact { page.order.words() } else { "too many to sort".into() });
+        said.push(match (&page.listing, page.order) {
+            (Listing::Picked { .. }, Order::By(_)) => "not sorted".into(),
+            (_, order) if page.exact => order.words(),
+            _ => "too many to sort".into(),
+        });
     }
     said.join(", ")
 }

@@ -125,12 +125,13 @@ fn line(row: &SkillRow, columns: &Columns, glyphs: Glyphs) -> Line {
         let bar = |count: u32| {
             if row.largest == 0 { String::new() } else { glyphs.bar(share(count), columns.bar - 1).0 }
         };
-        // What is made of it already, then what is still asked for.
+        // What is made of it already, then what is still asked for, told apart without colour as well.
         let asked = row.allocation.unwrap_or(0);
-        let (made, whole) = (bar(row.made.min(asked)), left(&bar(asked), columns.bar - 1));
-        let rest: String = whole.chars().skip(made.chars().count()).collect();
+        let (made, whole) = (bar(row.made.min(asked)), bar(asked));
+        let rest = glyphs.empty.repeat(whole.chars().count().saturating_sub(made.chars().count()));
+        let room = columns.bar - 1 - whole.chars().count().min(columns.bar - 1);
         line.push(Scope::Made, format!(" {made}"));
-        line.push(Scope::Bar, rest);
+        line.push(Scope::Bar, rest + &" ".repeat(room));
     }
     let scope = if row.action == Some("explore") { Scope::Explore } else { Scope::Exploit };
     match row.action {

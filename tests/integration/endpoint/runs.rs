@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use dataenvgym::bench::endpoint::{Asked, Said, Stub, completion};
 use dataenvgym::gym::episode::{Halt, Phase};
 use dataenvgym::gym::instance::{Domain, ImageRef};
-use dataenvgym::store::{At, CallFilter, Reader, spending};
+use dataenvgym::store::{At, CallFilter, Patience, Reader, spending};
 use serde_json::json;
 
 use super::servers::Brain;
@@ -245,7 +245,8 @@ fn a_verifier_behind_an_endpoint_of_its_own_is_estimated_named_and_paid() {
     assert!(run(&home, &config).status.success());
     let folder = home.run_folder("served");
     let reader = Reader::open(&folder).unwrap();
-    let page = reader.teacher_calls(&CallFilter::default(), At::Position(0), 1000).unwrap();
+    let page =
+        reader.teacher_calls(&CallFilter::default(), At::Position(0), 1000, Patience::default()).unwrap();
     let calls: Vec<_> = page.rows.into_iter().map(|(_, call)| call).collect();
     let votes = calls.iter().filter(|call| call.context.prompt == "solve@1").count() as u64;
     for call in calls.iter().filter(|call| !call.model.starts_with("student")) {
