@@ -25,6 +25,10 @@ pub struct ModelConfig {
     pub intermediate: usize,
     /// Width of keys, and of values, of one token in one block.
     pub kv_width: usize,
+    /// Heads of the queries (`num_attention_heads`).
+    pub heads: usize,
+    /// Whether the scores of the attention are capped (`attn_logit_softcapping`).
+    pub capped: bool,
     /// Type of the stored weights (`dtype` or `torch_dtype`), where given.
     pub dtype: Option<String>,
 }
@@ -85,6 +89,8 @@ pub(super) fn check(folder: &Path) -> Result<ModelConfig, FolderError> {
         layers: keys.count("num_hidden_layers")?,
         intermediate: number("intermediate_size")?.unwrap_or(4 * hidden),
         kv_width: kv_heads * head,
+        heads,
+        capped: config.get("attn_logit_softcapping").is_some_and(Value::is_number),
         dtype: dtype.map(str::to_owned),
     })
 }
