@@ -140,7 +140,8 @@ pub fn run(options: &Options, program: &Path, sink: &mut Sink<'_>) -> Result<(),
                     // As often as we are: the best of more measurements is faster by chance.
                     if let Some(python) = &options.peer {
                         let prompts = prompts.clone();
-                        let order = Order { folder: &folder, threads: cores, max_tokens: MAX_TOKENS, prompts };
+                        let order =
+                            Order { folder: &folder, threads: cores, max_tokens: MAX_TOKENS, prompts };
                         theirs.push(peer(python, &order)?);
                     }
                 }
