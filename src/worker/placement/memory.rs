@@ -2,6 +2,7 @@
 
 use crate::gym::ports::{Device, Precision, Serving, TrainingMethod, TrainingSettings};
 use crate::models::folder::ModelSize;
+use crate::models::pages;
 use crate::training::{LOGITS, SLAB};
 
 /// What memory is needed for.
@@ -74,8 +75,13 @@ pub fn serving_parts(
     let requests = u64::from(serving.in_flight.max(1));
     // Requests in a batch are copied when the batch changes.
     let copies = if requests > 1 { 2 } else { 1 };
+    let held = match device {
+        // Pages are made while loading, and never copied.
+        Device::Cuda(_) => pages::tokens(size, serving) as u64,
+        Device::Cpu | Device::Metal => (copies * requests).saturating_mul(tokens),
+    };
     // Whatever a damaged file says of its sizes, the answer is a number.
-    let cache = [copies * requests, tokens, 2 * size.layers as u64, size.kv_width as u64, width];
+    let cache = [held, 2 * size.layers as u64, size.kv_width as u64, width];
     let cache = cache.into_iter().fold(1, u64::saturating_mul);
     let wide = (8 * size.hidden + 3 * size.intermediate) as u64 * 4;
     let activations = tokens.min(PROMPT_STEP) * wide + requests * size.vocabulary as u64 * 8;

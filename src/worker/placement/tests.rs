@@ -57,8 +57,12 @@ fn the_parts_follow_from_the_shapes() {
     let plan = plan(&[student(&[Device::Cuda(0)], serving)], &[room(Device::Cuda(0), 80 * GIB)]).unwrap();
     let share = &plan.devices[0].shares[0];
     assert_eq!(part(share, Part::Weights), 2 * 7_615_616_512);
-    // 4,096 tokens of 28 blocks with keys and values of 512 numbers of 2 bytes, for 16 requests and their copies.
-    assert_eq!(part(share, Part::Cache), 2 * 16 * 4096 * 28 * 2 * 512 * 2);
+    // 4,096 tokens of 28 blocks with keys and values of 512 numbers of 2 bytes, for 16 requests; two pages and a mebibyte.
+    let token = 28 * 2 * 512 * 2;
+    assert_eq!(part(share, Part::Cache), (16 * 4096 + 64 + (1_u64 << 20).div_ceil(token)) * token);
+    // Elsewhere requests in a batch are copied when it changes.
+    let host = serving_parts(&seven_billion(), false, serving, Device::Cpu);
+    assert_eq!(host[1].1, 2 * 16 * 4096 * 2 * token);
     let quantised = Serving { quantisation: Quantisation::Q4k, ..Serving::default() };
     let small =
         self::plan(&[student(&[Device::Cuda(0)], quantised)], &[room(Device::Cuda(0), 80 * GIB)]).unwrap();
