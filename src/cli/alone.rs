@@ -90,15 +90,16 @@ fn split(word: &str) -> Result<Split, String> {
     found.ok_or_else(|| "expected `validation`, `test` or `pool`".to_owned())
 }
 
-/// Hands a loaded student to `work`. Its logs are kept when something goes wrong.
+/// Hands a student to `work`, which asks it at most so many questions at once. Its logs are kept when something goes
+/// wrong.
 fn with_student<T>(
     paths: &Paths,
-    args: &StudentArgs,
+    (args, questions): (&StudentArgs, usize),
     work: impl FnOnce(&Config, &Path, &mut dyn Student) -> Result<T>,
 ) -> Result<T> {
     let config = configuration(paths, args)?;
     let checkpoint = args.asked(paths, &config)?;
-    placement::of_student(&config, &checkpoint)?;
+    placement::of_student(&config, &checkpoint, questions)?;
     let folder = paths.cache.join("alone").join(std::process::id().to_string());
     std::fs::create_dir_all(&folder)?;
     let mut hands = work::hands(paths, &config, &folder)?;
@@ -158,7 +159,8 @@ impl Speed {
 
 /// `dataenvgym eval`.
 pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
-    let found = with_student(paths, &args.student, |config, folder, student| {
+    let questions = args.limit.unwrap_or(usize::MAX);
+    let found = with_student(paths, (&args.student, questions), |config, folder, student| {
         let task = scene::task(config, &Arc::new(Prompts::with(config.prompt_set(), &paths.prompts)?))?;
         let instances = task.instances(args.split);
         let instances = &instances[..args.limit.unwrap_or(instances.len()).min(instances.len())];
@@ -268,7 +270,7 @@ pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
         bail!("--temperature must be 0 or above, it is {}", args.temperature);
     }
-    with_student(paths, &args.student, |config, _, student| {
+    with_student(paths, (&args.student, 1), |config, _, student| {
         let terminal = std::io::stdin().is_terminal();
         let told = Arc::new(Mutex::new(Told::default()));
         let listener = Arc::clone(&told);

@@ -114,11 +114,12 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
     fitted(&charges, &rooms())
 }
 
-/// The plan of a student that is asked outside a run. One that is scripted or behind an endpoint needs nothing here.
+/// The plan of a student that is asked outside a run, at most so many questions at once: no more workers are started. One
+/// that is scripted or behind an endpoint needs nothing here.
 ///
 /// # Errors
 /// As [`of`].
-pub(super) fn of_student(config: &Config, checkpoint: &Checkpoint) -> Result<Plan> {
+pub(super) fn of_student(config: &Config, checkpoint: &Checkpoint, questions: usize) -> Result<Plan> {
     let student = &config.student;
     if student.model == "scripted" || student.model.starts_with(ENDPOINT) {
         return Ok(Plan::default());
@@ -131,7 +132,9 @@ pub(super) fn of_student(config: &Config, checkpoint: &Checkpoint) -> Result<Pla
         }
         _ => None,
     };
-    fitted(&[student_charge(student, &model, rank)?], &rooms())
+    let mut charge = student_charge(student, &model, rank)?;
+    charge.devices.truncate(questions.max(1));
+    fitted(&[charge], &rooms())
 }
 
 /// The plan of a training outside a run.
