@@ -76,6 +76,8 @@ pub(super) fn check(folder: &Path) -> Result<ModelConfig, FolderError> {
         None | Some(Value::Null) => Ok(None),
         Some(_) => keys.count(key).map(Some),
     };
+    // Its scores are capped unless it says that they are not.
+    let gemma = architecture == "Gemma2ForCausalLM";
     let hidden = keys.count("hidden_size")?;
     let heads = number("num_attention_heads")?.unwrap_or(1);
     let kv_heads = number("num_key_value_heads")?.unwrap_or(heads);
@@ -90,7 +92,7 @@ pub(super) fn check(folder: &Path) -> Result<ModelConfig, FolderError> {
         intermediate: number("intermediate_size")?.unwrap_or(4 * hidden),
         kv_width: kv_heads * head,
         heads,
-        capped: config.get("attn_logit_softcapping").is_some_and(Value::is_number),
+        capped: config.get("attn_logit_softcapping").map_or(gemma, Value::is_number),
         dtype: dtype.map(str::to_owned),
     })
 }
