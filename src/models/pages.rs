@@ -40,7 +40,7 @@ mod tests {
             for (context, in_flight, width) in
                 [(4096, 1, 2), (4096, 16, 2), (8192, 16, 4), (1000, 3, 2), (40_000, 1, 2), (1, 1, 4)]
             {
-                let serving = Serving { context, in_flight, ..Serving::default() };
+                let serving = Serving { in_flight, context, ..Serving::default() };
                 let longest = (context as usize).min(size.context);
                 let needed = in_flight as usize * longest.div_ceil(PAGE);
                 let found = pages(tokens(&size, serving), &size, width);
