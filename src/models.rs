@@ -5,12 +5,14 @@
 
 pub mod chosen;
 pub mod embedded;
+pub mod failure;
 pub mod folder;
 pub mod gguf;
 pub mod hub;
 #[cfg(feature = "mistralrs")]
 pub mod mistral;
 pub mod openai;
+pub mod pages;
 pub mod random;
 pub mod sampler;
 pub mod scripted;

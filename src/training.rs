@@ -33,6 +33,7 @@ mod trainer;
 mod weights;
 
 pub use chat::ChatFormat;
+pub use composed::LOGITS;
 pub use config::{DecoderConfig, Family, RopeScaling};
 pub use control::Control;
 pub use decode::GreedyDecoder;

@@ -211,7 +211,8 @@ mod tests {
             ..cells(&options("3m.lora.t128")).remove(0).1
         };
         let reading = rehearsed(&cell).unwrap();
-        assert_eq!(reading.tokens, 3 * 16 * 128);
+        // Threads of other tests that end take their time with them, and it goes on until some has passed.
+        assert!(reading.tokens >= 3 * 16 * 128 && reading.tokens.is_multiple_of(16 * 128), "{reading:?}");
         assert!(reading.cpu_seconds > 0.0 && reading.peak_bytes > 1 << 20, "{reading:?}");
         let said = serde_json::to_string(&reading).unwrap();
         let heard: Reading = serde_json::from_str(&said).unwrap();

@@ -12,8 +12,8 @@ use clap::Args;
 use color_eyre::eyre::{Result, bail, eyre};
 use serde::Serialize;
 
-use super::{format, launch, scene, work};
-use crate::config::{Config, Paths};
+use super::{format, launch, placement, scene, work};
+use crate::config::{Config, ENDPOINT, Paths};
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::{ChatReply, ChatRequest, Checkpoint, Sampling, Student};
 use crate::gym::prediction::Prediction;
@@ -27,7 +27,8 @@ pub(super) struct StudentArgs {
     /// A configuration file, or the name of a built-in one.
     #[arg(long, value_name = "FILE", default_value = "quickstart")]
     config: String,
-    /// `embedded`, or a model folder [default: the configuration's].
+    /// `embedded`, `hub:ORGANISATION/NAME@REVISION`, a model folder, or a GGUF file to be asked [default: the
+    /// configuration's].
     #[arg(long, value_name = "FOLDER")]
     student: Option<String>,
     /// A PEFT adapter folder on top of it.
@@ -36,9 +37,20 @@ pub(super) struct StudentArgs {
 }
 
 impl StudentArgs {
-    /// The weights meant.
+    /// The weights meant, which can be trained.
     pub(super) fn checkpoint(&self, paths: &Paths, config: &Config) -> Result<Checkpoint> {
-        let base = scene::base(paths, config)?;
+        self.upon(scene::base(paths, config)?)
+    }
+
+    /// The weights meant, to be asked: without an adapter they may be a GGUF file.
+    fn asked(&self, paths: &Paths, config: &Config) -> Result<Checkpoint> {
+        if self.adapter.is_some() || config.student.model.starts_with(ENDPOINT) {
+            return self.checkpoint(paths, config);
+        }
+        self.upon(scene::weights(paths, &config.student.model)?)
+    }
+
+    fn upon(&self, base: PathBuf) -> Result<Checkpoint> {
         let Some(adapter) = &self.adapter else { return Ok(Checkpoint::Full { folder: base }) };
         if !adapter.join("adapter_config.json").is_file() {
             bail!("{} is no adapter: it has no adapter_config.json", adapter.display());
@@ -78,14 +90,16 @@ fn split(word: &str) -> Result<Split, String> {
     found.ok_or_else(|| "expected `validation`, `test` or `pool`".to_owned())
 }
 
-/// Hands a loaded student to `work`. Its logs are kept when something goes wrong.
+/// Hands a student to `work`, which asks it at most so many questions at once. Its logs are kept when something goes
+/// wrong.
 fn with_student<T>(
     paths: &Paths,
-    args: &StudentArgs,
+    (args, questions): (&StudentArgs, usize),
     work: impl FnOnce(&Config, &Path, &mut dyn Student) -> Result<T>,
 ) -> Result<T> {
     let config = configuration(paths, args)?;
-    let checkpoint = args.checkpoint(paths, &config)?;
+    let checkpoint = args.asked(paths, &config)?;
+    placement::of_student(&config, &checkpoint, questions)?;
     let folder = paths.cache.join("alone").join(std::process::id().to_string());
     std::fs::create_dir_all(&folder)?;
     let mut hands = work::hands(paths, &config, &folder)?;
@@ -145,7 +159,8 @@ impl Speed {
 
 /// `dataenvgym eval`.
 pub(super) fn eval(paths: &Paths, args: &EvalArgs) -> Result<ExitCode> {
-    let found = with_student(paths, &args.student, |config, folder, student| {
+    let questions = args.limit.unwrap_or(usize::MAX);
+    let found = with_student(paths, (&args.student, questions), |config, folder, student| {
         let task = scene::task(config, &Arc::new(Prompts::with(config.prompt_set(), &paths.prompts)?))?;
         let instances = task.instances(args.split);
         let instances = &instances[..args.limit.unwrap_or(instances.len()).min(instances.len())];
@@ -255,7 +270,7 @@ pub(super) fn chat(paths: &Paths, args: &ChatArgs) -> Result<ExitCode> {
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
         bail!("--temperature must be 0 or above, it is {}", args.temperature);
     }
-    with_student(paths, &args.student, |config, _, student| {
+    with_student(paths, (&args.student, 1), |config, _, student| {
         let terminal = std::io::stdin().is_terminal();
         let told = Arc::new(Mutex::new(Told::default()));
         let listener = Arc::clone(&told);

@@ -3,8 +3,9 @@
 use color_eyre::eyre::{Result, bail};
 
 use super::{scene, work};
-use crate::config::{Config, ENDPOINT, Paths};
-use crate::gym::ports::{Device, Quantisation, Serving, TrainingMethod, TrainingSettings};
+use crate::config::{Config, ENDPOINT, Paths, StudentConfig};
+use crate::gym::ports::{Checkpoint, Device, Quantisation, Serving, TrainingMethod, TrainingSettings};
+use crate::models::folder;
 use crate::models::source::{self, Source};
 use crate::probes;
 use crate::protocol::worker::Role;
@@ -75,7 +76,6 @@ fn seats(key: &str, words: &str, workers: u32) -> Result<Vec<Device>> {
 /// When a model cannot be had, a device is not there, or something does not fit.
 pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
     let mut charges = Vec::new();
-    let (temporary, probe) = (std::env::temp_dir(), SystemProbe::from_environment());
     let student = &config.student;
     let served = student.model.starts_with(ENDPOINT);
     let own = if served { &student.weights } else { &student.model };
@@ -83,29 +83,13 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
         let model = source::check(&scene::weights(paths, own)?)?;
         let settings = work::training(&config.trainer)?;
         if !served {
-            let (serving, devices) =
-                (student.serving(), seats("student.device", &student.device, student.workers)?);
-            let in_memory = matches!(probe.kind(&temporary), Ok(FileSystem::Memory(_)));
-            charges.push(Charge {
-                role: "student",
-                size: model.size(),
-                quantised: matches!(model, Source::Gguf(_)),
-                merging: merging(&settings, serving, &devices).map(|rank| Merging { rank, in_memory }),
-                devices,
-                work: Work::Serve(serving),
-                stays: student.keep_while_training,
-            });
+            let rank = match settings.method {
+                TrainingMethod::Lora { rank, .. } => Some(rank),
+                TrainingMethod::Full => None,
+            };
+            charges.push(student_charge(student, &model, rank)?);
         }
-        built_for("trainer.device", &settings.devices)?;
-        charges.push(Charge {
-            role: "trainer",
-            size: model.size(),
-            quantised: false,
-            devices: if settings.devices.is_empty() { vec![Device::Cpu] } else { settings.devices.clone() },
-            work: Work::Train(settings),
-            stays: true,
-            merging: None,
-        });
+        charges.push(trainer_charge(&model, settings)?);
     }
     for (role, asked, hired) in [
         (Role::Teacher, config.asks(), &config.teacher),
@@ -127,23 +111,86 @@ pub(super) fn of(paths: &Paths, config: &Config) -> Result<Plan> {
             });
         }
     }
-    let placed = plan(&charges, &rooms())?;
-    Ok(Plan { scratch: scratch(&charges, &temporary, probe.free_bytes(&temporary).ok())?, ..placed })
+    fitted(&charges, &rooms())
 }
 
-/// The rank of the adapters that the student's workers merge themselves; nothing where they need not.
-fn merging(settings: &TrainingSettings, serving: Serving, devices: &[Device]) -> Option<u32> {
-    let plain =
-        serving.quantisation == Quantisation::None && devices.iter().all(|device| *device == Device::Cpu);
-    match settings.method {
-        TrainingMethod::Lora { rank, .. } if !plain => Some(rank),
-        _ => None,
+/// The plan of a student that is asked outside a run, at most so many questions at once: no more workers are started. One
+/// that is scripted or behind an endpoint needs nothing here.
+///
+/// # Errors
+/// As [`of`].
+pub(super) fn of_student(config: &Config, checkpoint: &Checkpoint, questions: usize) -> Result<Plan> {
+    let student = &config.student;
+    if student.model == "scripted" || student.model.starts_with(ENDPOINT) {
+        return Ok(Plan::default());
     }
+    let (Checkpoint::Full { folder } | Checkpoint::Adapter { base: folder, .. }) = checkpoint;
+    let model = source::check(folder)?;
+    let rank = match (checkpoint, &model) {
+        (Checkpoint::Adapter { adapter, .. }, Source::Folder(base)) => {
+            Some(folder::check_adapter(adapter, base)?.rank as u32)
+        }
+        _ => None,
+    };
+    let mut charge = student_charge(student, &model, rank)?;
+    charge.devices.truncate(questions.max(1));
+    fitted(&[charge], &rooms())
+}
+
+/// The plan of a training outside a run.
+///
+/// # Errors
+/// As [`of`].
+pub(super) fn of_training(start: &Checkpoint, settings: &TrainingSettings) -> Result<Plan> {
+    let (Checkpoint::Full { folder } | Checkpoint::Adapter { base: folder, .. }) = start;
+    fitted(&[trainer_charge(&source::check(folder)?, settings.clone())?], &rooms())
+}
+
+/// The charges in the rooms, and what is merged in the folder for temporary files.
+fn fitted(charges: &[Charge], rooms: &[Room]) -> Result<Plan> {
+    let (temporary, probe) = (std::env::temp_dir(), SystemProbe::from_environment());
+    let placed = plan(charges, rooms)?;
+    Ok(Plan { scratch: scratch(charges, &temporary, probe.free_bytes(&temporary).ok())?, ..placed })
+}
+
+/// The student's workers with a model; `rank` is that of the adapters that they are given.
+fn student_charge(student: &StudentConfig, model: &Source, rank: Option<u32>) -> Result<Charge> {
+    let (serving, devices) = (student.serving(), seats("student.device", &student.device, student.workers)?);
+    let kind = SystemProbe::from_environment().kind(&std::env::temp_dir());
+    let in_memory = matches!(kind, Ok(FileSystem::Memory(_)));
+    Ok(Charge {
+        role: "student",
+        size: model.size(),
+        quantised: matches!(model, Source::Gguf(_)),
+        merging: rank.filter(|_| merges(serving, &devices)).map(|rank| Merging { rank, in_memory }),
+        devices,
+        work: Work::Serve(serving),
+        stays: student.keep_while_training,
+    })
+}
+
+fn trainer_charge(model: &Source, settings: TrainingSettings) -> Result<Charge> {
+    built_for("trainer.device", &settings.devices)?;
+    Ok(Charge {
+        role: "trainer",
+        size: model.size(),
+        quantised: false,
+        devices: if settings.devices.is_empty() { vec![Device::Cpu] } else { settings.devices.clone() },
+        work: Work::Train(settings),
+        stays: true,
+        merging: None,
+    })
+}
+
+/// Whether the student's workers merge adapters themselves, before they load.
+fn merges(serving: Serving, devices: &[Device]) -> bool {
+    serving.quantisation != Quantisation::None || devices.iter().any(|device| *device != Device::Cpu)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::embedded::Embedded;
 
     #[test]
     #[cfg(not(any(feature = "cuda", feature = "metal")))]
@@ -157,14 +204,30 @@ mod tests {
 
     #[test]
     fn adapters_are_merged_for_other_devices_and_for_quantised_students() {
-        let lora =
-            TrainingSettings { method: TrainingMethod::Lora { rank: 8, alpha: 8.0 }, ..Default::default() };
-        let full = TrainingSettings { method: TrainingMethod::Full, ..Default::default() };
         let packed = Serving { quantisation: Quantisation::Q8_0, ..Serving::default() };
         let (host, card) = ([Device::Cpu; 2], [Device::Cpu, Device::Cuda(0)]);
-        assert_eq!(merging(&lora, Serving::default(), &host), None);
-        assert_eq!(merging(&lora, Serving::default(), &card), Some(8));
-        assert_eq!(merging(&lora, packed, &host), Some(8));
-        assert_eq!(merging(&full, packed, &card), None);
+        assert!(!merges(Serving::default(), &host));
+        assert!(merges(Serving::default(), &card) && merges(packed, &host));
+    }
+
+    #[test]
+    fn models_outside_a_run_are_planned_with_the_words_of_a_run() {
+        let place = tempfile::tempdir().unwrap();
+        let model = source::check(&Embedded::Student.folder(place.path()).unwrap()).unwrap();
+        let tight = Room {
+            device: Device::Cpu,
+            name: "the host's memory".to_owned(),
+            free: Some(64 << 20),
+            total: Some(1 << 30),
+        };
+        let refused =
+            |charge: Charge| fitted(&[charge], std::slice::from_ref(&tight)).unwrap_err().to_string();
+        // A copy of the model in every worker.
+        let student = StudentConfig { workers: 3, ..StudentConfig::default() };
+        let said = refused(student_charge(&student, &model, None).unwrap());
+        assert!(said.contains("student x 3") && said.contains("Lower `student.workers`"), "{said}");
+        let full = TrainingSettings { method: TrainingMethod::Full, ..TrainingSettings::default() };
+        let said = refused(trainer_charge(&model, full).unwrap());
+        assert!(said.contains("are needed at once and 64 MiB are free: trainer: "), "{said}");
     }
 }

@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::alone::{StudentArgs, configuration};
-use super::{RESUME_ME, format, work};
+use super::{RESUME_ME, format, placement, work};
 use crate::config::{Method, Paths, TrainerConfig};
 use crate::gym::ports::{
     Checkpoint, PortError, Trainer, TrainingOrder, TrainingOutcome, TrainingProgress, TrainingSink,
@@ -146,6 +146,7 @@ pub(super) fn train(paths: &Paths, args: &TrainArgs) -> Result<ExitCode> {
         seed: args.seed.unwrap_or(config.seed),
         output: std::path::absolute(&args.out)?,
     };
+    placement::of_training(&order.start, &order.settings)?;
     let control = Arc::new(Control::default());
     stop_on_signals(Arc::clone(&control))?;
     let resources = Resources { threads: args.threads, control };

@@ -14,12 +14,14 @@ pub enum FinishReason {
     PromptTooLong,
     /// There is no answer: the chat template or the grammar engine refused the request.
     Refused,
+    /// There is no answer: the model failed on this prompt, and answered others after it.
+    Failed,
 }
 
 impl FinishReason {
     /// Whether the prompt was never answered.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::PromptTooLong | Self::Refused)
+        matches!(self, Self::PromptTooLong | Self::Refused | Self::Failed)
     }
 
     /// What to add to an answer that did not end by itself; empty for one that did.
@@ -29,6 +31,7 @@ impl FinishReason {
             Self::Length => "cut off at the token limit",
             Self::PromptTooLong => "not answered: the prompt is too long for the model",
             Self::Refused => "not answered: the chat template or the schema was refused",
+            Self::Failed => "not answered: the model failed on this prompt",
         }
     }
 }

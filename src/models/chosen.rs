@@ -7,16 +7,22 @@
 use super::sampler;
 
 /// What was chosen so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Chosen {
     tokens: Vec<u32>,
-    log_probabilities: Vec<f32>,
+    /// Nothing where nobody asks for them: each costs a pass over the whole vocabulary.
+    log_probabilities: Option<Vec<f32>>,
     /// Position that was asked for last, with [`sampler::log_sum`] of the model's own row for it: a second row
     /// for the same position is that row behind a grammar's mask.
     row: Option<(usize, f64)>,
 }
 
 impl Chosen {
+    /// Nothing yet; `weighed` says whether the probabilities of the tokens are wanted.
+    pub fn new(weighed: bool) -> Self {
+        Self { tokens: Vec::new(), log_probabilities: weighed.then(Vec::new), row: None }
+    }
+
     /// Takes the token chosen at a position from a row of logits; a second one for a position replaces the first, and
     /// what followed it. `false` when a token before it was chosen by somebody else.
     #[must_use]
@@ -24,15 +30,17 @@ impl Chosen {
         if self.tokens.len() < position {
             return false;
         }
-        let whole = match self.row {
-            Some((of, whole)) if of == position => whole,
-            _ => sampler::log_sum(row),
-        };
-        self.row = Some((position, whole));
         self.tokens.truncate(position);
-        self.log_probabilities.truncate(position);
         self.tokens.push(token);
-        self.log_probabilities.push((f64::from(row[token as usize]) - whole) as f32);
+        if let Some(log_probabilities) = &mut self.log_probabilities {
+            let whole = match self.row {
+                Some((of, whole)) if of == position => whole,
+                _ => sampler::log_sum(row),
+            };
+            self.row = Some((position, whole));
+            log_probabilities.truncate(position);
+            log_probabilities.push((f64::from(row[token as usize]) - whole) as f32);
+        }
         true
     }
 
@@ -41,9 +49,10 @@ impl Chosen {
         &self.tokens[..self.tokens.len().saturating_sub(1)]
     }
 
-    /// All tokens, the end token included, with the natural logarithm of the probability that the model gave each.
+    /// All tokens, the end token included, with the natural logarithm of the probability that the model gave each, where
+    /// these are wanted.
     pub fn into_parts(self) -> (Vec<u32>, Vec<f32>) {
-        (self.tokens, self.log_probabilities)
+        (self.tokens, self.log_probabilities.unwrap_or_default())
     }
 }
 
@@ -104,7 +113,7 @@ mod tests {
     /// Whenever a reader looks, and however far the engine goes before it hears of the end, the answer is the same.
     fn same_whenever_read(draws: &[(usize, u32)], grammar: bool, expected: &[u32]) {
         let after = |count: usize| {
-            let mut chosen = Chosen::default();
+            let mut chosen = Chosen::new(true);
             for (position, token) in &draws[..count] {
                 assert!(chosen.put(*position, *token, &ROW));
             }
@@ -132,7 +141,7 @@ mod tests {
         let draws = [(0, END), (0, 4), (1, 5), (2, END), (2, 6), (3, END), (4, END), (5, 2), (5, END)];
         same_whenever_read(&draws, true, &[4, 5, 6, END]);
         // With the last token taken for standing, a reader after the first draw would have ended it there.
-        let mut early = Chosen::default();
+        let mut early = Chosen::new(true);
         assert!(early.put(0, END, &ROW));
         assert_eq!((ends(early.standing(), true), ends(&early.into_parts().0, true)), (None, Some(1)));
     }
@@ -144,10 +153,18 @@ mod tests {
     }
 
     #[test]
+    fn without_a_wish_for_probabilities_no_row_is_looked_at() {
+        let mut chosen = Chosen::new(false);
+        // A row without numbers: whoever reads it fails.
+        assert!(chosen.put(0, 3, &[]) && chosen.put(0, 4, &[]) && chosen.put(1, 5, &[]));
+        assert_eq!((chosen.standing(), chosen.clone().into_parts()), (&[4][..], (vec![4, 5], Vec::new())));
+    }
+
+    #[test]
     fn the_probability_of_a_second_draw_is_of_the_models_own_row() {
         let mut masked = ROW;
         masked[9] = f32::NEG_INFINITY;
-        let mut chosen = Chosen::default();
+        let mut chosen = Chosen::new(true);
         assert!(chosen.put(0, END, &ROW) && chosen.put(0, 8, &masked) && chosen.put(1, 8, &masked));
         let (tokens, log_probabilities) = chosen.clone().into_parts();
         assert_eq!(tokens, [8, 8]);

@@ -117,6 +117,9 @@ impl Keys<'_> {
             hidden,
             intermediate: count("feed_forward_length").unwrap_or(4 * hidden),
             kv_width: kv_heads * head,
+            heads,
+            // Matters to the trainer alone, which takes no such file.
+            capped: false,
             vocabulary: embedding,
             context,
             half: true,

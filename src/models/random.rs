@@ -9,6 +9,7 @@ use std::path::Path;
 use half::bf16;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
+use serde_json::map::Entry;
 use tokenizers::AddedToken;
 
 use crate::gym::rng::CounterRng;
@@ -71,16 +72,22 @@ const TEMPLATE: &str = "{%- if not messages or messages[0]['role'] != 'system' -
     {{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{%- endfor -%}\
     {%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}";
 
-/// Writes the folder: weights drawn from the seed in bf16, the tokenizer of `tokenizer` (a `tokenizer.json`
-/// whose end token is `end`), with the tokens that begin and end turns.
+/// Writes the folder: weights drawn from the seed in bf16, the tokenizer of `tokenizer` (a `tokenizer.json` with a
+/// vocabulary of texts, whose end token is `end`), with the tokens that begin and end turns, and as many tokens more as
+/// the shape has rows: a grammar is as much work as with the real model's vocabulary.
 ///
 /// # Errors
-/// When a file cannot be read or written, the tokenizer does not have the end token, or has more tokens than the shape
-/// has rows.
+/// When a file cannot be read or written, the tokenizer does not have the end token, has more tokens than the shape
+/// has rows, or cannot be filled up to them.
 pub fn write(folder: &Path, shape: &Shape, tokenizer: &Path, end: &str, seed: u64) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let refused = |what: String| io::Error::other(format!("{}: {what}", tokenizer.display()));
-    let mut known = tokenizers::Tokenizer::from_file(tokenizer).map_err(io::Error::other)?;
+    let mut text: serde_json::Value = serde_json::from_slice(&fs::read(tokenizer)?)?;
+    // The turns' tokens come behind those of the model of texts.
+    let room = shape.vocabulary.saturating_sub(TURN.len());
+    fill(&mut text, room)
+        .ok_or_else(|| refused("it has no vocabulary of texts to be filled up".to_owned()))?;
+    let mut known = tokenizers::Tokenizer::from_bytes(text.to_string()).map_err(io::Error::other)?;
     let document = known.token_to_id(end).ok_or_else(|| refused(format!("there is no token `{end}`")))?;
     known.add_special_tokens(&TURN.map(|text| AddedToken::from(text, true)));
     if known.get_vocab_size(true) > shape.vocabulary {
@@ -130,6 +137,47 @@ pub fn write(folder: &Path, shape: &Shape, tokenizer: &Path, end: &str, seed: u6
         }),
     )?;
     weights(&folder.join("model.safetensors"), shape, seed)
+}
+
+/// Adds words of letters to a tokenizer's vocabulary until it has so many tokens, each with a number of its own. No merge
+/// leads to them: texts are split as before, and a model may write them. Nothing where there is no vocabulary of texts.
+fn fill(tokenizer: &mut serde_json::Value, count: usize) -> Option<()> {
+    let added: Vec<(String, u64)> = tokenizer["added_tokens"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|token| Some((token["content"].as_str()?.to_owned(), token["id"].as_u64()?)))
+        .collect();
+    let vocabulary = tokenizer["model"]["vocab"].as_object_mut()?;
+    for (content, id) in added {
+        // One that stands behind the vocabulary would be numbered anew when this grows.
+        vocabulary.entry(content).or_insert_with(|| id.into());
+    }
+    let mut next = vocabulary.values().filter_map(serde_json::Value::as_u64).max()? + 1;
+    for word in words() {
+        if next >= count as u64 {
+            return Some(());
+        }
+        if let Entry::Vacant(place) = vocabulary.entry(word) {
+            place.insert(next.into());
+            next += 1;
+        }
+    }
+    Some(())
+}
+
+/// All words of at least four letters.
+fn words() -> impl Iterator<Item = String> {
+    let first = 26_u64.pow(3);
+    (first..).map(|mut n| {
+        let mut letters = Vec::new();
+        while n > 0 {
+            letters.push(b'a' + (n % 26) as u8);
+            n /= 26;
+        }
+        letters.reverse();
+        letters.into_iter().map(char::from).collect()
+    })
 }
 
 fn weights(file: &Path, shape: &Shape, seed: u64) -> io::Result<()> {
@@ -201,7 +249,7 @@ mod tests {
         let tokens = Tokenizer::from_file(&file).unwrap().get_vocab_size(true);
         let shape = Shape {
             family: Family::Qwen2,
-            vocabulary: tokens + 8,
+            vocabulary: tokens + 5000,
             hidden: 8,
             intermediate: 8,
             layers: 1,
@@ -214,6 +262,14 @@ mod tests {
         write(&folder, &shape, &file, "<|pad|>", 1).unwrap();
         folder::check(&folder).unwrap();
         let known = Tokenizer::from_file(folder.join("tokenizer.json")).unwrap();
+        // As many tokens as rows, each with a text; texts are split as without those that fill it up.
+        assert_eq!(known.get_vocab_size(true), shape.vocabulary);
+        assert!((0..shape.vocabulary as u32).all(|id| known.id_to_token(id).is_some()));
+        let split = |tokenizer: &Tokenizer| {
+            let encoded = tokenizer.encode("Ann has 12 pens, baaa and moreover 3.", false).unwrap();
+            encoded.get_ids().to_vec()
+        };
+        assert_eq!(split(&known), split(&Tokenizer::from_file(&file).unwrap()));
         let config = fs::read(folder.join("tokenizer_config.json")).unwrap();
         let config = serde_json::from_slice(&config).unwrap();
         let template = ChatTemplate::new(TEMPLATE.to_owned(), &config).unwrap();

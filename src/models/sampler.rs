@@ -16,7 +16,10 @@ pub enum SamplerError {
     #[error("the model returned no logits")]
     Empty,
     /// The row held something that is not a number, or nothing finite.
-    #[error("the model returned logits that are not numbers: its weights are damaged or training diverged")]
+    #[error(
+        "the model returned logits that are not numbers: its weights are damaged or training diverged. Lower \
+         `trainer.learning_rate` and train again, or take other weights"
+    )]
     NotANumber,
 }
 

@@ -21,8 +21,9 @@ use crate::runner::live::LiveBoard;
 use crate::runner::purse::Purse;
 use crate::store::{Request, Store, StoreError};
 
-/// How long the work in hand may take to commit what it has when the process is to end.
-const DRAIN: Duration = Duration::from_secs(15);
+/// How long the work in hand may take to commit what it has when the process is to end: longer than a trainer may take to
+/// save where it stands, shorter than the process lives after a signal.
+const DRAIN: Duration = Duration::from_secs(22);
 
 /// How long the runner of a finished run waits for a person: other limits, a review, a note.
 const FINISHED_WAIT: Duration = Duration::from_secs(5);

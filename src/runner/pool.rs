@@ -7,6 +7,7 @@
 mod launch;
 mod log;
 mod process;
+mod queue;
 mod roster;
 mod seat;
 mod supervision;
@@ -26,6 +27,7 @@ use crate::gym::ports::{
     BatchTest, ChatModel, ChatRequest, Checkpoint, Device, PieceSink, PortError, ReplySink, Serving, Student,
 };
 use process::Event;
+use queue::Queue;
 use seat::{Seat, Told};
 
 /// Longest wait for a sign of a worker that was just started.
@@ -51,7 +53,8 @@ pub struct SeatReport {
 /// A student served by several worker processes.
 ///
 /// Workers start with the first answer and load what the last refresh named. Requests are handed out in
-/// index order, in chunks that shrink towards the end; answers arrive in any order.
+/// index order, or those of like length together to workers that take several at a time, in chunks that shrink towards
+/// the end; answers arrive in any order.
 pub struct WorkerPool {
     command: WorkerCommand,
     roster: Roster,
@@ -190,16 +193,14 @@ impl WorkerPool {
             .checkpoint
             .clone()
             .ok_or_else(|| PortError::fatal("the student was asked before it was given a checkpoint"))?;
-        let mut next = 0;
+        let mut queue = Queue::new(requests);
         let mut left = requests.len();
         loop {
             for seat in &mut self.seats[..workers] {
                 seat.advance(&self.command, &self.roster, &self.sender, (&checkpoint, self.edition))?;
-                if next < requests.len() && seat.is_idle(self.edition) {
-                    let chunk = seat.chunk(requests.len() - next, workers);
-                    let share = (next..next + chunk).map(|index| (index, requests[index].clone())).collect();
+                if queue.left() > 0 && seat.is_idle(self.edition) {
+                    let share = queue.take(seat.chunk(queue.left(), workers), seat.takes_several());
                     seat.ask(share, self.purse.left(), self.call)?;
-                    next += chunk;
                 }
             }
             let at_work = self.seats[..workers].iter().any(|seat| !seat.is_idle(self.edition));

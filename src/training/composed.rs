@@ -8,11 +8,11 @@ mod frozen;
 
 use super::batch::Batch;
 use super::ops::{Attention, Rotary};
-use candle_core::{D, DType, Device, Result, Tensor};
+use candle_core::{D, DType, Device, Error, Result, Tensor, Var};
 use frozen::FrozenLinear;
 
-/// Logits alive at a time where the loss is worked out in chunks.
-pub(super) const LOGITS: usize = 64 << 20;
+/// Logits alive at a time where the loss is composed of a library's operations: it is worked out in chunks.
+pub const LOGITS: usize = 64 << 20;
 
 /// `x W^T` over the last dimension. A frozen W costs no gradient.
 pub(super) fn linear(x: &Tensor, w: &Tensor, trained: bool) -> Result<Tensor> {
@@ -95,7 +95,7 @@ impl Positions {
 
     fn mask(&self, window: usize) -> Result<&Tensor> {
         let found = self.masks.iter().find(|(other, _)| *other == window);
-        found.map(|(_, mask)| mask).ok_or_else(|| candle_core::Error::Msg(format!("no window of {window}")))
+        found.map(|(_, mask)| mask).ok_or_else(|| Error::Msg(format!("no window of {window}")))
     }
 }
 
@@ -133,32 +133,81 @@ pub(super) fn cross_entropy(logits: &Tensor, targets: &[u32], cap: Option<f32>) 
     (lse - shifted.gather(&targets, 1)?)?.mean_all()
 }
 
-/// The loss of h [rows, d] under a head, and a scalar with the same gradients. With a frozen head and more than `most`
-/// logits it goes through the head in chunks, of which only one is in memory.
+/// A loss with what its gradients come from.
+pub(super) struct HeadLoss {
+    /// Mean cross entropy in nats.
+    pub(super) value: f64,
+    /// A scalar with the gradient of the states, and with that of a trained head where `head` has none.
+    pub(super) root: Tensor,
+    /// The gradient of a trained head that the loss went through in chunks.
+    pub(super) head: Option<Tensor>,
+}
+
+/// States and targets of a chunk with its share of all rows, for at most `most` logits at a time.
+fn chunks<'targets>(
+    h: &Tensor,
+    vocabulary: usize,
+    targets: &'targets [u32],
+    most: usize,
+) -> impl Iterator<Item = Result<(Tensor, &'targets [u32], f64)>> {
+    let (h, rows, chunk) = (h.detach(), targets.len() as f64, (most / vocabulary.max(1)).max(1));
+    targets.chunks(chunk).enumerate().map(move |(index, targets)| {
+        Ok((h.narrow(0, index * chunk, targets.len())?, targets, targets.len() as f64 / rows))
+    })
+}
+
+fn scalar(loss: &Tensor) -> Result<f64> {
+    Ok(f64::from(loss.to_scalar::<f32>()?))
+}
+
+/// The loss of h [rows, d] under a head alone, for measuring.
+pub(super) fn head_value(
+    h: &Tensor,
+    head: &Tensor,
+    targets: &[u32],
+    cap: Option<f32>,
+    most: usize,
+) -> Result<f64> {
+    let head = head.detach();
+    let parts = chunks(h, head.dim(0)?, targets, most).map(|part| {
+        let (states, targets, share) = part?;
+        Ok(scalar(&cross_entropy(&linear(&states, &head, false)?, targets, cap)?)? * share)
+    });
+    parts.sum()
+}
+
+/// The loss of h [rows, d] under a head. With more than `most` logits it goes through the head in chunks, of which only
+/// one is in memory.
 pub(super) fn head_loss(
     h: &Tensor,
     (head, trained): (&Tensor, bool),
     targets: &[u32],
     cap: Option<f32>,
     most: usize,
-) -> Result<(f64, Tensor)> {
-    let (rows, vocabulary) = (h.dim(0)?, head.dim(0)?);
-    let value = |loss: &Tensor| Ok::<_, candle_core::Error>(f64::from(loss.to_scalar::<f32>()?));
-    if trained || rows * vocabulary <= most {
-        let loss = cross_entropy(&linear(h, head, trained)?, targets, cap)?;
-        return Ok((value(&loss)?, loss));
+) -> Result<HeadLoss> {
+    let vocabulary = head.dim(0)?;
+    if h.dim(0)? * vocabulary <= most {
+        let root = cross_entropy(&linear(h, head, trained)?, targets, cap)?;
+        return Ok(HeadLoss { value: scalar(&root)?, root, head: None });
     }
-    let chunk = (most / vocabulary).max(1);
-    let (mut total, mut gradients) = (0.0, Vec::new());
-    for (index, targets) in targets.chunks(chunk).enumerate() {
-        let part = candle_core::Var::from_tensor(&h.narrow(0, index * chunk, targets.len())?.detach())?;
-        let loss = cross_entropy(&linear(&part, head, false)?, targets, cap)?;
-        let share = targets.len() as f64 / rows as f64;
-        total += value(&loss)? * share;
-        let gradient = loss.backward()?.remove(&part);
-        gradients.push(
-            (gradient.ok_or_else(|| candle_core::Error::Msg("no gradient of a chunk".to_owned()))? * share)?,
-        );
+    let missing = || Error::Msg("no gradient of a chunk".to_owned()).bt();
+    let (mut value, mut states) = (0.0, Vec::new());
+    let mut sum: Option<Tensor> = None;
+    for part in chunks(h, vocabulary, targets, most) {
+        let (part, targets, share) = part?;
+        let part = Var::from_tensor(&part)?;
+        let loss = cross_entropy(&linear(&part, head, trained)?, targets, cap)?;
+        value += scalar(&loss)? * share;
+        let mut store = loss.backward()?;
+        states.push((store.remove(&part).ok_or_else(missing)? * share)?);
+        if trained {
+            let own = (store.remove(head).ok_or_else(missing)? * share)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + own)?,
+                None => own,
+            });
+        }
     }
-    Ok((total, (h * Tensor::cat(&gradients, 0)?.detach())?.sum_all()?))
+    let root = (h * Tensor::cat(&states, 0)?.detach())?.sum_all()?;
+    Ok(HeadLoss { value, root, head: sum.map(|sum| sum.detach()) })
 }

@@ -7,6 +7,7 @@ mod layer;
 mod parameter;
 mod pass;
 
+use super::composed::LOGITS;
 use super::config::DecoderConfig;
 use super::lora::Adapter;
 use super::ops::{Gate, Rotary};
@@ -40,6 +41,8 @@ pub(super) struct Decoder {
     head: Projection,
     gate: Gate,
     rotary: Rotary,
+    /// Logits alive at a time on the composed path.
+    most_logits: usize,
     workspace: Mutex<Workspace>,
 }
 
@@ -126,7 +129,14 @@ impl Decoder {
             head: builder.projection(if config.tied { "model.embed_tokens" } else { "lm_head" })?,
             gate: if config.family.gelu() { Gate::GELU } else { Gate::SILU },
             rotary: Rotary::new(positions, &config.frequencies()),
+            most_logits: LOGITS,
             workspace: Mutex::default(),
         })
+    }
+
+    /// The same with fewer logits alive at a time on the composed path.
+    #[cfg(test)]
+    pub(super) fn at_a_time(self, most_logits: usize) -> Self {
+        Self { most_logits, ..self }
     }
 }

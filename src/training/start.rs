@@ -17,6 +17,7 @@ pub(super) struct Start {
     /// The folder that an adapter belongs to, and that a full model takes its other files from.
     pub(super) base: PathBuf,
     pub(super) config: DecoderConfig,
+    /// What is not trained, until the decoders have it.
     weights: Weights,
     pub(super) variables: Variables,
     pub(super) adapter: Option<Adapter>,
@@ -84,24 +85,26 @@ fn place(device: Device) -> Result<candle_core::Device, TrainingError> {
 
 impl Start {
     /// One decoder per device, for rows of at most `positions` tokens. A single one on the CPU is fused and
-    /// computes with the variables themselves; elsewhere a frozen base is kept in bf16.
+    /// computes with the variables themselves; elsewhere a frozen base is kept in bf16. The frozen weights are handed
+    /// over: resuming and writing need the variables alone, and a copy on the host would live as long as the training.
     pub(super) fn replicas(
-        &self,
+        &mut self,
         devices: &[Device],
         positions: usize,
     ) -> Result<Vec<Replica>, TrainingError> {
+        let base = std::mem::take(&mut self.weights);
         let decoder = |weights: &Weights, variables: &Variables| {
             Decoder::new(&self.config, weights, variables, self.adapter.as_ref(), positions)
         };
         if let [] | [Device::Cpu] = devices {
             let variables = self.variables.clone();
-            let decoder = decoder(&self.weights, &variables)?;
+            let decoder = decoder(&base, &variables)?;
             return Ok(vec![Replica { path: Path::Fused, decoder, variables }]);
         }
         let copies = devices.iter().map(|&device| {
             let (cpu, device) = (device == Device::Cpu, place(device)?);
             let frozen = if cpu { DType::F32 } else { DType::BF16 };
-            let weights = weights::place(&self.weights, &device, frozen)?;
+            let weights = weights::place(&base, &device, frozen)?;
             let copy = |variable: &Var| -> Result<Var, TrainingError> {
                 let moved = variable.as_detached_tensor().to_device(&device)?;
                 Ok(Var::from_tensor(&Tensor::copy(&moved)?)?)
@@ -112,5 +115,25 @@ impl Start {
             Ok(Replica { path, decoder: decoder(&weights, &variables)?, variables })
         });
         copies.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::tests::support::{order, student};
+
+    #[test]
+    fn the_decoders_take_the_frozen_weights_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("base");
+        student(&base);
+        let order = order(&base, &folder.path().join("out"), TrainingMethod::Lora { rank: 2, alpha: 4.0 });
+        for devices in [&[][..], &[Device::Cpu; 2]] {
+            let mut start = load(&order).unwrap();
+            assert!(!start.weights.is_empty());
+            assert_eq!(start.replicas(devices, 128).unwrap().len(), devices.len().max(1));
+            assert!(start.weights.is_empty(), "they would stay on the host as long as the training");
+        }
     }
 }

@@ -103,7 +103,7 @@ enum Verdict {
 
 impl<'a> Course<'a> {
     fn prepare(order: &'a TrainingOrder, resources: &'a Resources) -> Result<Self, TrainingError> {
-        let start = start::load(order)?;
+        let mut start = start::load(order)?;
         let format = ChatFormat::load(&start.base)?;
         format.check_fits(start.config.vocabulary)?;
         let longest = (order.settings.max_length as usize).min(start.config.max_positions);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::gym::ports::{Device, Serving, TrainingSettings};
 use crate::models::folder::ModelSize;
-pub use memory::{Part, merged_bytes, merging_memory, serving_parts, training_parts};
+pub use memory::{Part, merged_bytes, merging_memory, serving_parts, training_host_parts, training_parts};
 
 /// The memory of one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,26 +192,31 @@ pub struct TooLarge {
     pub remedy: String,
 }
 
-/// Places the charges into the rooms; `rooms` holds every device there is. What merges adapters takes of the host's
-/// memory as well.
+/// Places the charges into the rooms; `rooms` holds every device there is. What merges adapters, or trains on another
+/// device, takes of the host's memory as well.
 ///
 /// # Errors
 /// [`PlacementError::NoDevice`] for a device that is not there, otherwise [`PlacementError::TooLarge`] for the first one
 /// that does not hold what is put on it. A device whose free memory is not known holds everything.
 pub fn plan(charges: &[Charge], rooms: &[Room]) -> Result<Plan, PlacementError> {
     let mut plan = Plan::default();
+    let host = rooms.iter().find(|room| room.device == Device::Cpu);
     for charge in charges {
         for device in &charge.devices {
             let Some(room) = rooms.iter().find(|room| room.device == *device) else {
                 return Err(missing(charge.role, *device, rooms));
             };
             plan.on(room).add(charge, charge.parts(*device));
-            let host = rooms.iter().find(|room| room.device == Device::Cpu);
             if let (Some(merging), Some(host)) = (charge.merging, host) {
                 let folder = if merging.in_memory { merged_bytes(&charge.size, *device) } else { 0 };
                 let bytes = merging_memory(&charge.size, merging.rank) + folder;
                 plan.on(host).merge(charge, bytes, *device == Device::Cpu);
             }
+        }
+        if let (Work::Train(settings), Some(host)) = (&charge.work, host)
+            && !charge.devices.contains(&Device::Cpu)
+        {
+            plan.on(host).add(charge, training_host_parts(&charge.size, settings, charge.devices.len()));
         }
     }
     for placed in &plan.devices {
@@ -343,7 +348,10 @@ fn remedy(shares: &[&Share], charges: &[Charge]) -> String {
             "set TMPDIR to a folder on a disk, where it lies in memory".to_owned(),
         ],
         Part::Activations if role == "trainer" => {
-            vec!["set `trainer.checkpointing = true` or lower `trainer.micro_tokens`".to_owned()]
+            vec![
+                "set `trainer.checkpointing = true`".to_owned(),
+                "lower `trainer.micro_tokens` or `trainer.max_length`".to_owned(),
+            ]
         }
         Part::Weights | Part::Activations | Part::Process => Vec::new(),
     };

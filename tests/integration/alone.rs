@@ -149,3 +149,26 @@ fn a_student_is_scored_and_asked_outside_a_run() {
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2);
 }
+
+#[test]
+fn a_place_for_a_model_is_planned_before_it_is_loaded() {
+    let home = home();
+    let elsewhere = CONFIG.replace("model = \"scripted\"", "model = \"embedded\"\ndevice = \"cuda:9\"");
+    fs::write(home.path("elsewhere.toml"), elsewhere).unwrap();
+    let config = home.path("elsewhere.toml").to_str().unwrap().to_owned();
+    let refused = |words: &[&str]| {
+        let output = home.command(words).stdin(Stdio::null()).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{words:?}: {told}");
+        told
+    };
+    for command in ["eval", "chat"] {
+        let told = refused(&[command, "--config", &config]);
+        assert!(told.contains("`student.device` is `cuda:9`"), "{command}: {told}");
+        assert!(!told.contains("logs are in"), "{command} started a worker: {told}");
+    }
+    let arguments = arguments(&home, "out");
+    let words: Vec<&str> = arguments.iter().map(String::as_str).chain(["--devices", "cuda:9"]).collect();
+    let told = refused(&words);
+    assert!(told.contains("`trainer.device` is `cuda:9`") && !home.path("out").exists(), "{told}");
+}

@@ -1,5 +1,6 @@
 //! The job done by the trainer's own decoder, which advances all questions together: what batches can reach on this
-//! processor where the library of inference takes one question after the other.
+//! processor where the library of inference takes one question after the other. It feeds prompts token by token, so a
+//! decoder that takes them whole would reach more.
 
 use std::path::Path;
 use std::time::Instant;

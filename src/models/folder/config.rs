@@ -25,6 +25,10 @@ pub struct ModelConfig {
     pub intermediate: usize,
     /// Width of keys, and of values, of one token in one block.
     pub kv_width: usize,
+    /// Heads of the queries (`num_attention_heads`).
+    pub heads: usize,
+    /// Whether the scores of the attention are capped (`attn_logit_softcapping`).
+    pub capped: bool,
     /// Type of the stored weights (`dtype` or `torch_dtype`), where given.
     pub dtype: Option<String>,
 }
@@ -72,6 +76,8 @@ pub(super) fn check(folder: &Path) -> Result<ModelConfig, FolderError> {
         None | Some(Value::Null) => Ok(None),
         Some(_) => keys.count(key).map(Some),
     };
+    // Its scores are capped unless it says that they are not.
+    let gemma = architecture == "Gemma2ForCausalLM";
     let hidden = keys.count("hidden_size")?;
     let heads = number("num_attention_heads")?.unwrap_or(1);
     let kv_heads = number("num_key_value_heads")?.unwrap_or(heads);
@@ -85,6 +91,8 @@ pub(super) fn check(folder: &Path) -> Result<ModelConfig, FolderError> {
         layers: keys.count("num_hidden_layers")?,
         intermediate: number("intermediate_size")?.unwrap_or(4 * hidden),
         kv_width: kv_heads * head,
+        heads,
+        capped: config.get("attn_logit_softcapping").map_or(gemma, Value::is_number),
         dtype: dtype.map(str::to_owned),
     })
 }

@@ -18,6 +18,10 @@ pub struct ModelSize {
     pub intermediate: usize,
     /// Width of keys, and of values, of one token in one block.
     pub kv_width: usize,
+    /// Heads of the queries.
+    pub heads: usize,
+    /// Whether the scores of the attention are capped.
+    pub capped: bool,
     /// Rows of the embedding.
     pub vocabulary: usize,
     /// Longest prompt and answer together, in tokens.
@@ -39,6 +43,8 @@ impl ModelSize {
             hidden: config.hidden,
             intermediate: config.intermediate,
             kv_width: config.kv_width,
+            heads: config.heads,
+            capped: config.capped,
             vocabulary: config.vocabulary,
             context: config.context,
             half: matches!(config.dtype.as_deref(), Some("bfloat16" | "float16")),

@@ -133,6 +133,8 @@ fn a_sound_file_passes_with_its_sizes_and_its_tokens() {
         hidden: 8,
         intermediate: 16,
         kv_width: 4,
+        heads: 2,
+        capped: false,
         vocabulary: 4,
         context: 64,
         half: true,

@@ -20,8 +20,9 @@ use mistralrs::{
 use mistralrs_quant::{LoraAdapter, LoraConfig, ShardedSafeTensors};
 
 use crate::gym::ports::{Device, PortError, Precision, Quantisation, Serving};
-use crate::models::folder::{AdapterFolder, ModelFolder};
+use crate::models::folder::{AdapterFolder, ModelFolder, ModelSize};
 use crate::models::gguf::GgufFile;
+use crate::models::pages;
 use crate::models::source::Source;
 
 /// Loads a checked model, with a checked adapter merged into it where one is given. `serving.in_flight` bounds the
@@ -88,7 +89,7 @@ fn load_folder(
     if let Some(isq) = isq(serving.quantisation) {
         builder = builder.with_isq(isq);
     }
-    if let Some(pages) = pages(base.size().context, device, serving)? {
+    if let Some(pages) = pages(&base.size(), device, serving)? {
         builder = builder.with_paged_attn(pages);
     }
     if let Some(adapter) = adapter {
@@ -117,7 +118,7 @@ fn load_gguf(file: &GgufFile, device: Device, serving: Serving) -> Result<Model,
         Device::Cuda(index) => TensorDevice::new_cuda(index as usize).map_err(|error| said(&error))?,
         Device::Metal => TensorDevice::new_metal(0).map_err(|error| said(&error))?,
     };
-    let pages = pages(file.size.context, device, serving)?;
+    let pages = pages(&file.size, device, serving)?;
     let runtime = runtime()?;
     let _inside = runtime.enter();
     let pipeline = loader
@@ -188,9 +189,9 @@ fn isq(quantisation: Quantisation) -> Option<IsqType> {
 }
 
 /// The key and value cache of a GPU: as many tokens as there may be, and never a share of the card.
-fn pages(context: usize, device: Device, serving: Serving) -> Result<Option<PagedAttentionConfig>, String> {
+fn pages(size: &ModelSize, device: Device, serving: Serving) -> Result<Option<PagedAttentionConfig>, String> {
     let Device::Cuda(_) = device else { return Ok(None) };
-    let tokens = context.min(serving.context as usize) * serving.in_flight as usize;
+    let tokens = pages::tokens(size, serving);
     let pages = PagedAttentionMetaBuilder::default().with_gpu_memory(MemoryGpuConfig::ContextSize(tokens));
     pages.build().map(Some).map_err(|error| format!("{error:#}"))
 }

@@ -1,7 +1,7 @@
 //! Our sampler inside the engine: the row that comes in is what the model thinks, the row that goes out
 //! leaves the engine one choice.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use candle_core::{Device, Error, Result, Tensor};
 use mistralrs::CustomLogitsProcessor;
@@ -20,11 +20,24 @@ pub(super) struct Chooser {
     /// Tokens of the tokenizer; further rows of the model are padding.
     known: usize,
     chosen: Mutex<Chosen>,
+    /// Why no token could be chosen: the engine hands the error on as one of its own.
+    fault: OnceLock<String>,
 }
 
 impl Chooser {
-    pub(super) fn new(sampling: Sampling, prompt_tokens: usize, known: usize) -> Self {
-        Self { sampling, prompt_tokens, known, chosen: Mutex::default() }
+    /// For a prompt of so many tokens; `weighed` says whether the probabilities of the answer's tokens are wanted.
+    pub(super) fn new(sampling: Sampling, prompt_tokens: usize, known: usize, weighed: bool) -> Self {
+        let chosen = Mutex::new(Chosen::new(weighed));
+        Self { sampling, prompt_tokens, known, chosen, fault: OnceLock::new() }
+    }
+
+    /// Why it could not choose, in words of ours.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.fault.get().map(String::as_str)
+    }
+
+    fn failed(&self, fault: impl ToString) -> Error {
+        Error::Msg(self.fault.get_or_init(|| fault.to_string()).clone())
     }
 
     /// What was chosen so far.
@@ -40,12 +53,12 @@ impl CustomLogitsProcessor for Chooser {
         let position = context
             .len()
             .checked_sub(self.prompt_tokens)
-            .ok_or_else(|| Error::Msg("the engine cut the prompt".to_owned()))?;
+            .ok_or_else(|| self.failed("the engine cut the prompt"))?;
         let known = &row[..self.known.min(row.len())];
-        let token = sampler::choose(known, self.sampling, position as u64)
-            .map_err(|error| Error::Msg(error.to_string()))?;
+        let token =
+            sampler::choose(known, self.sampling, position as u64).map_err(|error| self.failed(error))?;
         if !self.chosen().put(position, token, known) {
-            return Err(Error::Msg("the engine wrote a token of its own".to_owned()));
+            return Err(self.failed("the engine wrote a token of its own"));
         }
         let mut only = vec![f32::NEG_INFINITY; row.len()];
         only[token as usize] = 0.0;

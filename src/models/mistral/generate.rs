@@ -18,10 +18,11 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 
 use super::chooser::Chooser;
-use crate::gym::ports::{ChatReply, ChatRequest, PortError, Serving};
+use crate::gym::ports::{ChatReply, ChatRequest, PortError, Sampling, Serving};
 use crate::gym::prediction::FinishReason;
 use crate::models::Aside;
 use crate::models::chosen;
+use crate::models::failure::{self, Failure, Stage, stopped};
 use crate::models::folder::Tokens;
 use crate::models::source::Source;
 
@@ -60,19 +61,45 @@ impl Loaded {
     }
 
     /// Answers one request; nothing when it was stopped. A request that this model cannot be asked is answered with
-    /// the reason, and the others go on.
+    /// the reason, and the others go on. So is one that was `alone` in the engine when it failed, if the engine answers
+    /// another one: of several together it cannot be said whose failure it was.
     async fn one(
         &self,
         index: usize,
         request: &ChatRequest,
-        wishes: &Wishes,
+        (wishes, alone): (&Wishes, bool),
     ) -> Result<Option<Answer>, PortError> {
+        let error = match self.attempt(index, request, wishes).await {
+            Ok(answer) => return Ok(answer),
+            Err(Failure::Call(error)) => return Err(error),
+            Err(Failure::Prompt(error)) => error,
+        };
+        if !alone || !self.goes_on().await {
+            return Err(error);
+        }
+        tracing::warn!(%error, "a prompt is not answered; the engine goes on");
+        Ok(Some(Answer::failed(0, FinishReason::Failed)))
+    }
+
+    /// Whether the engine still answers a plain prompt.
+    async fn goes_on(&self) -> bool {
+        let plain = ChatRequest::text("What is 2 + 3?", Sampling::Greedy, 1);
+        let answered = self.attempt(0, &plain, &Wishes::default()).await;
+        answered.is_ok_and(|answer| answer.is_some_and(|answer| !answer.reply.finish.is_failure()))
+    }
+
+    async fn attempt(
+        &self,
+        index: usize,
+        request: &ChatRequest,
+        wishes: &Wishes,
+    ) -> Result<Option<Answer>, Failure> {
         if wishes.are_over() {
             return Ok(None);
         }
         let began = Instant::now();
         if !request.images.is_empty() {
-            return Err(PortError::fatal("the local text models of this version cannot see images"));
+            return Err(PortError::fatal("the local text models of this version cannot see images").into());
         }
         let prompt = match self.render(&request.prompt).await {
             Ok(prompt) => prompt,
@@ -85,7 +112,8 @@ impl Loaded {
             return Ok(Some(Answer::failed(prompt_tokens, FinishReason::PromptTooLong)));
         }
         let limit = room.min(request.max_tokens.max(1) as usize);
-        let chooser = Arc::new(Chooser::new(request.sampling, prompt.len(), self.tokens.count()));
+        let (known, weighed) = (self.tokens.count(), request.log_probabilities);
+        let chooser = Arc::new(Chooser::new(request.sampling, prompt.len(), known, weighed));
         let mut stream = self.order(prompt, request, limit, &chooser).await?;
 
         let mut finish = None;
@@ -100,9 +128,11 @@ impl Loaded {
                 Response::ValidationError(error) => {
                     return Ok(Some(Answer::refused(prompt_tokens, &error.to_string())));
                 }
-                Response::InternalError(error) => return Err(broken(&error.to_string())),
+                Response::InternalError(error) => {
+                    return Err(failure::judge(Stage::Engine, &error.to_string(), chooser.fault()));
+                }
                 Response::ModelError(what, _) | Response::CompletionModelError(what, _) => {
-                    return Err(PortError::fatal(format!("the model failed on a prompt: {what}")));
+                    return Err(failure::judge(Stage::Model, &what, chooser.fault()));
                 }
                 _ => {}
             }
@@ -128,7 +158,7 @@ impl Loaded {
             }
             None => self.finish(finish.as_deref(), &tokens, limit)?,
         };
-        log_probabilities.truncate(if request.log_probabilities { tokens.len() } else { 0 });
+        log_probabilities.truncate(tokens.len());
         let (text, _) = self.cut(&tokens, request)?;
         let reply = ChatReply {
             log_probabilities,
@@ -166,7 +196,7 @@ impl Loaded {
         // Room for every message, so that the engine never waits for us.
         let (sender, stream) = channel(limit + 8);
         let id = self.model.inner().next_request_id();
-        let engine = self.model.inner().get_sender(None).map_err(|error| broken(&error.to_string()))?;
+        let engine = self.model.inner().get_sender(None).map_err(|error| stopped(&error.to_string()))?;
         let order = Request::Normal(Box::new(NormalRequest {
             id,
             messages: RequestMessage::CompletionTokens(prompt),
@@ -184,7 +214,7 @@ impl Loaded {
             model_id: None,
             truncate_sequence: false,
         }));
-        engine.send(order).await.map_err(|error| broken(&error.to_string()))?;
+        engine.send(order).await.map_err(|error| stopped(&error.to_string()))?;
         Ok(stream)
     }
 
@@ -203,8 +233,8 @@ impl Loaded {
             Some("length") => Ok(FinishReason::Length),
             None if ended => Ok(FinishReason::Stop),
             None if tokens.len() == limit => Ok(FinishReason::Length),
-            Some(other) => Err(broken(&format!("an answer ended with `{other}`"))),
-            None => Err(broken("the stream of an answer closed")),
+            Some(other) => Err(stopped(&format!("an answer ended with `{other}`"))),
+            None => Err(stopped("the stream of an answer closed")),
         }
     }
 }
@@ -239,12 +269,6 @@ fn constraint(schema: &Value) -> Constraint {
         root.insert("x-guidance".to_owned(), serde_json::json!({"whitespace_flexible": false}));
     }
     Constraint::JsonSchema(schema)
-}
-
-fn broken(what: &str) -> PortError {
-    // What follows the first line is the library's own trace.
-    let what = what.lines().next().unwrap_or_default();
-    PortError::transient(format!("the model's engine stopped: {what}. Its log says more"))
 }
 
 /// What those who wait for answers wish.
@@ -297,7 +321,8 @@ pub(super) async fn all(
         while tasks.len() < in_flight as usize && !wishes.are_over() {
             let Some(index) = waiting.next() else { break };
             let (loaded, wishes, request) = (loaded.clone(), wishes.clone(), requests[index].clone());
-            tasks.spawn(async move { (index, loaded.one(index, &request, &wishes).await) });
+            let alone = in_flight == 1;
+            tasks.spawn(async move { (index, loaded.one(index, &request, (&wishes, alone)).await) });
         }
         let Some(joined) = tasks.join_next().await else { return outcome };
         match joined {
@@ -313,7 +338,7 @@ pub(super) async fn all(
             }
             Err(error) => {
                 wishes.end();
-                outcome = outcome.and(Err(broken(&error.to_string())));
+                outcome = outcome.and(Err(stopped(&error.to_string())));
             }
         }
     }

@@ -39,10 +39,20 @@ struct Entry {
     farewell: Option<UnixStream>,
     /// Whether it was told, and is ended by whoever told it.
     leaving: bool,
+    /// What one of its steps takes, where it was heard of one: it ends between two parts of a step.
+    step: Duration,
 }
 
-/// How long a worker that was told to end may take before it is killed: shorter than the runner waits for its work.
-pub(super) const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a worker whose steps take so long is waited for once it was told to end.
+fn patience(step: Duration) -> Duration {
+    FAREWELL.saturating_add(step).min(LONGEST)
+}
+
+/// How long a worker that was told to end may take to save where it stands before it is killed.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// The same with the step that it has in hand, at most: shorter than the runner waits for its work, which is shorter than
+/// its process lives after a signal.
+const LONGEST: Duration = Duration::from_secs(20);
 /// Most characters of what a worker is writing that are kept.
 const TEXT: usize = 1000;
 
@@ -61,7 +71,7 @@ impl Roster {
             match entry.farewell.take() {
                 Some(stream) => {
                     entry.leaving = true;
-                    self.bid_farewell(*id, stream);
+                    self.bid_farewell(*id, stream, patience(entry.step));
                 }
                 None if entry.leaving => {}
                 // Fails only for a process that has ended already.
@@ -71,12 +81,12 @@ impl Roster {
     }
 
     /// On a thread of its own: a worker that does not read keeps nobody waiting.
-    fn bid_farewell(&self, id: u64, mut stream: UnixStream) {
+    fn bid_farewell(&self, id: u64, mut stream: UnixStream, patience: Duration) {
         let roster = self.clone();
         thread::spawn(move || {
-            let until = Instant::now() + FAREWELL;
+            let until = Instant::now() + patience;
             let told = stream
-                .set_write_timeout(Some(FAREWELL))
+                .set_write_timeout(Some(patience))
                 .is_ok_and(|()| frame::write(&mut stream, &Request::Stop).is_ok());
             while told && roster.lives(id) && Instant::now() < until {
                 thread::sleep(Duration::from_millis(20));
@@ -153,7 +163,8 @@ impl Roster {
             notes: vec![],
             text: String::new(),
         };
-        inner.entries.insert(id, Entry { child, status, farewell, leaving: false });
+        let (leaving, step) = (false, Duration::ZERO);
+        inner.entries.insert(id, Entry { child, status, farewell, leaving, step });
         Ok(id)
     }
 
@@ -171,6 +182,18 @@ impl Roster {
             let skipped = text.chars().count().saturating_sub(TEXT);
             entry.status.text = text.chars().skip(skipped).collect();
         }
+    }
+
+    /// Notes what one of a worker's steps takes.
+    pub(super) fn paced(&self, id: u64, step: Duration) {
+        if let Some(entry) = self.lock().entries.get_mut(&id) {
+            entry.step = step;
+        }
+    }
+
+    /// How long a worker may take to end once it was told.
+    pub(super) fn patience(&self, id: u64) -> Duration {
+        patience(self.lock().entries.get(&id).map_or(Duration::ZERO, |entry| entry.step))
     }
 
     /// Notes what a person should know about a worker.
@@ -195,5 +218,18 @@ impl Roster {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_step_is_waited_for_and_no_longer_than_the_runner_waits() {
+        let after = |seconds: f64| patience(Duration::from_secs_f64(seconds)).as_secs_f64();
+        assert!((after(0.0) - 10.0).abs() < 1e-9, "nothing was heard of a step");
+        assert!((after(7.5) - 17.5).abs() < 1e-9, "its save would have begun when it was killed");
+        assert!((after(90.0) - 20.0).abs() < 1e-9);
     }
 }

@@ -143,8 +143,18 @@ impl Seat {
         if self.whole {
             return remaining;
         }
-        let in_flight = self.loaded.as_ref().map_or(1, |loaded| loaded.1.max(1) as usize);
+        let in_flight = self.granted() as usize;
         (remaining / (2 * workers)).clamp(in_flight, CHUNK * in_flight).min(remaining)
+    }
+
+    /// Requests that its worker works on together: what it granted when it loaded.
+    fn granted(&self) -> u32 {
+        self.loaded.as_ref().map_or(1, |loaded| loaded.1.max(1))
+    }
+
+    /// Whether its worker makes batches. An endpoint's client does not, however many it has under way.
+    pub(super) fn takes_several(&self) -> bool {
+        !self.whole && self.granted() > 1
     }
 
     /// Hands requests over.

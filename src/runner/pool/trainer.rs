@@ -1,13 +1,15 @@
 //! The trainer as a process of its own, started for each training and ended after it.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::START;
 use super::launch::{WorkerCommand, inside};
 use super::process::{Event, WorkerProcess};
-use super::roster::{FAREWELL, Roster};
-use crate::gym::ports::{Device, PortError, Trainer, TrainingOrder, TrainingOutcome, TrainingSink};
+use super::roster::Roster;
+use crate::gym::ports::{
+    Device, PortError, Trainer, TrainingOrder, TrainingOutcome, TrainingProgress, TrainingSink,
+};
 use crate::protocol::worker::{Reply, Request, Role};
 
 /// A trainer in a worker process. Its memory comes back after every training.
@@ -22,6 +24,12 @@ impl TrainerProcess {
     pub fn new(command: WorkerCommand, threads: u32, roster: Roster) -> Self {
         Self { command, threads, roster }
     }
+}
+
+/// What a step takes on average, by the trainer's own reckoning; nothing after the last one.
+fn step_time(progress: &TrainingProgress) -> Option<Duration> {
+    let left = progress.steps.checked_sub(progress.step).filter(|left| *left > 0)?;
+    Duration::try_from_secs_f64(progress.seconds_left / f64::from(left)).ok()
 }
 
 impl Trainer for TrainerProcess {
@@ -46,7 +54,10 @@ impl Trainer for TrainerProcess {
         let mut ending: Option<Instant> = None;
         loop {
             let news = match ending {
-                Some(since) => events.recv_timeout(FAREWELL.saturating_sub(since.elapsed())),
+                Some(since) => {
+                    let patience = self.roster.patience(process.id());
+                    events.recv_timeout(patience.saturating_sub(since.elapsed()))
+                }
                 None if up => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 None => events.recv_timeout(START),
             };
@@ -72,6 +83,9 @@ impl Trainer for TrainerProcess {
                     process.ask(&Request::Train { order }, "training")?;
                 }
                 Reply::Progress { progress } => {
+                    if let Some(step) = step_time(&progress) {
+                        self.roster.paced(process.id(), step);
+                    }
                     if ending.is_none() && sink(progress).is_break() {
                         process.stop();
                         ending = Some(Instant::now());
@@ -92,5 +106,26 @@ impl Trainer for TrainerProcess {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_step_follows_from_the_time_left() {
+        let progress = |step, seconds_left| TrainingProgress {
+            step,
+            steps: 12,
+            loss: 1.0,
+            learning_rate: 1e-4,
+            tokens_per_second: 100.0,
+            seconds_left,
+            held_out_loss: None,
+        };
+        assert_eq!(step_time(&progress(2, 150.0)), Some(Duration::from_secs(15)));
+        assert_eq!(step_time(&progress(12, 0.0)), None);
+        assert_eq!(step_time(&progress(2, f64::NAN)), None, "what a worker says is not believed");
     }
 }

@@ -3,7 +3,7 @@
 use super::layer::Layer;
 use super::{Decoder, Path, Variables};
 use crate::training::batch::Batch;
-use crate::training::composed::{self, Positions};
+use crate::training::composed::{self, HeadLoss, Positions};
 use crate::training::gradients::Gradients;
 use crate::training::ops::Gate;
 use candle_core::backprop::GradStore;
@@ -77,12 +77,24 @@ impl Decoder {
         self.norm.composed(&rows.index_select(&predicting, 0)?)
     }
 
-    /// Mean cross entropy per response token in nats, and a scalar with its gradients.
-    fn loss_of(&self, batch: &Batch, x: &Tensor) -> Result<(f64, Tensor)> {
+    fn logit_cap(&self) -> Option<f32> {
+        self.config.logit_cap.map(|cap| cap as f32)
+    }
+
+    /// Mean cross entropy per response token in nats, and what its gradients come from.
+    fn loss_of(&self, batch: &Batch, x: &Tensor) -> Result<HeadLoss> {
         let head = &self.head.weight;
-        let cap = self.config.logit_cap.map(|cap| cap as f32);
         let weight = (&head.tensor, head.slot.is_some());
-        composed::head_loss(&self.last(batch, x)?, weight, &batch.targets, cap, composed::LOGITS)
+        let last = self.last(batch, x)?;
+        composed::head_loss(&last, weight, &batch.targets, self.logit_cap(), self.most_logits)
+    }
+
+    /// The backward pass of a loss: what a trained head got in chunks is added to the gradients at once.
+    fn unwind(&self, loss: &HeadLoss, share: f64, gradients: &mut Gradients) -> Result<GradStore> {
+        if let (Some(slot), Some(gradient)) = (self.head.weight.slot, &loss.head) {
+            gradients.add_tensor(slot, gradient, share)?;
+        }
+        loss.root.backward()
     }
 
     fn through(&self, journey: &Journey<'_>) -> Result<Tensor> {
@@ -102,7 +114,7 @@ impl Decoder {
                 self.head.composed(&self.last(batch, &self.through(&self.journey(batch)?)?)?)?
             }
         };
-        composed::soft_cap(&logits, self.config.logit_cap.map(|cap| cap as f32))
+        composed::soft_cap(&logits, self.logit_cap())
     }
 
     /// Mean cross entropy per response token, in nats.
@@ -117,7 +129,8 @@ impl Decoder {
             .layers
             .iter()
             .try_fold(x, |x, layer| Ok::<_, Error>(self.layer(&journey, layer, &x)?.detach()))?;
-        Ok(self.loss_of(batch, &x)?.0)
+        let (last, head) = (self.last(batch, &x)?, &self.head.weight.tensor);
+        composed::head_value(&last, head, &batch.targets, self.logit_cap(), self.most_logits)
     }
 
     /// The loss; `share` times the gradient of every variable that has one is added to `gradients`. With
@@ -148,9 +161,9 @@ impl Decoder {
     ) -> Result<f64> {
         let journey = self.journey(batch)?;
         if !checkpointing {
-            let (loss, root) = self.loss_of(batch, &self.through(&journey)?)?;
-            collect(&mut root.backward()?, variables, share, gradients)?;
-            return Ok(loss);
+            let loss = self.loss_of(batch, &self.through(&journey)?)?;
+            collect(&mut self.unwind(&loss, share, gradients)?, variables, share, gradients)?;
+            return Ok(loss.value);
         }
         let embedded = self.embed(batch)?;
         let mut inputs = vec![embedded.detach()];
@@ -160,8 +173,8 @@ impl Decoder {
         }
         let missing = || Error::Msg("a layer's input got no gradient".to_owned()).bt();
         let x = Var::from_tensor(&inputs.pop().ok_or_else(missing)?)?;
-        let (loss, root) = self.loss_of(batch, &x)?;
-        let mut store = root.backward()?;
+        let loss = self.loss_of(batch, &x)?;
+        let mut store = self.unwind(&loss, share, gradients)?;
         let mut flowing = store.remove(&x).ok_or_else(missing)?;
         collect(&mut store, variables, share, gradients)?;
         for layer in self.layers.iter().rev() {
@@ -175,6 +188,6 @@ impl Decoder {
             store = (embedded * flowing)?.sum_all()?.backward()?;
             collect(&mut store, variables, share, gradients)?;
         }
-        Ok(loss)
+        Ok(loss.value)
     }
 }

@@ -5,7 +5,7 @@ use super::support::{
 };
 use crate::gym::rng::CounterRng;
 use crate::training::batch::Batch;
-use crate::training::composed::head_loss;
+use crate::training::composed::{head_loss, head_value};
 use crate::training::config::{DecoderConfig, Family};
 use crate::training::model::{Decoder, Path, Variables};
 use crate::training::weights::Weights;
@@ -25,7 +25,9 @@ fn full_training_fused_equals_composed_and_packed_equals_padded() {
     let families = Family::ALL.map(|(family, _)| of_family(family));
     for config in families.into_iter().chain([config(true)]) {
         let variables = variables(&weights(&config));
-        let decoder = Decoder::new(&config, &Weights::new(), &variables, None, 128).unwrap();
+        let decoder = || Decoder::new(&config, &Weights::new(), &variables, None, 128).unwrap();
+        // Seven rows of logits.
+        let (decoder, narrow) = (decoder(), decoder().at_a_time(7 * config.vocabulary));
         let (padded, packed) = batches();
         let (oracle_loss, oracle) = gradients(&decoder, Path::Composed, &padded, &variables);
         assert_eq!(oracle.len(), config.tensors().len());
@@ -35,6 +37,8 @@ fn full_training_fused_equals_composed_and_packed_equals_padded() {
             ("composed packed", gradients(&decoder, Path::Composed, &packed, &variables)),
             ("checkpointed", checkpointed(&decoder, Path::Fused, &packed, &variables)),
             ("composed checkpointed", checkpointed(&decoder, Path::Composed, &padded, &variables)),
+            ("composed in chunks", gradients(&narrow, Path::Composed, &padded, &variables)),
+            ("checkpointed in chunks", checkpointed(&narrow, Path::Composed, &padded, &variables)),
         ] {
             let (worst, family) = (worst(&found, &oracle), config.family);
             println!(
@@ -44,7 +48,11 @@ fn full_training_fused_equals_composed_and_packed_equals_padded() {
             assert!((loss - oracle_loss).abs() < 2e-6, "{family:?}, {name}: {loss} against {oracle_loss}");
             assert!(worst < TOLERANCE, "{family:?}, {name}: {worst}");
         }
-        assert!((decoder.loss(Path::Fused, &packed).unwrap() - oracle_loss).abs() < 2e-6);
+        for (decoder, path) in
+            [(&decoder, Path::Fused), (&decoder, Path::Composed), (&narrow, Path::Composed)]
+        {
+            assert!((decoder.loss(path, &packed).unwrap() - oracle_loss).abs() < 2e-6);
+        }
     }
 }
 
@@ -83,22 +91,36 @@ fn the_loss_in_chunks_is_the_loss_at_once() {
         Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
     };
     let states = Var::from_tensor(&numbers("states", (rows, 12))).unwrap();
-    let head = numbers("head", (40, 12));
+    let head = Var::from_tensor(&numbers("head", (40, 12))).unwrap();
     let targets: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 40).collect();
-    for cap in [None, Some(3.0)] {
+    let flat = |gradient: Tensor| gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    for (cap, trained) in [(None, false), (Some(3.0), false), (None, true), (Some(3.0), true)] {
+        // The loss, the gradients of states and of a trained head, and whether the head's came from chunks.
         let worked_out = |most: usize| {
-            let (loss, root) = head_loss(&states, (&head, false), &targets, cap, most).unwrap();
-            let gradient = root.backward().unwrap().remove(&states).unwrap();
-            (loss, gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            let loss = head_loss(&states, (&head, trained), &targets, cap, most).unwrap();
+            let mut store = loss.root.backward().unwrap();
+            let chunked = loss.head.is_some();
+            let of_head = loss.head.or_else(|| store.remove(&head));
+            assert_eq!(of_head.is_some(), trained);
+            let gradients = [store.remove(&states), of_head].into_iter().flatten().map(flat).collect();
+            (loss.value, gradients, chunked)
         };
-        let (loss, gradient) = worked_out(usize::MAX);
-        let largest = gradient.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        let (loss, gradients, chunked): (f64, Vec<Vec<f32>>, bool) = worked_out(usize::MAX);
+        assert!(!chunked);
         // One row at a time, several with a rest, and all but one.
         for most in [1, 40 * 5, 40 * (rows - 1)] {
-            let (other, chunked) = worked_out(most);
-            let far = gradient.iter().zip(&chunked).fold(0.0_f32, |most, (x, y)| most.max((x - y).abs()));
-            assert!((loss - other).abs() < 2e-6, "{most}: {other} against {loss}");
-            assert!(f64::from(far / largest) < TOLERANCE, "{most}: {far} of {largest}");
+            let (other, parts, chunked) = worked_out(most);
+            let measured = head_value(&states, &head, &targets, cap, most).unwrap();
+            assert_eq!(chunked, trained, "all logits of a trained head at once");
+            for value in [other, measured] {
+                assert!((loss - value).abs() < 2e-6, "{most}: {value} against {loss}");
+            }
+            assert_eq!(parts.len(), gradients.len());
+            for (whole, part) in gradients.iter().zip(&parts) {
+                let largest = whole.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+                let far = whole.iter().zip(part).fold(0.0_f32, |most, (x, y)| most.max((x - y).abs()));
+                assert!(f64::from(far / largest) < TOLERANCE, "{most}: {far} of {largest}");
+            }
         }
     }
 }

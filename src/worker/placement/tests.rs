@@ -14,6 +14,8 @@ fn seven_billion() -> ModelSize {
         hidden: 3584,
         intermediate: 18944,
         kv_width: 512,
+        heads: 28,
+        capped: false,
         vocabulary: 152_064,
         context: 32768,
         half: true,
@@ -55,8 +57,12 @@ fn the_parts_follow_from_the_shapes() {
     let plan = plan(&[student(&[Device::Cuda(0)], serving)], &[room(Device::Cuda(0), 80 * GIB)]).unwrap();
     let share = &plan.devices[0].shares[0];
     assert_eq!(part(share, Part::Weights), 2 * 7_615_616_512);
-    // 4,096 tokens of 28 blocks with keys and values of 512 numbers of 2 bytes, for 16 requests and their copies.
-    assert_eq!(part(share, Part::Cache), 2 * 16 * 4096 * 28 * 2 * 512 * 2);
+    // 4,096 tokens of 28 blocks with keys and values of 512 numbers of 2 bytes, for 16 requests; two pages and a mebibyte.
+    let token = 28 * 2 * 512 * 2;
+    assert_eq!(part(share, Part::Cache), (16 * 4096 + 64 + (1_u64 << 20).div_ceil(token)) * token);
+    // Elsewhere requests in a batch are copied when it changes.
+    let host = serving_parts(&seven_billion(), false, serving, Device::Cpu);
+    assert_eq!(host[1].1, 2 * 16 * 4096 * 2 * token);
     let quantised = Serving { quantisation: Quantisation::Q4k, ..Serving::default() };
     let small =
         self::plan(&[student(&[Device::Cuda(0)], quantised)], &[room(Device::Cuda(0), 80 * GIB)]).unwrap();
@@ -89,6 +95,54 @@ fn an_adapter_s_training_on_the_processor_keeps_the_adapted_matrices_twice() {
 }
 
 #[test]
+fn a_composed_pass_keeps_numbers_for_every_pair_of_tokens_in_a_row() {
+    let settings = |max_length, checkpointing| TrainingSettings {
+        micro_tokens: 4096,
+        max_length,
+        checkpointing,
+        ..TrainingSettings::default()
+    };
+    let needed = |size: &ModelSize, max_length, checkpointing, device| {
+        training_parts(size, &settings(max_length, checkpointing), device)[2].1
+    };
+    let (size, card) = (seven_billion(), Device::Cuda(0));
+    // 28 heads, 4,096 tokens in rows of 1,024 more: six tensors of a block are kept, five pass.
+    let more =
+        |checkpointing| needed(&size, 2048, checkpointing, card) - needed(&size, 1024, checkpointing, card);
+    let pairs = 4 * 28 * 4096 * 1024;
+    assert_eq!((more(true), more(false)), ((6 + 5) * pairs, (28 * 6 + 5) * pairs));
+    let capped = ModelSize { capped: true, ..size };
+    assert_eq!(needed(&capped, 1024, true, card), needed(&size, 1024, true, card) + 3 * pairs);
+    // The fused pass of the processor keeps none of them.
+    assert_eq!(needed(&capped, 1024, true, Device::Cpu), needed(&size, 1024, true, Device::Cpu));
+}
+
+#[test]
+fn a_trainer_on_gpus_has_base_moments_and_sums_on_the_host() {
+    let lora = TrainingSettings { micro_tokens: 1024, checkpointing: true, ..TrainingSettings::default() };
+    let both = [Device::Cuda(0), Device::Cuda(1)];
+    let rooms = |host| [room(Device::Cpu, host), room(both[0], 80 * GIB), room(both[1], 80 * GIB)];
+    let moved = 40_370_176;
+    let on = |devices: &[Device], host| {
+        plan(&[Charge { devices: devices.to_vec(), ..trainer(devices[0], lora.clone()) }], &rooms(host))
+    };
+    let one = on(&both[..1], 64 * GIB).unwrap();
+    let (card, host) = (&one.devices[0].shares[0], &one.devices[1].shares[0]);
+    assert_eq!(part(card, Part::Optimiser), 4 * moved, "gradients pass through, moments are elsewhere");
+    assert_eq!((one.devices[1].room.device, host.processes), (Device::Cpu, 1));
+    assert_eq!(part(host, Part::Weights), 4 * (7_615_616_512 + moved));
+    assert_eq!(part(host, Part::Optimiser), (8 + 4) * moved);
+    let two = on(&both, 64 * GIB).unwrap();
+    assert_eq!(two.devices.len(), 3);
+    let host = &two.devices[2].shares[0];
+    assert_eq!((host.processes, part(host, Part::Optimiser)), (1, (8 + 2 * 4) * moved));
+    let tight = on(&both[..1], 16 * GIB).unwrap_err().to_string();
+    assert!(tight.starts_with("cpu (a machine)") && tight.contains("trainer: weights 28.5 GiB"), "{tight}");
+    // On the processor it is all in the parts of that device.
+    assert_eq!(on(&[Device::Cpu], 256 * GIB).unwrap().devices.len(), 1);
+}
+
+#[test]
 fn an_accelerator_computes_in_what_the_model_says_it_is_stored_in() {
     let single = ModelSize { half: false, ..seven_billion() };
     let weights = |size: &ModelSize, device| serving_parts(size, false, Serving::default(), device)[0].1;
@@ -99,7 +153,7 @@ fn an_accelerator_computes_in_what_the_model_says_it_is_stored_in() {
 
 #[test]
 fn student_and_trainer_take_turns_unless_the_student_stays() {
-    let lora = TrainingSettings { micro_tokens: 1024, ..TrainingSettings::default() };
+    let lora = TrainingSettings { micro_tokens: 1024, checkpointing: true, ..TrainingSettings::default() };
     let mut charges = vec![student(&[Device::Cuda(0)], Serving::default()), trainer(Device::Cuda(0), lora)];
     let apart = plan(&charges, &[room(Device::Cuda(0), 60 * GIB)]).unwrap();
     let shares: Vec<u64> = apart.devices[0].shares.iter().map(Share::bytes).collect();
