@@ -80,11 +80,24 @@ pub fn operand_key(question: &str) -> String {
     numbers.join(" ")
 }
 
+/// The number that a truth states: itself, or the only one in it, so that `1,000` is 1000 and `$18` is 18 to those
+/// who write answers as people do. A text with several numbers states none.
+fn stated(truth: &str) -> String {
+    if truth.trim().parse::<f64>().is_ok() {
+        return truth.to_owned();
+    }
+    match find(truth).as_slice() {
+        [only] => only.clone(),
+        _ => truth.to_owned(),
+    }
+}
+
 /// Judges a response whose answer is a number: the one behind the last answer mark, else the last one.
 pub fn score(truth: &str, response: &str) -> (Option<String>, bool) {
+    let truth = stated(truth);
     let marked = super::marked_answer(response).and_then(|text| find(text).into_iter().next());
     let answer = marked.or_else(|| find(response).pop());
-    let correct = answer.as_ref().is_some_and(|answer| equal(answer, truth));
+    let correct = answer.as_ref().is_some_and(|answer| equal(answer, &truth));
     (answer, correct)
 }
 
@@ -115,6 +128,17 @@ mod tests {
         assert!(
             equal("17", " 17.0") && !equal("17", "18") && !equal("17", "seventeen") && !equal("nan", "nan")
         );
+    }
+
+    #[test]
+    fn a_truth_written_as_people_do_is_its_only_number() {
+        for truth in ["1,000", "$1000", "1000 apples", " 1000.0 "] {
+            for response in ["so\n#### 1000", "so\n#### 1,000", "#### $1,000.00"] {
+                assert!(score(truth, response).1, "{truth}: {response}");
+            }
+            assert!(!score(truth, "#### 1").1 && !score(truth, "none").1);
+        }
+        assert!(!score("1/2", "#### 1").1 && !score("1, 2", "#### 1").1 && !score("none", "#### 0").1);
     }
 
     #[test]
