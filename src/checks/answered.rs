@@ -70,6 +70,7 @@ pub fn solve(
 /// # Errors
 /// What is wrong with one that cannot be read.
 pub fn vote(reply: &str, domain: Domain) -> Result<String, String> {
+    let reply = &reply::with_texts(reply, "answer");
     let read = match domain {
         Domain::Mathematics => reply::object::<Solution>(&reply::with_latex(reply)),
         _ => reply::object::<Solution>(reply),
