@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::leakage::cleaned;
+use super::leakage::{Drawn, cleaned};
 use super::{Splits, skills_of};
 use crate::gym::instance::{Domain, ImageRef, Split, TaskInstance};
 use crate::gym::leakage::Contamination;
@@ -59,13 +59,13 @@ impl Several {
             };
             tasks.iter().flat_map(of).collect::<Vec<TaskInstance>>()
         };
-        let (splits, mut contamination) = cleaned(Splits {
-            pool: all(Split::Pool),
-            validation: all(Split::Validation),
-            test: all(Split::Test),
-        });
+        let together =
+            Splits { pool: all(Split::Pool), validation: all(Split::Validation), test: all(Split::Test) };
+        // Each task has done with its own what can be done; between tasks the splits are as named as those.
+        let (splits, mut contamination) = cleaned(together, Drawn::Published);
         for own in tasks.iter().filter_map(|task| task.contamination()) {
             contamination.pool += own.pool;
+            contamination.left_out += own.left_out;
         }
         let name = tasks.iter().map(|task| task.name()).collect::<Vec<_>>().join("+");
         Ok(Self { name, tasks, splits, contamination })
