@@ -163,7 +163,7 @@ pub enum TaskConfig {
     Benchmark(Box<BenchmarkConfig>),
     /// Several benchmarks at once; reports keep them apart.
     Several {
-        /// The benchmarks. Data that an engine writes have the form of the first one.
+        /// The benchmarks. Data that an engine writes have the form of the one whose question it was shown first.
         benchmarks: Vec<BenchmarkConfig>,
     },
 }
