@@ -152,12 +152,18 @@ pub enum TaskConfig {
         /// How an answer is found and compared.
         #[serde(default)]
         scoring: AnswerScoring,
+        /// What is around the question, for the base and the trained student alike.
+        #[serde(default = "bare")]
+        prompt: PromptStyle,
+        /// Worked examples of a `few_shot` prompt.
+        #[serde(default = "four")]
+        shots: u32,
     },
     /// A published benchmark of mathematics from its own files.
     Benchmark(Box<BenchmarkConfig>),
     /// Several benchmarks at once; reports keep them apart.
     Several {
-        /// The benchmarks. Data that an engine writes have the form of the first one.
+        /// The benchmarks. Data that an engine writes have the form of the one whose question it was shown first.
         benchmarks: Vec<BenchmarkConfig>,
     },
 }
@@ -189,6 +195,12 @@ pub struct Columns {
     /// Column of the gold skill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skill: Option<String>,
+    /// Column of the subject: reports are divided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Column of the level, a number or a name: reports are divided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
 }
 
 /// Shares of items per split; they need not sum to 1.
@@ -560,6 +572,10 @@ fn procedural() -> EngineChoice {
 
 fn one() -> u64 {
     1
+}
+
+fn bare() -> PromptStyle {
+    PromptStyle::Bare
 }
 
 fn four() -> u32 {

@@ -3,6 +3,7 @@
 //! Owns what is special about a benchmark. Never calls a model.
 
 pub mod arithmetic;
+mod asked;
 pub mod benchmark;
 pub mod jsonl;
 pub mod leakage;
@@ -11,7 +12,10 @@ pub mod numbers;
 pub mod scripted;
 pub mod several;
 
+pub use asked::Style;
+
 use crate::gym::instance::{Split, TaskInstance};
+use crate::gym::ports::words_key;
 
 /// Instances by split.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +55,21 @@ fn skills_of(splits: &Splits) -> Vec<String> {
 
 /// Mark before the final answer, the convention of GSM8K and of the embedded world.
 pub const ANSWER_MARK: &str = "####";
+
+/// Steps with the answer line of MATH, which both modes of its scoring find.
+fn boxed_response(steps: &str, answer: &str) -> String {
+    let steps = steps.trim();
+    format!("{steps}\nFinal Answer: The final answer is $\\boxed{{ {answer} }}$.").trim_start().to_owned()
+}
+
+/// Leakage key: the numbers of a question that has at least three of them, in any order, else its words. Two
+/// small numbers alone do not make two stories the same question.
+fn story_key(question: &str) -> String {
+    match numbers::find(question).len() {
+        0..3 => words_key(question),
+        _ => numbers::operand_key(question),
+    }
+}
 
 /// The text after the last answer mark, trimmed; `None` without a mark or with nothing behind it.
 pub fn marked_answer(response: &str) -> Option<&str> {

@@ -70,6 +70,7 @@ pub fn solve(
 /// # Errors
 /// What is wrong with one that cannot be read.
 pub fn vote(reply: &str, domain: Domain) -> Result<String, String> {
+    let reply = &reply::with_texts(reply, "answer");
     let read = match domain {
         Domain::Mathematics => reply::object::<Solution>(&reply::with_latex(reply)),
         _ => reply::object::<Solution>(reply),
@@ -98,8 +99,10 @@ impl Agreement {
         match vote.map(str::trim) {
             None => self.unreadable += 1,
             Some(answer) if answer.eq_ignore_ascii_case("none") => self.unsolvable += 1,
-            Some(answer) if task.score(instance, &task.response("", answer)).1 => self.same += 1,
-            Some(_) => {}
+            Some(answer) => {
+                let own = task.member(&instance.task).unwrap_or(task);
+                self.same += u32::from(task.score(instance, &own.response("", answer)).1);
+            }
         }
     }
 

@@ -23,7 +23,9 @@ impl<'a> Form<'a> {
 /// The datum as a question with its claimed answer as truth, where the domain compares answers.
 pub fn claimed(datum: &TrainingDatum, task: &dyn Task) -> Option<TaskInstance> {
     let (question, answer) = (datum.question().to_owned(), datum.answer.clone()?);
-    let source = datum.provenance.source_instance.as_deref();
+    // The question it was selected from, or the first that its teacher was shown.
+    let from = &datum.provenance;
+    let source = from.source_instance.as_deref().or(from.source_errors.first().map(String::as_str));
     let content = match (task.domain(), datum.images.first()) {
         (Domain::Mathematics, _) => {
             Content::Mathematics { question, options: Vec::new(), answer, solution: None }

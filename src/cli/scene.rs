@@ -84,7 +84,17 @@ pub(super) fn task(config: &Config, prompts: &Arc<Prompts>) -> Result<Arc<dyn Ta
         TaskConfig::Scripted { domain, skills, per_skill } => {
             Arc::new(ScriptedTask::new(*domain, *skills, *per_skill, max_tokens)?)
         }
-        TaskConfig::Jsonl { file, task_name, columns, response, shares, rename_skills, scoring } => {
+        TaskConfig::Jsonl {
+            file,
+            task_name,
+            columns,
+            response,
+            shares,
+            rename_skills,
+            scoring,
+            prompt,
+            shots,
+        } => {
             let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned());
             let layout = Layout {
                 name: task_name.clone().or(stem).unwrap_or_else(|| "jsonl".to_owned()),
@@ -92,6 +102,8 @@ pub(super) fn task(config: &Config, prompts: &Arc<Prompts>) -> Result<Arc<dyn Ta
                 question: columns.question.clone(),
                 answer: columns.answer.clone(),
                 skill: columns.skill.clone(),
+                subject: columns.subject.clone(),
+                level: columns.level.clone(),
                 rename_skills: rename_skills.clone(),
                 response: response.clone(),
                 shares: [shares.pool, shares.validation, shares.test],
@@ -101,8 +113,9 @@ pub(super) fn task(config: &Config, prompts: &Arc<Prompts>) -> Result<Arc<dyn Ta
                     AnswerScoring::Strict => Some(Scoring::Strict),
                     AnswerScoring::Parity => Some(Scoring::Parity),
                 },
+                style: style(*prompt, *shots),
             };
-            Arc::new(JsonlTask::read(file, layout)?)
+            Arc::new(JsonlTask::read(file, layout, Arc::clone(prompts))?)
         }
         TaskConfig::Benchmark(benchmark) => {
             Arc::new(Benchmark::read(&benchmark_settings(benchmark, max_tokens)?, Arc::clone(prompts))?)
@@ -115,6 +128,14 @@ pub(super) fn task(config: &Config, prompts: &Arc<Prompts>) -> Result<Arc<dyn Ta
             Arc::new(Several::new(benchmarks.iter().map(read).collect::<Result<_>>()?)?)
         }
     })
+}
+
+fn style(prompt: PromptStyle, shots: u32) -> Style {
+    match prompt {
+        PromptStyle::Bare => Style::Bare,
+        PromptStyle::ZeroShot => Style::ZeroShot,
+        PromptStyle::FewShot => Style::FewShot(shots),
+    }
 }
 
 fn benchmark_settings(config: &BenchmarkConfig, max_tokens: u32) -> Result<benchmark::Settings> {
@@ -130,11 +151,7 @@ fn benchmark_settings(config: &BenchmarkConfig, max_tokens: u32) -> Result<bench
         shares: [config.shares.pool, config.shares.validation, config.shares.test],
         splits: (config.validation.parse()?, config.test.parse()?),
         most: [config.validation_questions, config.test_questions],
-        style: match config.prompt {
-            PromptStyle::Bare => Style::Bare,
-            PromptStyle::ZeroShot => Style::ZeroShot,
-            PromptStyle::FewShot => Style::FewShot(config.shots),
-        },
+        style: style(config.prompt, config.shots),
         scoring: match config.scoring {
             ScoringConfig::Strict => Scoring::Strict,
             ScoringConfig::Parity => Scoring::Parity,

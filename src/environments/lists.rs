@@ -24,9 +24,13 @@ pub(super) fn plan(
     aids: &mut dyn PlanAids,
 ) -> Result<Plan, PortError> {
     let (task, policy, kind) = (scene.task.as_ref(), scene.policy.as_ref(), episode.rules.environment);
-    let examples = if scene.hidden { training_examples(task, context)? } else { errors(task, predictions) };
+    let examples =
+        if scene.hidden { training_examples(task, context)? } else { answered(task, predictions, false) };
     let state = match kind {
-        EnvironmentKind::SkillList => State::SkillList(by_skill(&examples, report, scene.hidden, episode)),
+        EnvironmentKind::SkillList => {
+            let solved = answered(task, predictions, true);
+            State::SkillList(by_skill((&examples, &solved), report, scene.hidden, episode))
+        }
         _ => State::OpenEnded(examples),
     };
     let allocations = match policy.plan(&state, context, aids)? {
@@ -47,12 +51,12 @@ pub(super) fn plan(
     })
 }
 
-/// What the student got wrong, in the order of the split.
-fn errors<'a>(task: &'a dyn Task, predictions: &'a [Prediction]) -> Vec<Example<'a>> {
-    let wrong: HashMap<&str, &Prediction> =
-        predictions.iter().filter(|p| !p.correct).map(|p| (p.instance_id.as_str(), p)).collect();
+/// What the student got right, or wrong, in the order of the split.
+fn answered<'a>(task: &'a dyn Task, predictions: &'a [Prediction], correct: bool) -> Vec<Example<'a>> {
+    let those: HashMap<&str, &Prediction> =
+        predictions.iter().filter(|p| p.correct == correct).map(|p| (p.instance_id.as_str(), p)).collect();
     let example = |instance: &'a TaskInstance| {
-        let prediction = wrong.get(instance.id.as_str()).copied()?;
+        let prediction = those.get(instance.id.as_str()).copied()?;
         Some(Example { instance, prediction: Some(prediction) })
     };
     task.instances(Split::Validation).iter().filter_map(example).collect()
@@ -70,9 +74,9 @@ fn training_examples(task: &dyn Task, context: PlanContext) -> Result<Vec<Exampl
     Ok(order.into_iter().map(|n| Example { instance: &pool[n], prediction: None }).collect())
 }
 
-/// The examples by skill: the skills of the report in its order, then others.
+/// The examples by skill, and what was solved: the skills of the report in its order, then others.
 fn by_skill<'a>(
-    examples: &[Example<'a>],
+    (examples, solved): (&[Example<'a>], &[Example<'a>]),
     report: &'a Report,
     hidden: bool,
     episode: &Episode,
@@ -82,6 +86,7 @@ fn by_skill<'a>(
         accuracy: (!hidden).then_some(s.accuracy.mean),
         questions: s.accuracy.n,
         examples: Vec::new(),
+        solved: Vec::new(),
         trials: if hidden { Vec::new() } else { trials(episode, &s.skill) },
     };
     let mut skills: Vec<SkillErrors<'a>> = report.skills.iter().map(known).collect();
@@ -94,11 +99,18 @@ fn by_skill<'a>(
                 accuracy: None,
                 questions: 0,
                 examples: Vec::new(),
+                solved: Vec::new(),
                 trials: Vec::new(),
             });
             skills.len() - 1
         });
         skills[place].examples.push(example.clone());
+    }
+    for example in solved {
+        let skill = example.instance.skill.as_deref().unwrap_or(UNSORTED);
+        if let Some(&place) = places.get(skill) {
+            skills[place].solved.push(example.clone());
+        }
     }
     skills
 }

@@ -46,19 +46,29 @@ impl fmt::Display for Shared {
 pub struct Contamination {
     /// Pool questions that stand in validation or test: they were left out.
     pub pool: Shared,
-    /// Validation questions that stand in test: they were kept, because the splits are named by others.
+    /// Validation questions that stand in test and were kept, because the splits are named by others.
     pub validation: Shared,
+    /// Validation questions that stand in test and were left out, because the file was shared out here.
+    #[serde(default)]
+    pub left_out: Shared,
 }
 
 impl fmt::Display for Contamination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pool, validation } = self;
-        if pool.total() + validation.total() == 0 {
+        let Self { pool, validation, left_out } = self;
+        if pool.total() + validation.total() + left_out.total() == 0 {
             return f.write_str("no question stands in two splits");
         }
         write!(f, "{} pool questions were left out", pool.total())?;
         if pool.total() > 0 {
             write!(f, " ({pool})")?;
+        }
+        if left_out.total() > 0 {
+            write!(
+                f,
+                "; {} validation questions stand in test and were left out ({left_out})",
+                left_out.total()
+            )?;
         }
         if validation.total() > 0 {
             write!(

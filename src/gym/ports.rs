@@ -89,6 +89,11 @@ pub trait Task: Send + Sync {
     fn origin(&self, _instance: &str) -> &str {
         self.name()
     }
+    /// The task of a name that [`Task::origin`] gives, where several are one: what is written for its questions has its
+    /// prompt, its answer line and its key.
+    fn member(&self, _origin: &str) -> Option<&dyn Task> {
+        None
+    }
     /// The bytes of an instance's image, where the task has images.
     fn image(&self, _image: &ImageRef) -> Option<Vec<u8>> {
         None

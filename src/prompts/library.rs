@@ -115,9 +115,9 @@ pub const BUILT_IN: &[BuiltIn] = &[
     ),
     prompt!(
         "hypotheses",
-        1,
+        2,
         "guesses of what is weak in a skill, from errors",
-        r#"{"skill": "counting", "count": 2, "known": ["counting back"],
+        r#"{"skill": "counting", "count": 2, "known": ["counting back"], "solved": false,
             "shown": [{"question": "What is 9 - 4?", "answer": "5", "response": "It is 6."}]}"#
     ),
     prompt!(

@@ -6,30 +6,125 @@ use serde_json::Value;
 /// Longest name that is taken from an answer, in characters.
 const LONGEST_NAME: usize = 80;
 
-/// The first JSON object of an answer; a fence or words around it are no fault.
-///
-/// # Errors
-/// What is wrong, for a person.
-pub fn object<T: DeserializeOwned>(reply: &str) -> Result<T, String> {
-    let open = reply.find('{').ok_or_else(|| "there is no JSON object in it".to_owned())?;
-    let text = mended(&reply[open..]);
-    let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-    match values.next() {
-        Some(Ok(value)) => serde_json::from_value(value).map_err(|e| format!("it has another form: {e}")),
-        Some(Err(error)) if error.is_eof() => Err("it breaks off".to_owned()),
-        Some(Err(error)) => Err(format!("it is not JSON: {error}")),
-        None => Err("it breaks off".to_owned()),
+/// Most brackets of an answer that are tried: each try reads what follows, and an answer may be brackets all over.
+const MOST_TRIES: usize = 64;
+
+/// What is said to be the answer: behind the end of a model's thoughts, where it wrote some down. An answer that begins
+/// with JSON has none, whatever stands in its texts.
+pub fn said(reply: &str) -> &str {
+    let start = reply.trim_start();
+    if start.starts_with(['{', '[', '`']) {
+        return reply;
+    }
+    match reply.rsplit_once("</think>") {
+        Some((_, rest)) => rest,
+        // It never came to an answer.
+        None if start.starts_with("<think>") => "",
+        None => reply,
     }
 }
 
-/// The entries of the first JSON list of an answer, and what is wrong with it where something is. A list that
-/// breaks off keeps its whole entries.
-pub fn entries<T: DeserializeOwned>(reply: &str) -> (Vec<T>, Option<String>) {
-    let Some(open) = reply.find('[') else {
-        return (Vec::new(), Some("there is no list in it".to_owned()));
+/// What the reading of a bracket came to.
+enum Read<T> {
+    /// This is meant.
+    Meant(T),
+    /// It is nothing, for this reason; what follows it may be something.
+    Nothing(T, String, Next),
+}
+
+/// Where the next bracket is looked for.
+enum Next {
+    /// Behind the one that was tried: it began no JSON.
+    Inside,
+    /// Behind the whole value, which is JSON of another form. Counted in the mended text.
+    Behind(usize),
+    /// Nowhere: the value goes to the end of the answer.
+    Nowhere,
+}
+
+/// Tries the brackets of an answer until one is what is meant. What prose and formulas have in brackets begins with
+/// `begins` seldom, and else is no JSON of the form that is asked for. Without a plausible one the first is tried.
+fn tried<T>(
+    reply: &str,
+    (open, begins): (char, fn(char) -> bool),
+    read: impl Fn(&str) -> Read<T>,
+) -> Option<Result<T, (T, String)>> {
+    let plausible = |rest: &str| rest.trim_start().chars().next().is_none_or(begins);
+    let mut rest = said(reply).to_owned();
+    let mut first: Option<(T, String)> = None;
+    let any = rest.match_indices(open).any(|(at, _)| plausible(&rest[at + 1..]));
+    for _ in 0..MOST_TRIES {
+        let found = rest.match_indices(open).find(|(at, _)| !any || plausible(&rest[at + 1..]));
+        let Some((at, _)) = found else { break };
+        let text = mended(&rest[at..]);
+        match read(&text) {
+            Read::Meant(value) => return Some(Ok(value)),
+            Read::Nothing(value, reason, next) => {
+                first.get_or_insert((value, reason));
+                rest = match next {
+                    Next::Inside if any => rest[at + 1..].to_owned(),
+                    Next::Behind(end) => text[end..].to_owned(),
+                    Next::Inside | Next::Nowhere => break,
+                };
+            }
+        }
+    }
+    first.map(Err)
+}
+
+/// The first JSON object of an answer that has the form; a fence, words and formulas around it are no fault.
+///
+/// # Errors
+/// What is wrong with the first one, for a person.
+pub fn object<T: DeserializeOwned>(reply: &str) -> Result<T, String> {
+    let read = |text: &str| {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let nothing = |reason: String, next| Read::Nothing(None, reason, next);
+        match values.next() {
+            Some(Ok(value)) => match serde_json::from_value(value) {
+                Ok(value) => Read::Meant(Some(value)),
+                Err(error) => {
+                    nothing(format!("it has another form: {error}"), Next::Behind(values.byte_offset()))
+                }
+            },
+            Some(Err(error)) if !error.is_eof() => nothing(format!("it is not JSON: {error}"), Next::Inside),
+            Some(Err(_)) | None => nothing("it breaks off".to_owned(), Next::Nowhere),
+        }
     };
-    let text = mended(&reply[open + 1..]);
-    let mut rest = text.as_str();
+    match tried(reply, ('{', |c| matches!(c, '"' | '}')), read) {
+        Some(Ok(Some(value))) => Ok(value),
+        Some(Err((_, reason))) => Err(reason),
+        Some(Ok(None)) | None => Err("there is no JSON object in it".to_owned()),
+    }
+}
+
+/// The entries of the first JSON list of an answer with one of the form, and what is wrong with it where something
+/// is. A list that breaks off keeps its whole entries.
+pub fn entries<T: DeserializeOwned>(reply: &str) -> (Vec<T>, Option<String>) {
+    let read = |text: &str| {
+        let (found, fault) = listed::<T>(&text[1..]);
+        if !found.is_empty() {
+            return Read::Meant((found, fault));
+        }
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let next = match values.next() {
+            Some(Ok(_)) => Next::Behind(values.byte_offset()),
+            Some(Err(error)) if !error.is_eof() => Next::Inside,
+            Some(Err(_)) | None => Next::Nowhere,
+        };
+        // An empty list may be meant, if no other is.
+        Read::Nothing((found, fault), String::new(), next)
+    };
+    let begins = |c: char| matches!(c, '{' | '[' | ']' | '"' | '-' | 't' | 'f' | 'n') || c.is_ascii_digit();
+    match tried(reply, ('[', begins), read) {
+        Some(Ok(read) | Err((read, _))) => read,
+        None => (Vec::new(), Some("there is no list in it".to_owned())),
+    }
+}
+
+/// The entries behind the opening bracket of a list.
+fn listed<T: DeserializeOwned>(text: &str) -> (Vec<T>, Option<String>) {
+    let mut rest = text;
     let mut found: Vec<T> = Vec::new();
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
@@ -49,6 +144,27 @@ pub fn entries<T: DeserializeOwned>(reply: &str) -> (Vec<T>, Option<String>) {
             Err(error) => return (found, Some(format!("entry {place} has another form: {error}"))),
         }
     }
+}
+
+/// JSON whose numbers behind `key` are texts: a number of any length keeps its digits as they were written.
+pub fn with_texts(reply: &str, key: &str) -> String {
+    let key = format!("\"{key}\"");
+    let mut out = String::with_capacity(reply.len());
+    let mut rest = reply;
+    while let Some((before, after)) = rest.split_once(&key) {
+        out.push_str(before);
+        out.push_str(&key);
+        rest = after;
+        let Some(value) = after.trim_start().strip_prefix(':').map(str::trim_start) else { continue };
+        let sign = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+        let end = value.find(|c| !sign(c)).unwrap_or(value.len());
+        let whole = value[end..].trim_start().starts_with([',', '}']);
+        if whole && serde_json::from_str::<serde_json::Number>(&value[..end]).is_ok() {
+            out.extend([": \"", &value[..end], "\""]);
+            rest = &value[end..];
+        }
+    }
+    out + rest
 }
 
 /// JSON as models write it, made valid: a backslash that begins no escape is doubled, a line break inside a text
@@ -218,6 +334,49 @@ mod tests {
         }
         let deep = "{\"a\":".repeat(500);
         assert!(read(&deep).is_err());
+        // As many brackets as an answer can hold must not take as many readings of the whole.
+        assert!(read(&"{\"a\"".repeat(20_000)).is_err());
+        assert!(entries::<u32>(&"[\"".repeat(20_000)).0.is_empty());
+    }
+
+    #[test]
+    fn formulas_and_thoughts_before_the_json_are_no_fault() {
+        let read = |reply: &str| object::<std::collections::BTreeMap<String, u32>>(reply);
+        let list = |reply: &str| entries::<u32>(reply);
+        for prose in [
+            r"The half is \frac{1}{2}, in [a,b) or {x | x > 0}, see [the note]: ",
+            "As a set {} of lists: ",
+            "<think>Maybe {\"a\": 9} or [9]? No.</think>\n",
+            "Maybe {\"a\": 9} or [9]? No.\n</think>\n```json\n",
+            "It is {\"b\": \"x\"}, and {\"c\": {\"a\": 9}}. [[9], [8]] So: ",
+        ] {
+            if !prose.contains("{}") {
+                assert_eq!(read(&format!("{prose}{{\"a\": 1}}")).unwrap()["a"], 1, "{prose}");
+            }
+            assert_eq!(list(&format!("{prose}{{\"a\": [1, 2]}}")), (vec![1, 2], None), "{prose}");
+        }
+        assert_eq!(list("the interval [\"a\", 5) and [3, 4]"), (vec![3, 4], None));
+        assert_eq!(list("{\"a\": []}"), (Vec::new(), None));
+        // Thoughts that never end hold no answer, and an answer about thoughts is one.
+        assert!(read("<think>Maybe {\"a\": 9}").unwrap_err().contains("no JSON object"));
+        let about = object::<std::collections::BTreeMap<String, String>>(r#"{"a": "</think>"}"#);
+        assert_eq!(about.unwrap()["a"], "</think>");
+        // What is inside a list or object that breaks off is not the answer.
+        assert!(read("{\"a\": {\"a\": 1}, \"b").unwrap_err().contains("breaks off"));
+        assert!(list("[{\"a\": [1, 2]}, {").0.is_empty());
+    }
+
+    #[test]
+    fn numbers_behind_a_key_keep_their_digits() {
+        let long = "123456789012345678901234567890";
+        let mended =
+            with_texts(&format!(r#"[{{"answer" :{long}, "n": 1}}, {{"answer": -0.10 }}]"#), "answer");
+        assert_eq!(mended, format!(r#"[{{"answer": "{long}", "n": 1}}, {{"answer": "-0.10" }}]"#));
+        for left in
+            [r#"{"answer": "7"}"#, r#"{"q": "\"answer\": 7,"}"#, r#"{"answer": 1-1}"#, r#"{"answer": 1"#]
+        {
+            assert_eq!(with_texts(left, "answer"), left);
+        }
     }
 
     #[test]

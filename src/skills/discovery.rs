@@ -177,7 +177,7 @@ impl Discovery {
         let values = json!({"topic": self.topic, "student": self.student, "categories": self.categories,
                             "skills": names});
         let prompt = if self.short { "aggregate_short" } else { "aggregate" };
-        let schema = (!self.short).then(|| aggregate_schema(self.categories));
+        let schema = (!self.short).then(|| aggregate_schema(self.categories, names.len()));
         for attempt in 0..ATTEMPTS {
             let question = question_of(prompt, &values, schema.clone(), (attempt, 8192), teacher)?;
             let read = |_: usize, text: &str| {
@@ -261,18 +261,21 @@ fn named_schema(names: Option<&[&str]>) -> Value {
     })
 }
 
-fn aggregate_schema(least: u32) -> Value {
+/// No more categories than names, and no more names in one: a weak model would write them for ever.
+fn aggregate_schema(least: u32, names: usize) -> Value {
+    let most = names.max(1);
     let text = json!({"type": "string", "minLength": 1, "maxLength": 80});
     json!({
         "type": "object",
         "properties": {"categories": {
             "type": "array",
-            "minItems": least.max(1),
+            "minItems": most.min(least.max(1) as usize),
+            "maxItems": most,
             "items": {
                 "type": "object",
                 "properties": {
                     "descriptive_name": text,
-                    "skills": {"type": "array", "minItems": 1, "items": text},
+                    "skills": {"type": "array", "minItems": 1, "maxItems": most, "items": text},
                 },
                 "required": ["descriptive_name", "skills"],
                 "additionalProperties": false,

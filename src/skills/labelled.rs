@@ -142,6 +142,10 @@ impl Task for Labelled {
         self.task.origin(instance)
     }
 
+    fn member(&self, origin: &str) -> Option<&dyn Task> {
+        self.task.member(origin)
+    }
+
     fn solution(&self, instance: &TaskInstance) -> String {
         self.task.solution(instance)
     }

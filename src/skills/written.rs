@@ -18,6 +18,7 @@ use super::SkillsError;
 use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::Task;
 use crate::gym::report::UNSORTED;
+use crate::prompts::reply;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +42,27 @@ pub struct WrittenSkills {
     skill: Vec<WrittenSkill>,
 }
 
+/// Whether names are names, and no two the same to a person: the forest takes no subskill twice, and would say so only
+/// when a plan explores it. The place, counted from 0, and what is wrong with the first that is none.
+fn distinct(names: &[&str]) -> Result<(), (usize, String)> {
+    // Names of signs alone have no letters to compare.
+    let same = |a: &str, b: &str| {
+        a.trim() == b.trim() || (a.contains(char::is_alphanumeric) && reply::same_name(a, b))
+    };
+    for (n, name) in names.iter().enumerate() {
+        if name.trim().is_empty() {
+            return Err((n, "is empty; give it a name, or leave it out".to_owned()));
+        }
+        if let Some(earlier) = names[..n].iter().find(|earlier| same(earlier, name)) {
+            return Err((
+                n,
+                format!("is `{name}`, and `{earlier}` stands before it: the same name stands twice"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl WrittenSkills {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, SkillsError> {
@@ -48,13 +70,14 @@ impl WrittenSkills {
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let malformed = |message| SkillsError::Malformed { path: path.to_owned(), message };
         let written: Self = toml::from_str(&text).map_err(|e| malformed(e.to_string()))?;
+        let names: Vec<&str> = written.skill.iter().map(|skill| skill.name.as_str()).collect();
+        distinct(&names).map_err(|(n, fault)| malformed(format!("`skill[{n}].name` {fault}")))?;
         for (n, skill) in written.skill.iter().enumerate() {
-            if skill.name.trim().is_empty() {
-                return Err(malformed(format!("skill {} has an empty `name`", n + 1)));
-            }
-            if written.skill[..n].iter().any(|earlier| earlier.name == skill.name) {
-                return Err(malformed(format!("the skill `{}` stands twice", skill.name)));
-            }
+            let names: Vec<&str> = skill.subskills.iter().map(String::as_str).collect();
+            let fault = |(place, fault)| {
+                malformed(format!("`skill[{n}].subskills[{place}]`, of the skill `{}`, {fault}", skill.name))
+            };
+            distinct(&names).map_err(fault)?;
         }
         Ok(written)
     }
@@ -96,5 +119,40 @@ impl WrittenSkills {
         let by_words = || self.skill.iter().find(|skill| skill.words.iter().any(has));
         let found = by_id.or_else(by_gold).or_else(by_words);
         found.map_or_else(|| UNSORTED.to_owned(), |skill| skill.name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_names_and_no_two_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            WrittenSkills::read(&path).map_err(|error| error.to_string())
+        };
+        let whole = "[[skill]]\nname = \"+\"\nsubskills = [\"small\", \"large\"]\n[[skill]]\nname = \"-\"\nsubskills = [\"small\"]";
+        assert!(read(whole).is_ok());
+        for (text, key) in [
+            ("[[skill]]\nname = \" \"", "`skill[0].name` is empty"),
+            (
+                "[[skill]]\nname = \"Sums\"\n[[skill]]\nname = \"sums\"",
+                "`skill[1].name` is `sums`, and `Sums`",
+            ),
+            (
+                "[[skill]]\nname = \"Sums\"\nsubskills = [\"two digits\", \"Two-Digits\"]",
+                "`skill[0].subskills[1]`, of the skill `Sums`, is `Two-Digits`",
+            ),
+            (
+                "[[skill]]\nname = \"Sums\"\nsubskills = [\"\"]",
+                "`skill[0].subskills[0]`, of the skill `Sums`, is empty",
+            ),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains("mine.toml") && said.contains(key), "{said}");
+        }
     }
 }

@@ -10,22 +10,19 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 pub use math::{LEVELS, MathSplit, SUBJECTS};
 pub use records::RecordError;
 
+pub use super::Style;
+
 use super::jsonl::split_of;
-use super::leakage::cleaned;
+use super::leakage::{Drawn, cleaned};
 use super::math::{Scoring, equal, extract};
-use super::{Splits, marked_answer, numbers};
+use super::{Splits, boxed_response, marked_answer, numbers, story_key as key};
 use crate::gym::instance::{Content, Split, TaskInstance};
 use crate::gym::leakage::Contamination;
 use crate::gym::ports::Task;
 use crate::prompts::Prompts;
-
-/// How `student_few_shot` begins a problem. A base model that has answered writes the next one.
-const NEXT_PROBLEM: &str = "\nProblem:";
 
 /// The benchmarks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +47,6 @@ impl Source {
             Self::Math => ("MATH", "https://github.com/hendrycks/math"),
         }
     }
-}
-
-/// What is around the question when the student is asked. It is the same for the base and the trained student.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// Nothing.
-    Bare,
-    /// The form of the answer.
-    ZeroShot,
-    /// Worked examples of the pool, and the form of the answer.
-    FewShot(u32),
 }
 
 /// Where the files are and how they are used.
@@ -153,16 +139,16 @@ impl Benchmark {
             items.into_iter().take(most).map(|item| instance(&name, form, split, item)).collect()
         };
         let [most_validation, most_test] = settings.most;
-        let (splits, contamination) = cleaned(Splits {
+        let splits = Splits {
             pool: place(Split::Pool, pool, 0),
             validation: place(Split::Validation, validation, most_validation),
             test: place(Split::Test, test, most_test),
-        });
-        let (style, max_tokens) = (settings.style, settings.max_tokens);
-        let few = match style {
-            Style::FewShot(shots) => splits.pool.len() < shots as usize,
-            Style::Bare | Style::ZeroShot => false,
         };
+        // Only MATH has a validation split that others named.
+        let drawn = if settings.source == Source::Math { Drawn::Published } else { Drawn::Here };
+        let (splits, contamination) = cleaned(splits, drawn);
+        let (style, max_tokens) = (settings.style, settings.max_tokens);
+        let few = splits.pool.len() < style.shots();
         for (split, empty) in
             [("validation", splits.validation.is_empty()), ("test", splits.test.is_empty()), ("pool", few)]
         {
@@ -217,19 +203,11 @@ fn instance(task: &str, form: Form, split: Split, item: Item) -> TaskInstance {
 
 /// Steps with the line that the scorer looks for.
 fn response(form: Form, steps: &str, answer: &str) -> String {
-    let line = match form {
-        Form::Number | Form::Option => format!("{} {answer}", super::ANSWER_MARK),
-        Form::Expression(_) => format!("Final Answer: The final answer is $\\boxed{{ {answer} }}$."),
-    };
-    format!("{}\n{line}", steps.trim()).trim_start().to_owned()
-}
-
-/// Leakage key: the numbers of a question that has at least three of them, in any order, else its words. Two
-/// small numbers alone do not make two stories the same question.
-fn key(question: &str) -> String {
-    match numbers::find(question).len() {
-        0..3 => question.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" "),
-        _ => numbers::operand_key(question),
+    match form {
+        Form::Number | Form::Option => {
+            format!("{}\n{} {answer}", steps.trim(), super::ANSWER_MARK).trim_start().to_owned()
+        }
+        Form::Expression(_) => boxed_response(steps, answer),
     }
 }
 
@@ -279,27 +257,7 @@ impl Task for Benchmark {
     }
 
     fn prompt(&self, instance: &TaskInstance) -> String {
-        let parts = |instance: &TaskInstance| match &instance.content {
-            Content::Mathematics { question, options, solution, .. } => {
-                json!({"question": question, "options": options, "response": solution})
-            }
-            content => json!({"question": content.question(), "options": [], "response": null}),
-        };
-        let (prompt, shots): (&str, Vec<Value>) = match self.style {
-            Style::Bare => return instance.content.question().to_owned(),
-            Style::ZeroShot => ("student_zero_shot", Vec::new()),
-            Style::FewShot(shots) => {
-                // A question is no example of itself.
-                let others = self.splits.pool.iter().filter(|other| other.key != instance.key);
-                ("student_few_shot", others.take(shots as usize).map(parts).collect())
-            }
-        };
-        let mut values = parts(instance);
-        values["shots"] = Value::from(shots);
-        values["answer"] = Value::from(self.form.as_str());
-        let rendered = self.prompts.render(prompt, &values);
-        // Prompts are tried with every variable when they are read.
-        rendered.map_or_else(|_| instance.content.question().to_owned(), |r| r.text.trim_end().to_owned())
+        self.style.prompt(&self.prompts, self.form.as_str(), instance, &self.splits.pool)
     }
 
     fn key(&self, question: &str) -> String {
@@ -315,10 +273,7 @@ impl Task for Benchmark {
     }
 
     fn stop(&self, _instance: &TaskInstance) -> Vec<String> {
-        match self.style {
-            Style::FewShot(_) => vec![NEXT_PROBLEM.to_owned()],
-            Style::Bare | Style::ZeroShot => Vec::new(),
-        }
+        self.style.stop()
     }
 
     fn score(&self, instance: &TaskInstance, text: &str) -> (Option<String>, bool) {

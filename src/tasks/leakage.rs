@@ -23,15 +23,28 @@ fn note(held: &HeldOut, instance: &TaskInstance, found: &mut Shared) -> bool {
     true
 }
 
-/// The splits without the pool questions that stand in validation or test, and what was found.
-pub fn cleaned(mut splits: Splits) -> (Splits, Contamination) {
+/// Who said which question is of validation and which of test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// We did, from a file: a validation question that stands in test can go.
+    Here,
+    /// Others, who compare figures by these splits: it is counted and kept.
+    Published,
+}
+
+/// The splits without the pool questions that stand in validation or test, and the validation questions that stand in
+/// test as far as they can go; and what was found.
+pub fn cleaned(mut splits: Splits, drawn: Drawn) -> (Splits, Contamination) {
     let mut found = Contamination::default();
+    let test = HeldOut::new(&splits.test);
+    match drawn {
+        Drawn::Here => splits.validation.retain(|instance| !note(&test, instance, &mut found.left_out)),
+        Drawn::Published => splits.validation.iter().for_each(|instance| {
+            note(&test, instance, &mut found.validation);
+        }),
+    }
     let held = HeldOut::new(splits.validation.iter().chain(&splits.test));
     splits.pool.retain(|instance| !note(&held, instance, &mut found.pool));
-    let test = HeldOut::new(&splits.test);
-    for instance in &splits.validation {
-        note(&test, instance, &mut found.validation);
-    }
     (splits, found)
 }
 
@@ -59,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_counted_once_and_only_the_pool_loses_questions() {
+    fn each_kind_is_counted_once_and_published_splits_lose_none() {
         let story =
             "On Monday morning Ann bought seven red apples and gave her brother two of them after lunch";
         let changed = story.replace("lunch", "dinner");
@@ -77,7 +90,17 @@ mod tests {
                 instance("t3", "k8", "twice!"),
             ],
         };
-        let (cleaned, found) = cleaned(splits);
+        let (ours, here) = cleaned(splits.clone(), Drawn::Here);
+        assert_eq!(ours.validation.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), ["v1"]);
+        assert_eq!(
+            (here.validation, here.left_out),
+            (Shared::default(), Shared { words: 1, ..Shared::default() })
+        );
+        assert!(
+            here.to_string().contains("1 validation questions stand in test and were left out"),
+            "{here}"
+        );
+        let (cleaned, found) = cleaned(splits, Drawn::Published);
         assert_eq!(cleaned.pool.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), ["free"]);
         assert_eq!(found.pool, Shared { words: 1, operands: 1, passages: 1 });
         assert_eq!((found.validation.total(), cleaned.validation.len(), cleaned.test.len()), (1, 2, 3));

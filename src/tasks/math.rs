@@ -51,10 +51,17 @@ pub fn equal(mode: Scoring, expected: &str, given: &str) -> bool {
     }
 }
 
-/// The reference answer of a worked solution: what stands in its last box, normalised as the reference does.
-/// `None` when there is no box, or it is not closed.
-pub fn reference_answer(solution: &str) -> Option<String> {
-    parity::reference(solution)
+/// The reference answer of a worked solution: what stands in its last box. `None` when there is no box, or it is not
+/// closed.
+///
+/// Parity mode normalises it as the reference does. That makes `1,2,3` one number and `\infty` no command any more, so
+/// strict mode, and whoever reads or learns the answer, gets it as it was written.
+pub fn reference_answer(mode: Scoring, solution: &str) -> Option<String> {
+    let written = parity::reference(solution)?;
+    Some(match mode {
+        Scoring::Parity => parity::normalise(written),
+        Scoring::Strict => written.trim().to_owned(),
+    })
 }
 
 /// Whether a response ends in the right answer.

@@ -37,8 +37,29 @@ fn thousands(chars: &[char], i: usize) -> bool {
     chars.get(i) == Some(&',') && (1..=3).all(|k| digit(i + k)) && !digit(i + 4)
 }
 
-/// A number in its shortest form: `17.0` and `017` become `17`. Texts that are no number stay.
+/// A number of digits in its shortest form, however many they are: `17.0` and `017` become `17`. `None` for any other
+/// text, `1e3` and `\frac{1}{2}` among them.
+pub fn plain(number: &str) -> Option<String> {
+    let number = number.trim();
+    let unsigned = number.strip_prefix('-').unwrap_or(number);
+    let sign = &number[..number.len() - unsigned.len()];
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
+        return None;
+    }
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{sign}{whole}{point}{fraction}"))
+}
+
+/// A number in its shortest form: `17.0` and `017` become `17`, `1e3` becomes `1000`. Texts that are no number stay.
 pub fn tidy(number: &str) -> String {
+    if let Some(plain) = plain(number) {
+        // A double would round the digits behind its sixteenth.
+        return plain;
+    }
     match number.trim().parse::<f64>() {
         Ok(value) if value.is_finite() => format!("{value}"),
         _ => number.to_owned(),
@@ -80,11 +101,24 @@ pub fn operand_key(question: &str) -> String {
     numbers.join(" ")
 }
 
+/// The number that a truth states: itself, or the only one in it, so that `1,000` is 1000 and `$18` is 18 to those
+/// who write answers as people do. A text with several numbers states none.
+fn stated(truth: &str) -> String {
+    if truth.trim().parse::<f64>().is_ok() {
+        return truth.to_owned();
+    }
+    match find(truth).as_slice() {
+        [only] => only.clone(),
+        _ => truth.to_owned(),
+    }
+}
+
 /// Judges a response whose answer is a number: the one behind the last answer mark, else the last one.
 pub fn score(truth: &str, response: &str) -> (Option<String>, bool) {
+    let truth = stated(truth);
     let marked = super::marked_answer(response).and_then(|text| find(text).into_iter().next());
     let answer = marked.or_else(|| find(response).pop());
-    let correct = answer.as_ref().is_some_and(|answer| equal(answer, truth));
+    let correct = answer.as_ref().is_some_and(|answer| equal(answer, &truth));
     (answer, correct)
 }
 
@@ -111,10 +145,38 @@ mod tests {
     #[test]
     fn tidying_and_comparing() {
         assert_eq!(tidy_all("( 26.0 - 9.50 )=17.0."), "(26 - 9.5)=17.");
-        assert_eq!((tidy("007").as_str(), tidy("x").as_str()), ("7", "x"));
+        let rows = [
+            ("007", "7"),
+            ("x", "x"),
+            ("-0.50", "-0.5"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("1e3", "1000"),
+            ("-0", "-0"),
+            ("000.0", "0"),
+            ("9007199254740993", "9007199254740993"),
+            (".", "."),
+            ("-", "-"),
+            ("", ""),
+        ];
+        for (number, expected) in rows {
+            assert_eq!(tidy(number), expected, "{number}");
+        }
+        assert_eq!((plain("1e3"), plain("\\frac12"), plain("inf")), (None, None, None));
         assert!(
             equal("17", " 17.0") && !equal("17", "18") && !equal("17", "seventeen") && !equal("nan", "nan")
         );
+    }
+
+    #[test]
+    fn a_truth_written_as_people_do_is_its_only_number() {
+        for truth in ["1,000", "$1000", "1000 apples", " 1000.0 "] {
+            for response in ["so\n#### 1000", "so\n#### 1,000", "#### $1,000.00"] {
+                assert!(score(truth, response).1, "{truth}: {response}");
+            }
+            assert!(!score(truth, "#### 1").1 && !score(truth, "none").1);
+        }
+        assert!(!score("1/2", "#### 1").1 && !score("1, 2", "#### 1").1 && !score("none", "#### 0").1);
     }
 
     #[test]
@@ -129,6 +191,12 @@ mod tests {
             find(&text);
             tidy_all(&text);
             operand_key(&text);
+        }
+
+        #[test]
+        fn what_a_double_holds_is_tidied_as_it_prints(value in -1e6..1e6_f64, places in 0_usize..6) {
+            let written = format!("{value:.places$}");
+            prop_assert_eq!(tidy(&written), written.parse::<f64>().unwrap().to_string());
         }
     }
 }

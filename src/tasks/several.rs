@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::leakage::cleaned;
+use super::leakage::{Drawn, cleaned};
 use super::{Splits, skills_of};
 use crate::gym::instance::{Domain, ImageRef, Split, TaskInstance};
 use crate::gym::leakage::Contamination;
@@ -11,7 +11,8 @@ use crate::gym::ports::Task;
 /// Name of the facet that keeps the tasks apart in reports.
 pub const FACET: &str = "task";
 
-/// Tasks of one domain. Data that an engine writes have the form of the first one.
+/// Tasks of one domain. Data that an engine writes have the form of the task whose question it was shown first, of the
+/// first one where it was shown none.
 pub struct Several {
     name: String,
     tasks: Vec<Arc<dyn Task>>,
@@ -59,13 +60,13 @@ impl Several {
             };
             tasks.iter().flat_map(of).collect::<Vec<TaskInstance>>()
         };
-        let (splits, mut contamination) = cleaned(Splits {
-            pool: all(Split::Pool),
-            validation: all(Split::Validation),
-            test: all(Split::Test),
-        });
+        let together =
+            Splits { pool: all(Split::Pool), validation: all(Split::Validation), test: all(Split::Test) };
+        // Each task has done with its own what can be done; between tasks the splits are as named as those.
+        let (splits, mut contamination) = cleaned(together, Drawn::Published);
         for own in tasks.iter().filter_map(|task| task.contamination()) {
             contamination.pool += own.pool;
+            contamination.left_out += own.left_out;
         }
         let name = tasks.iter().map(|task| task.name()).collect::<Vec<_>>().join("+");
         Ok(Self { name, tasks, splits, contamination })
@@ -124,6 +125,10 @@ impl Task for Several {
             .unwrap_or(&self.name)
     }
 
+    fn member(&self, origin: &str) -> Option<&dyn Task> {
+        Some(self.tasks.iter().find(|task| task.name() == origin)?.as_ref())
+    }
+
     fn solution(&self, instance: &TaskInstance) -> String {
         self.of(instance).solution(instance)
     }
@@ -179,6 +184,21 @@ mod tests {
             report.slices.iter().map(|s| (s.name.as_str(), s.accuracy.mean, s.accuracy.n)).collect();
         assert_eq!(rows, [("arithmetic", 1.0, 12), ("scripted-mathematics", 0.0, 6)]);
         assert!(report.slices[0].accuracy.low > 0.7);
+    }
+
+    #[test]
+    fn what_is_written_for_an_error_has_the_form_of_its_task() {
+        let tasks: Vec<Arc<dyn Task>> =
+            vec![scripted(Domain::Mathematics), Arc::new(ArithmeticTask::new(1, 1, 64))];
+        let several = Several::new(tasks).unwrap();
+        let shown = several.instances(Split::Validation).last().unwrap();
+        let member = several.member(several.origin(&shown.id)).unwrap();
+        assert_eq!(
+            (member.name(), member.response("2+3=5.", "5")),
+            ("arithmetic", "2+3=5. #### 5".to_owned())
+        );
+        assert_eq!(member.key("What is 2 + 3?"), ArithmeticTask::new(1, 1, 64).key("What is 2 + 3?"));
+        assert!(several.member("nobody").is_none() && member.member("arithmetic").is_none());
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn the_embedded_ones_go_around() {
 }
 
 /// Files in the form in which the benchmarks are published.
-fn published(folder: &Path) {
+pub fn published(folder: &Path) {
     let write = |name: &str, text: String| {
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -5,11 +5,13 @@ use dataenvgym::gym::episode::{Halt, Phase};
 use dataenvgym::gym::ports::{
     ChatModel, ChatReply, ChatRequest, Checkpoint, Device, Sampling, Serving, Student,
 };
+use dataenvgym::gym::teacher_call::CallOutcome;
 use dataenvgym::models::mistral::MistralStudent;
 use dataenvgym::models::random::{self, Family, Shape};
-use dataenvgym::store::{Kind, Reader};
+use dataenvgym::store::{At, CallFilter, Kind, Reader};
 
 use crate::home::{Home, episode, outcome, text};
+use crate::ready::published;
 
 fn config(home: &Home, student: &str, training: &str) -> String {
     let path = home.path("real.toml");
@@ -103,6 +105,56 @@ fn the_ready_configurations_go_around_on_the_embedded_student() {
     }
 }
 
+/// The configurations of benchmarks on the embedded models and files of the published form, everything else but the size
+/// as they say.
+#[test]
+fn the_configurations_of_benchmarks_go_around_on_the_embedded_models() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("configs")).unwrap();
+    published(&home.path("."));
+    for (name, small) in [
+        ("gsm8k-qwen", ["policy.data=8", "policy.data_per_question=4"]),
+        ("svamp-llama", ["policy.hypotheses=1", "policy.specifications=3"]),
+        // The embedded teachers can put names to questions, but group none of them (no answer of theirs to `aggregate` can
+        // be read), so the skills are those of the source; everything behind the discovery is the same.
+        (
+            "math-gemma",
+            ["skills={ kind = \"gold\" }", "policy.explore={ new_subskills = 1, data_per_subskill = 6 }"],
+        ),
+    ] {
+        let config = home.path("configs").join(format!("{name}.toml"));
+        let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/configs");
+        std::fs::copy(std::path::Path::new(ours).join(format!("{name}.toml")), &config).unwrap();
+        let config = config.to_str().unwrap();
+        let mut arguments = vec!["run", "--headless", "--config", config, "--name", name];
+        for key in [
+            "student.model=\"embedded\"",
+            "student.device=\"cpu\"",
+            "student.max_tokens=32",
+            "teacher.model=\"embedded\"",
+            "teacher.device=\"cpu\"",
+            // So small a student is asked nothing but the question, and its teacher writes numbers.
+            "task.prompt=\"bare\"",
+            "task.validation_questions=8",
+            "task.test_questions=8",
+            "checks.votes=1",
+            "checks.known_samples=1",
+            "checks.filter=[\"form\"]",
+            "trainer.epochs=1",
+            "episode.iterations=1",
+        ]
+        .iter()
+        .chain(&small)
+        {
+            arguments.extend(["--set", *key]);
+        }
+        let out = home.stdout(&arguments);
+        let finished = episode(&home.run_folder(name)).unwrap();
+        assert_eq!(finished.halt, Some(Halt::Finished), "{name}: {out}");
+        assert!(finished.iterations[1].accepted > 0 && finished.training_at(1).is_some(), "{name}: {out}");
+    }
+}
+
 /// Every phase of a small run on real models, the teacher and the verifier embedded ones, is cut short once.
 #[test]
 fn a_run_on_the_embedded_models_that_is_killed_in_every_phase_comes_to_the_same_end() {
@@ -166,6 +218,60 @@ fn real_tokenizer() -> Option<std::path::PathBuf> {
         println!("skipped: there is no {}", path.display());
     }
     found.then_some(path)
+}
+
+/// Discovery, proposal and generation by a teacher with random weights: what it writes means nothing, but every answer that
+/// was committed was used, or is there as malformed with what is wrong with it.
+#[test]
+fn no_answer_of_a_teacher_without_sense_is_lost() {
+    let Some(tokenizer) = real_tokenizer() else { return };
+    let home = Home::new();
+    let teacher = home.path("teacher");
+    let shape = Shape {
+        family: Family::Qwen3,
+        vocabulary: 50_304,
+        hidden: 32,
+        intermediate: 64,
+        layers: 2,
+        heads: 2,
+        kv_heads: 1,
+        head: 16,
+        context: 8192,
+    };
+    random::write(&teacher, &shape, &tokenizer, "<|endoftext|>", 1).unwrap();
+    let path = home.path("senseless.toml");
+    // Few questions, so that the names and their groups are few: under the schema they end where the lists must.
+    let text = format!(
+        "name = \"senseless\"\n\
+         [task]\nkind = \"scripted\"\ndomain = \"mathematics\"\nskills = 2\nper_skill = 2\n\
+         [student]\nmodel = \"scripted\"\nworkers = 1\n\
+         [teacher]\nmodel = {:?}\nworkers = 1\ncontext = 8192\n\
+         [environment]\nkind = \"skill_tree\"\nsubskills = \"taught\"\n\
+         [skills]\nkind = \"discovered\"\n\
+         [policy]\nkind = \"fixed\"\nexplore = {{ new_subskills = 1, data_per_subskill = 1 }}\n\
+         [engine]\nkind = \"taught\"\nmax_tokens = 512\n\
+         [checks]\nfilter = []\n[episode]\niterations = 1\n",
+        teacher.to_str().unwrap()
+    );
+    std::fs::write(&path, text).unwrap();
+    // A round of which nothing could be read leaves the run without data; that is told, and not what is asked here.
+    let output = home.output(&["run", "--headless", "--config", path.to_str().unwrap()]);
+    let reader = Reader::open(&home.run_folder("senseless")).unwrap();
+    let page = reader.teacher_calls(&CallFilter::default(), At::Position(0), 1000).unwrap();
+    let mut asked = std::collections::BTreeMap::new();
+    for (_, call) in &page.rows {
+        let prompt = call.context.prompt.split('@').next().unwrap().to_owned();
+        *asked.entry(prompt).or_insert(0) += 1;
+        if let CallOutcome::Malformed { reason } = &call.outcome {
+            assert!(!reason.is_empty(), "{call:?}");
+        } else if call.context.prompt.starts_with("mathematics@") {
+            let data = serde_json::from_str::<serde_json::Value>(&call.reply).unwrap();
+            assert_eq!(data["data"].as_array().map(Vec::len), Some(1), "{call:?}");
+        }
+    }
+    for prompt in ["label", "aggregate", "subskills", "mathematics"] {
+        assert!(asked.contains_key(prompt), "{asked:?}: {}", text_of(&output));
+    }
 }
 
 #[test]

@@ -193,9 +193,12 @@ mod tests {
             shares: [0.6, 0.2, 0.2],
             max_tokens: 64,
             scoring: Some(Scoring::Strict),
+            subject: None,
+            level: None,
+            style: benchmark::Style::Bare,
         };
         let tasks: Vec<Arc<dyn Task>> =
-            vec![gsm8k(folder.path()), Arc::new(JsonlTask::read(&path, layout).unwrap())];
+            vec![gsm8k(folder.path()), Arc::new(JsonlTask::read(&path, layout, Arc::default()).unwrap())];
         let task: Arc<dyn Task> = Arc::new(Several::new(tasks).unwrap());
         let data = selected(&task, &[("", "", 1000)]);
         assert_eq!(data.len(), task.instances(Split::Pool).len());

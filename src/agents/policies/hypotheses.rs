@@ -34,11 +34,21 @@ pub struct Hypotheses {
     /// and errors that do not fit are left out.
     #[schemars(range(min = 1))]
     pub shown_characters: u32,
+    /// Whether only errors are shown; otherwise questions that the student solved as well, drawn with the errors, and a
+    /// skill without errors is asked about too.
+    pub only_errors: bool,
 }
 
 impl Default for Hypotheses {
     fn default() -> Self {
-        Self { ask: true, hypotheses: 5, specifications: 5, shown: 20, shown_characters: 16_000 }
+        Self {
+            ask: true,
+            hypotheses: 5,
+            specifications: 5,
+            shown: 20,
+            shown_characters: 16_000,
+            only_errors: true,
+        }
     }
 }
 
@@ -55,6 +65,7 @@ impl Hypotheses {
             "skill": told(skill.skill),
             "count": names.missing(),
             "known": names.new,
+            "solved": !self.only_errors,
             "shown": examples::shown(chosen.cloned(), self.shown_characters),
         });
         let rendered = aids.render("hypotheses", &values)?;
@@ -102,6 +113,12 @@ impl Policy for Hypotheses {
         aids: &mut dyn PlanAids,
     ) -> Result<Decision, PortError> {
         let State::SkillList(skills) = state else { return Err(misplaced(self, state)) };
+        let mut skills = skills.clone();
+        if !self.only_errors {
+            for skill in &mut skills {
+                skill.examples.append(&mut skill.solved);
+            }
+        }
         let weak: Vec<(&SkillErrors<'_>, Vec<String>)> = skills
             .iter()
             .filter(|skill| !skill.examples.is_empty())
@@ -156,6 +173,7 @@ mod tests {
             accuracy: None,
             questions: 3,
             examples,
+            solved: Vec::new(),
             trials: Vec::new(),
         };
         let state = State::SkillList(vec![
@@ -197,5 +215,53 @@ mod tests {
         };
         assert_eq!(counts(&quiet, false), [25]);
         assert_eq!(counts(&Hypotheses::default(), true), [25]);
+    }
+    #[test]
+    fn solved_questions_are_shown_when_errors_are_not_all() {
+        let instances = instances("sums", 4);
+        let prediction = |correct| Prediction {
+            instance_id: String::new(),
+            response: "It is 77.".into(),
+            answer: None,
+            correct,
+            tokens: 1,
+            finish: FinishReason::Stop,
+        };
+        let (right, wrong) = (prediction(true), prediction(false));
+        let of = |range: std::ops::Range<usize>, prediction| {
+            instances[range]
+                .iter()
+                .map(|instance| Example { instance, prediction: Some(prediction) })
+                .collect()
+        };
+        let skill = |skill, examples, solved| SkillErrors {
+            skill,
+            accuracy: None,
+            questions: 4,
+            examples,
+            solved,
+            trials: Vec::new(),
+        };
+        let state = State::SkillList(vec![
+            skill("sums", of(0..1, &wrong), of(1..3, &right)),
+            skill("easy", Vec::new(), of(3..4, &right)),
+        ]);
+        let context = PlanContext { iteration: 1, round: 0, seed: 1 };
+        let asked = |only_errors| {
+            let policy = Hypotheses { only_errors, hypotheses: 1, ..Hypotheses::default() };
+            let rule = |_: usize, _: &Question| r#"{"hypotheses": ["carrying"]}"#.to_owned();
+            let mut heart = Heart::new(&rule);
+            let Ok(Decision::Allocations(plan)) = policy.plan(&state, context, &mut heart) else { panic!() };
+            let shown: Vec<usize> = plan.iter().map(|allocation| allocation.shown.len()).collect();
+            (shown, heart.asked[0].request.prompt.clone())
+        };
+        let (shown, prompt) = asked(true);
+        assert!(shown == [1] && prompt.contains("All of them are wrong"), "{shown:?} {prompt}");
+        let (shown, prompt) = asked(false);
+        assert_eq!((shown, prompt.matches("The student solved it.").count()), (vec![3, 1], 2), "{prompt}");
+        assert!(
+            prompt.contains("The student answered: It is 77.") && !prompt.contains("All of them"),
+            "{prompt}"
+        );
     }
 }

@@ -117,7 +117,10 @@ mod tests {
     #[test]
     fn the_hardest_questions_are_the_seeds() {
         let policy = LowPassRate { data: 11, data_per_seed: 5, samples: 4 };
-        let mut aids = Alone { rates: rates(&[("easy", 4), ("hard", 0), ("half", 2), ("hard", 1)], 4) };
+        let mut aids = Alone {
+            rates: rates(&[("easy", 4), ("hard", 0), ("half", 2), ("hard", 1)], 4),
+            ..Alone::default()
+        };
         let context = PlanContext { iteration: 1, round: 0, seed: 3 };
         let state = State::OpenEnded(Vec::new());
         let Ok(Decision::Allocations(plan)) = policy.plan(&state, context, &mut aids) else { panic!() };

@@ -113,7 +113,7 @@ mod tests {
 
     fn allocations(counts: &[(&str, u32)]) -> Vec<Allocation> {
         let policy = PassRateBand { data: 12, data_per_question: 10, shown: 2, ..PassRateBand::default() };
-        let mut aids = Alone { rates: rates(counts, 5) };
+        let mut aids = Alone { rates: rates(counts, 5), ..Alone::default() };
         let context = PlanContext { iteration: 1, round: 0, seed: 3 };
         let state = State::OpenEnded(Vec::new());
         let Ok(Decision::Allocations(plan)) = policy.plan(&state, context, &mut aids) else { panic!() };

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(super) struct Alone {
     pub(super) rates: Vec<PassRate>,
+    pub(super) pool: Vec<TaskInstance>,
 }
 
 impl Teacher for Alone {
@@ -31,6 +32,10 @@ impl Teacher for Alone {
 impl PlanAids for Alone {
     fn pass_rates(&mut self, _: u32) -> Result<Vec<PassRate>, PortError> {
         Ok(self.rates.clone())
+    }
+
+    fn pool(&self) -> &[TaskInstance] {
+        &self.pool
     }
 
     fn training_accuracy(&self) -> Result<BTreeMap<(String, String), f64>, PortError> {
@@ -111,7 +116,7 @@ pub(super) fn learn(policy: &dyn Policy, skills: &[Learner], iterations: u32) ->
         let state = State::SkillTree(forest.trees.iter().zip(&before).map(skill).collect());
         let sampled: Vec<(&str, u32)> =
             names.iter().zip(&before).map(|(n, a)| (n.as_str(), (a * 20.0) as u32)).collect();
-        let mut aids = Alone { rates: rates(&sampled, 20) };
+        let mut aids = Alone { rates: rates(&sampled, 20), ..Alone::default() };
         let context = PlanContext { iteration, round: 0, seed: u64::from(iteration) };
         let Decision::Actions(actions) = policy.plan(&state, context, &mut aids).unwrap() else { panic!() };
         for (place, SkillAction { skill, action }) in actions.into_iter().enumerate() {

@@ -59,10 +59,8 @@ pub(super) fn engine(config: &Config, task: &dyn Task) -> Result<()> {
             bail!("`engine.kind = \"procedural\"` writes for the embedded world only; use \"selection\"")
         }
         (EngineChoice::Selection {}, _) => selection(config, task),
-        // What is written has the form of the first task.
-        (EngineChoice::Taught(_), _)
-            if task.instances(Split::Validation).first().is_some_and(has_options) =>
-        {
+        // What is written has the form of the task whose question was shown, whichever of several that is.
+        (EngineChoice::Taught(_), _) if task.instances(Split::Validation).iter().any(has_options) => {
             bail!(
                 "`engine.kind = \"taught\"` writes no questions with options, as those of `{}` are; use \
                  `engine.kind = \"selection\"`",

@@ -9,7 +9,7 @@ use super::asking::Asking;
 use crate::checks::KNOWN;
 use crate::environments::{lists, skill_tree};
 use crate::gym::episode::Episode;
-use crate::gym::instance::Split;
+use crate::gym::instance::{Split, TaskInstance};
 use crate::gym::ports::{
     ChatRequest, EnvironmentKind, Fact, PassRate, PlanAids, PlanContext, PortError, Question, Rendered,
     Teacher,
@@ -96,6 +96,10 @@ impl PlanAids for Aids<'_, '_, '_> {
             answers,
         });
         Ok(rates.collect())
+    }
+
+    fn pool(&self) -> &[TaskInstance] {
+        self.asking.scene.task.instances(Split::Pool)
     }
 
     fn training_accuracy(&self) -> Result<BTreeMap<(String, String), f64>, PortError> {

@@ -68,6 +68,8 @@ pub struct SkillErrors<'a> {
     pub questions: u32,
     /// Errors, or random training instances where the state is hidden, in a fixed order.
     pub examples: Vec<Example<'a>>,
+    /// What the student got right in it, in the order of the split; empty where the state is hidden.
+    pub solved: Vec<Example<'a>>,
     /// What was tried on it so far, oldest first; empty where the state is hidden.
     pub trials: Vec<Trial>,
 }
@@ -192,6 +194,10 @@ pub trait PlanAids: Teacher {
     /// the student as it is now; with 0 from the one greedy answer of the evaluation. Nothing where the state
     /// is hidden.
     fn pass_rates(&mut self, samples: u32) -> Result<Vec<PassRate>, PortError>;
+    /// Questions of the pool with their answers, to show what the task is like.
+    fn pool(&self) -> &[TaskInstance] {
+        &[]
+    }
     /// Share of its training data that the student solved before it was trained on them, by
     /// `(skill, subskill)`, as far as that was checked; the mean over the newest round of each.
     fn training_accuracy(&self) -> Result<BTreeMap<(String, String), f64>, PortError>;

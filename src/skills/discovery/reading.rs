@@ -56,7 +56,7 @@ pub(super) fn lines(text: &str) -> Result<Vec<Category>, String> {
         let (name, skills) = rest.split_once(':')?;
         Some((name.to_owned(), skills.split(',').map(|skill| skill.trim().to_owned()).collect()))
     };
-    collected(text.lines().filter_map(line))
+    collected(reply::said(text).lines().filter_map(line))
 }
 
 fn collected(groups: impl Iterator<Item = (String, Vec<String>)>) -> Result<Vec<Category>, String> {

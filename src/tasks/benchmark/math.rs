@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::records::{lines, text};
 use super::{Item, RecordError, Settings};
-use crate::tasks::math::reference_answer;
+use crate::tasks::math::{Scoring, reference_answer};
 
 /// The subjects, in the order of their names.
 pub const SUBJECTS: [&str; 7] = [
@@ -153,6 +153,7 @@ impl MathSplit {
 
 /// Pool, validation and test. The pool is made of the training questions that are not of the others.
 pub(super) fn splits(settings: &Settings) -> Result<(String, [Vec<Item>; 3]), RecordError> {
+    let part = |path: &Path, name| part(path, name, settings.scoring);
     let train = part(&settings.path, "train")?;
     let test = match &settings.test {
         Some(path) => part(path, "test")?,
@@ -173,13 +174,13 @@ pub(super) fn splits(settings: &Settings) -> Result<(String, [Vec<Item>; 3]), Re
 }
 
 /// The rows of `train` or `test` below a folder, or of a file.
-fn part(path: &Path, name: &str) -> Result<Vec<Row>, RecordError> {
+fn part(path: &Path, name: &str, scoring: Scoring) -> Result<Vec<Row>, RecordError> {
     if !path.is_dir() {
-        return of_lines(path, name);
+        return of_lines(path, name, scoring);
     }
     let file = path.join(format!("{name}.jsonl"));
     if file.is_file() {
-        return of_lines(&file, name);
+        return of_lines(&file, name, scoring);
     }
     let mut rows = Vec::new();
     for subject in entries(&path.join(name))? {
@@ -191,7 +192,7 @@ fn part(path: &Path, name: &str) -> Result<Vec<Row>, RecordError> {
             let text = std::fs::read_to_string(&file).map_err(unreadable)?;
             let wrong = |message: String| RecordError::Record { path: file.clone(), record: 1, message };
             let record: Value = serde_json::from_str(&text).map_err(|e| wrong(format!("not JSON: {e}")))?;
-            rows.push(row(&record, name, rows.len()).map_err(wrong)?);
+            rows.push(row(&record, name, rows.len(), scoring).map_err(wrong)?);
         }
     }
     Ok(rows)
@@ -208,20 +209,20 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, RecordError> {
     Ok(found)
 }
 
-fn of_lines(path: &Path, name: &str) -> Result<Vec<Row>, RecordError> {
+fn of_lines(path: &Path, name: &str, scoring: Scoring) -> Result<Vec<Row>, RecordError> {
     let mut rows = Vec::new();
     for (n, record) in lines(path)? {
         let wrong = |message| RecordError::Record { path: path.to_owned(), record: n + 1, message };
-        rows.push(row(&record, name, rows.len()).map_err(wrong)?);
+        rows.push(row(&record, name, rows.len(), scoring).map_err(wrong)?);
     }
     Ok(rows)
 }
 
-fn row(record: &Value, part: &str, index: usize) -> Result<Row, String> {
+fn row(record: &Value, part: &str, index: usize, scoring: Scoring) -> Result<Row, String> {
     let solution = text(record, "solution")?;
     let answer = match record.get("answer").and_then(Value::as_str) {
         Some(answer) if !answer.trim().is_empty() => answer.trim().to_owned(),
-        _ => reference_answer(solution).ok_or("the solution has no closed \\boxed answer")?,
+        _ => reference_answer(scoring, solution).ok_or("the solution has no closed \\boxed answer")?,
     };
     // Names of the field: the publication's, and those of later mirrors.
     let subject = text(record, "type").or_else(|_| text(record, "subject"))?;

@@ -59,13 +59,13 @@ fn holds(task: &Benchmark) -> usize {
     ids.len()
 }
 
-/// Pool questions that stand in validation or test as well, few of all.
+/// Questions that stand in a split measured later as well, few of all.
 fn left_out(task: &Benchmark) -> usize {
     let found = task.contamination().unwrap();
     assert_eq!(found.pool.operands, 0, "the splits are drawn by operands: {found}");
     let pool = task.instances(Split::Pool).len();
     assert!(found.pool.total() as usize * 10 < pool, "{found}");
-    found.pool.total() as usize
+    (found.pool.total() + found.left_out.total()) as usize
 }
 
 #[test]
@@ -281,6 +281,47 @@ fn math_is_balanced_scored_and_reported_by_subject_and_level() {
     std::fs::write(lines.join("train.jsonl"), record).unwrap();
     let said = Benchmark::read(&settings(Source::Math, lines.join("train.jsonl")), Arc::default());
     assert!(said.unwrap_err().to_string().contains("no test questions"));
+}
+
+/// The gold answers that normalisation damages: strict mode has them as they were written, parity as the reference.
+#[test]
+fn gold_answers_of_math_are_whole_where_they_are_read_as_mathematics() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers =
+        ["1,2,3", "(-\\infty,5]", "\\left(3,\\frac{\\pi}{2}\\right)", "\\text{no solution}", "\\boxed5"];
+    for part in ["train", "test"] {
+        let record = |(n, answer): (usize, &&str)| {
+            let boxed = if answer.starts_with("\\boxed") {
+                "\\boxed 5".to_owned()
+            } else {
+                format!("\\boxed{{{answer}}}")
+            };
+            let problem = format!("{part} problem of the kind {n}: what is it?");
+            serde_json::json!({"problem": problem, "level": "Level 1", "type": "Algebra", "solution": format!("It is ${boxed}$.")})
+                .to_string()
+        };
+        let lines: Vec<String> = answers.iter().enumerate().map(record).collect();
+        std::fs::write(folder.path().join(format!("{part}.jsonl")), lines.join("\n")).unwrap();
+    }
+    let golds = |scoring| {
+        let splits = ("train_all".parse().unwrap(), "test_all".parse().unwrap());
+        let task = read(&Settings { splits, scoring, ..settings(Source::Math, folder.path().to_owned()) });
+        for instance in task.instances(Split::Test) {
+            let gold = instance.content.truth();
+            assert!(task.score(instance, &task.solution(instance)).1 || scoring == Scoring::Parity, "{gold}");
+            let Content::Mathematics { solution: Some(solution), .. } = &instance.content else { panic!() };
+            assert!(solution.ends_with(&format!("$\\boxed{{ {gold} }}$.")), "{solution}");
+            let other = if gold == "5" { "6" } else { "123" };
+            let other = task.response("", other);
+            assert!(!task.score(instance, &other).1 || scoring == Scoring::Parity, "{gold}");
+        }
+        task.instances(Split::Test).iter().map(|instance| instance.content.truth()).collect::<Vec<_>>()
+    };
+    assert_eq!(golds(Scoring::Strict), [answers[0], answers[1], answers[2], answers[3], "5"]);
+    assert_eq!(
+        golds(Scoring::Parity),
+        ["123", "(-\\iny,5]", "\\le(3,\\frac{\\pi}{2}\\right)", "nosolution", "5"]
+    );
 }
 
 /// The acceptance of the reference: rendering a gold answer and scoring it gives at least 99 in 100.

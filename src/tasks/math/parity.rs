@@ -43,10 +43,10 @@ fn boxed(text: &str) -> Option<&str> {
     })
 }
 
-/// The reference answer of a worked solution, normalised: what stands in its last box.
-pub(super) fn reference(solution: &str) -> Option<String> {
+/// The reference answer of a worked solution: what stands in its last box, as written.
+pub(super) fn reference(solution: &str) -> Option<&str> {
     if let Some((_, rest)) = solution.rsplit_once("\\boxed ") {
-        return Some(normalise(rest.split('$').next().unwrap_or(rest)));
+        return Some(rest.split('$').next().unwrap_or(rest));
     }
     let start = solution.rfind("\\boxed").map(|at| at + 6)?;
     let inner = solution[start..].strip_prefix('{')?;
@@ -58,7 +58,7 @@ pub(super) fn reference(solution: &str) -> Option<String> {
             _ => {}
         }
         if depth == 0 {
-            return Some(normalise(&inner[..at]));
+            return Some(&inner[..at]);
         }
     }
     None

@@ -21,11 +21,13 @@ pub(super) struct Specification {
 }
 
 /// The specifications of an answer, and what is wrong with it where something is. An answer that breaks off
-/// keeps its whole entries; a fence around the JSON is no fault, and neither is plain LaTeX in mathematics.
+/// keeps its whole entries; a fence around the JSON is no fault, and neither is plain LaTeX in mathematics or an answer
+/// that is a number.
 pub(super) fn read(reply: &str, domain: Domain) -> (Vec<Specification>, Option<String>) {
+    let reply = reply::with_texts(reply, "answer");
     let (mut found, fault) = match domain {
-        Domain::Mathematics => reply::entries::<Specification>(&reply::with_latex(reply)),
-        _ => reply::entries::<Specification>(reply),
+        Domain::Mathematics => reply::entries::<Specification>(&reply::with_latex(&reply)),
+        _ => reply::entries::<Specification>(&reply),
     };
     match found.iter().position(|entry| entry.question.trim().is_empty()) {
         Some(place) => {
@@ -52,6 +54,14 @@ mod tests {
                 assert!(summary.starts_with(&answer.expected), "{prompt}, {}: {summary}", answer.name);
             }
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_a_number_keeps_its_digits() {
+        let text = r#"{"data": [{"question": "2?", "answer": 12345678901234567890123}, {"question": "3?", "answer": 0.10}]}"#;
+        let (found, fault) = read(text, Domain::Mathematics);
+        let answers: Vec<&str> = found.iter().map(|entry| entry.answer.as_str()).collect();
+        assert_eq!((answers.as_slice(), fault), (["12345678901234567890123", "0.10"].as_slice(), None));
     }
 
     #[test]

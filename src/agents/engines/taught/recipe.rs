@@ -95,6 +95,9 @@ impl Recipe {
         seed: u64,
         aids: &mut dyn EngineAids,
     ) -> Result<TrainingDatum, PortError> {
+        // Of several tasks, that of the question shown first: its line of the answer is what the student is to write.
+        let origin = provenance.source_errors.first().and_then(|shown| task.member(task.origin(shown)));
+        let task = origin.unwrap_or(task);
         let key = task.key(&specification.question);
         let images: Vec<ImageRef> = match self.domain {
             Domain::VisualQuestionAnswering => {

@@ -97,6 +97,7 @@ fn weak<'a>(tree: &'a SkillTree, errors: &'a [(TaskInstance, Prediction)]) -> Sk
         accuracy: Some(0.3),
         questions: 10,
         examples: errors.iter().map(|(i, p)| example((i, p))).collect(),
+        solved: Vec::new(),
         trials: Vec::new(),
     }
 }

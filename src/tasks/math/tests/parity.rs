@@ -1,7 +1,7 @@
 //! Parity mode: every recorded verdict of the reference, exactly.
 
 use super::{HENDRYCKS, MINERVA, REAL_PAIRS, REFERENCE, records, text};
-use crate::tasks::math::{Scoring, equal, extract, parity, score};
+use crate::tasks::math::{Scoring, equal, extract, parity, reference_answer, score};
 
 #[test]
 fn the_vectors_of_the_reference_hold() {
@@ -67,12 +67,24 @@ fn recorded_scores_hold() {
 
 #[test]
 fn reference_answers_are_read_from_solutions() {
-    let reference = crate::tasks::math::reference_answer;
+    let reference = |solution: &str| reference_answer(Scoring::Parity, solution);
     assert_eq!(
         reference("so $x=\\boxed{\\frac{1}{2}}$ or \\boxed{3\\sqrt{2}}.").as_deref(),
         Some("3\\sqrt{2}")
     );
     assert_eq!(reference("thus $\\boxed 5$ follows").as_deref(), Some("5"));
-    assert_eq!(reference("no box"), None);
-    assert_eq!(reference("\\boxed{{open"), None);
+    for (written, normalised) in [
+        ("1,2,3", "123"),
+        ("(-\\infty,5]", "(-\\iny,5]"),
+        ("\\left(3,\\frac{\\pi}{2}\\right)", "\\le(3,\\frac{\\pi}{2}\\right)"),
+        ("\\text{no solution}", "nosolution"),
+    ] {
+        let solution = format!("It is $\\boxed{{ {written} }}$.");
+        assert_eq!(reference(&solution).as_deref(), Some(normalised));
+        assert_eq!(reference_answer(Scoring::Strict, &solution).as_deref(), Some(written));
+    }
+    for mode in [Scoring::Parity, Scoring::Strict] {
+        assert_eq!(reference_answer(mode, "no box"), None);
+        assert_eq!(reference_answer(mode, "\\boxed{{open"), None);
+    }
 }

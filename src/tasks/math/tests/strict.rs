@@ -73,19 +73,25 @@ fn right_answers_of_the_reference_stay_right() {
             wrong.push(record.to_string());
         }
     }
-    // The gold of these is normalised already; their answers are not.
-    let gold_is_damaged = |gold: &str| gold.contains("\\iny") || gold.contains("\\le") || gold.contains("{}");
     for record in records(MINERVA).iter().filter(|r| r["score"] == 1) {
-        let gold = text(record, "gold");
-        if !gold_is_damaged(gold)
-            && !gold.contains("pmatrix")
-            && gold != "12106"
-            && !score(Scoring::Strict, gold, text(record, "candidate"))
-        {
+        let gold = as_written(text(record, "gold"));
+        if !score(Scoring::Strict, &gold, text(record, "candidate")) {
             wrong.push(format!("{record} {:?}", extract(Scoring::Strict, text(record, "candidate"))));
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The gold answers of these vectors are normalised already, which damages some. Strict mode never sees such: it takes
+/// the answer as the solution writes it, as here.
+fn as_written(gold: &str) -> String {
+    let mut whole = gold.replace("\\iny", "\\infty").replace("\\le[", "\\left[").replace("{}", "");
+    if whole.contains("pmatrix") {
+        for digit in '0'..='9' {
+            whole = whole.replace(&format!("\\{digit}"), &format!("\\\\{digit}"));
+        }
+    }
+    if whole == "12106" { "12,10,6".to_owned() } else { whole }
 }
 
 #[test]
