@@ -24,6 +24,7 @@ const RESERVED: &[&str] = &[
     "FAULT_",
     "FRAME_LOG",
     "LOG",
+    "COMMIT",
     "MIN_FREE_MIB",
     "NETWORK_FOLDERS",
     "PEER_",
