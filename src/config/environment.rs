@@ -20,11 +20,11 @@ const BETWEEN: &str = "__";
 /// `_` stands for all that begin so.
 const RESERVED: &[&str] = &[
     "BENCH_",
+    "COMMIT",
     "FAULT",
     "FAULT_",
     "FRAME_LOG",
     "LOG",
-    "COMMIT",
     "MIN_FREE_MIB",
     "NETWORK_FOLDERS",
     "PEER_",

@@ -40,7 +40,7 @@ pub struct MistralStudent {
 
 impl MistralStudent {
     /// A student without weights; [`Student::refresh`] loads them. `serving.in_flight` requests are worked on
-    /// together if that proves to change no token, otherwise one.
+    /// together if that proves to change no token, otherwise one; on the processor always one.
     ///
     /// # Errors
     /// When the system refuses a runtime.
@@ -77,7 +77,13 @@ impl MistralStudent {
         };
         self.proven.insert(base.path().to_owned(), test);
         self.batch_test = Some(test);
-        if test.differing == 0 {
+        if test.differing == 0 && self.device == Device::Cpu {
+            // There it is known that rows of a batch are mixed. A few greedy answers of a model that is sure of them, or
+            // repeats itself, come out alike all the same: one passed of which 25 of 480 answers then differed.
+            tracing::warn!(
+                "batches change tokens on the processor, whatever the self-test found: one request at a time"
+            );
+        } else if test.differing == 0 {
             self.in_flight = wanted;
         } else {
             tracing::warn!(
