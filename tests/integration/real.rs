@@ -8,7 +8,7 @@ use dataenvgym::gym::ports::{
 use dataenvgym::gym::teacher_call::CallOutcome;
 use dataenvgym::models::mistral::MistralStudent;
 use dataenvgym::models::random::{self, Family, Shape};
-use dataenvgym::store::{At, CallFilter, Kind, Reader};
+use dataenvgym::store::{At, CallFilter, Kind, Patience, Reader};
 
 use crate::home::{Home, episode, outcome, text};
 use crate::ready::published;
@@ -257,7 +257,8 @@ fn no_answer_of_a_teacher_without_sense_is_lost() {
     // A round of which nothing could be read leaves the run without data; that is told, and not what is asked here.
     let output = home.output(&["run", "--headless", "--config", path.to_str().unwrap()]);
     let reader = Reader::open(&home.run_folder("senseless")).unwrap();
-    let page = reader.teacher_calls(&CallFilter::default(), At::Position(0), 1000).unwrap();
+    let page =
+        reader.teacher_calls(&CallFilter::default(), At::Position(0), 1000, Patience::default()).unwrap();
     let mut asked = std::collections::BTreeMap::new();
     for (_, call) in &page.rows {
         let prompt = call.context.prompt.split('@').next().unwrap().to_owned();
