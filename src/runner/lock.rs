@@ -6,13 +6,21 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::machine;
 
 /// Name of the lock file. It stays behind.
 pub const LOCK: &str = "run.lock";
+
+/// How long a lock is waited for of which no living process says that it has it. Such a lock is about to be free: a
+/// process that the dead runner was just starting has it until it begins its own program, and who asks whether the
+/// run is held has it for a moment.
+const PASSING: Duration = Duration::from_secs(2);
 
 /// Who holds the run, as written into the lock file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +48,13 @@ impl Holder {
             since_ms: machine::now_ms(),
             socket: None,
         }
+    }
+
+    /// Whether it still is, as far as this machine can say: another machine's is taken to be.
+    fn lives(&self) -> bool {
+        let here = self.host == machine::host() && self.boot == machine::boot();
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        !here || pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
     }
 }
 
@@ -74,7 +89,8 @@ fn named(holder: Option<&Holder>) -> String {
 }
 
 impl RunLock {
-    /// Takes the lock in `folder`, where the run's database lies, without waiting.
+    /// Takes the lock in `folder`, where the run's database lies. Waits for no runner, only for a lock that is about
+    /// to be free.
     ///
     /// # Errors
     /// When another process has it, or the file cannot be written.
@@ -83,10 +99,18 @@ impl RunLock {
         let io = |source| LockError::Io { path: path.clone(), source };
         let options = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = options.map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(folder.to_owned(), holder(folder))),
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+        let until = Instant::now() + PASSING;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(source)) => return Err(io(source)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let holder = holder(folder);
+            if Instant::now() > until || holder.as_ref().is_some_and(Holder::lives) {
+                return Err(LockError::Held(folder.to_owned(), holder));
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
         let mut lock = Self { file, path };
         lock.announce(&Holder::this_process())?;
@@ -137,6 +161,24 @@ mod tests {
         drop(lock);
         assert!(!RunLock::is_held(folder.path()));
         RunLock::take(folder.path()).unwrap();
+    }
+
+    /// What a fork of the killed runner keeps until it is another program, and a look at the lock for a moment.
+    #[test]
+    fn a_lock_that_outlives_its_holder_for_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let mut left = RunLock::take(folder.path()).unwrap();
+        left.announce(&Holder { pid: gone.id(), ..Holder::this_process() }).unwrap();
+        let taker = std::thread::spawn({
+            let folder = folder.path().to_owned();
+            move || RunLock::take(&folder).map(drop)
+        });
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!taker.is_finished());
+        drop(left);
+        taker.join().unwrap().unwrap();
     }
 
     #[test]
