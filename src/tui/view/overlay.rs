@@ -240,7 +240,7 @@ fn prompt(app: &App, canvas: &mut Canvas<'_>, about: &About, line: &TextBox) {
 fn leaving(app: &App, canvas: &mut Canvas<'_>, choice: usize) {
     let (width, height) = app.size;
     let question = match State::of(app) {
-        State::Running(work) => format!("The runner is at {} and needs no screen.", describe(work)),
+        State::Running(work) => format!("Now at {}; it needs no screen.", describe(work)),
         other => format!("The run is {}; its runner waits for commands.", other.badge().1),
     };
     let rows = ANSWERS.len() as u16 + 2;
