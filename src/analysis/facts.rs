@@ -1,6 +1,7 @@
 //! What analyses need of one run, read once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ use crate::gym::leakage::HeldOut;
 use crate::gym::prediction::Prediction;
 use crate::gym::report::UNSORTED;
 use crate::store::{DataFilter, Reader, RunRecord, StoreError};
+use crate::tasks::arithmetic;
+use crate::worlds::arithmetic::read;
 
 /// A test question with the answers of the untrained and of the selected student.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +66,54 @@ pub struct Leaks {
     pub same_passages: u64,
 }
 
+/// What the embedded world says of labels: it reads every question anew, whoever wrote it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labels {
+    /// The world's own answer.
+    pub right: u64,
+    /// Another answer.
+    pub wrong: u64,
+    /// Answers to questions that have none there.
+    pub unanswerable: u64,
+}
+
+impl Labels {
+    fn count(&mut self, question: &str, answer: Option<&str>) {
+        let place = match read(question) {
+            None => &mut self.unanswerable,
+            Some(reading) if answer == Some(reading.answer.as_str()) => &mut self.right,
+            Some(_) => &mut self.wrong,
+        };
+        *place += 1;
+    }
+
+    fn share(self, part: u64) -> f64 {
+        part as f64 / (self.right + self.wrong + self.unanswerable).max(1) as f64
+    }
+
+    /// Share of the labels that are not right, in `0..=1`.
+    pub fn not_right(self) -> f64 {
+        self.share(self.wrong + self.unanswerable)
+    }
+
+    /// Share of the labels of questions without an answer, in `0..=1`.
+    pub fn unanswerable(self) -> f64 {
+        self.share(self.unanswerable)
+    }
+}
+
+impl Add for Labels {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            right: self.right + other.right,
+            wrong: self.wrong + other.wrong,
+            unanswerable: self.unanswerable + other.unanswerable,
+        }
+    }
+}
+
 /// A run as analyses see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunFacts {
@@ -76,6 +127,8 @@ pub struct RunFacts {
     pub data: BTreeMap<String, DataCounts>,
     /// Data and held-out questions.
     pub leaks: Leaks,
+    /// The labels of accepted data, where the run's task is the embedded world.
+    pub labels: Option<Labels>,
     /// Milliseconds by phase, finished attempts only.
     pub phases: BTreeMap<String, u64>,
 }
@@ -98,6 +151,7 @@ impl RunFacts {
             })?;
         }
         let mut leaks = Leaks { held_out: u64::from(held_out.count()), ..Leaks::default() };
+        let mut labels = (record.task == arithmetic::NAME).then(Labels::default);
         let mut data: BTreeMap<String, DataCounts> = BTreeMap::new();
         for allocation in episode.iterations.iter().flat_map(|i| &i.plans).flat_map(|plan| &plan.allocations)
         {
@@ -108,6 +162,9 @@ impl RunFacts {
             let datum = judged.datum;
             if accepted {
                 let (question, no_image) = (datum.question(), datum.images.is_empty());
+                if let Some(labels) = &mut labels {
+                    labels.count(question, datum.answer.as_deref());
+                }
                 leaks.data += 1;
                 leaks.same_key += u64::from(held_out.key(&datum.key));
                 leaks.same_words += u64::from(no_image && held_out.words(question));
@@ -124,7 +181,7 @@ impl RunFacts {
             *phases.entry(timing.phase).or_default() += elapsed.unsigned_abs();
         }
         let test = answered(reader, test, episode.selected)?;
-        Ok(Self { record, episode, test, data, leaks, phases })
+        Ok(Self { record, episode, test, data, leaks, labels, phases })
     }
 
     /// The iteration whose student counts; `None` while the run is not finished.

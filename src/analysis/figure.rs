@@ -5,6 +5,7 @@ mod svg;
 
 use std::fmt::Write as _;
 
+use super::table::visible;
 use crate::gym::statistics::Estimate;
 
 /// One value, with its 95 % interval where it has one.
@@ -167,13 +168,12 @@ fn number(value: f64) -> String {
 /// A text inside an SVG file, on one line.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars() {
+    for c in visible(text, false).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

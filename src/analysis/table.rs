@@ -34,11 +34,10 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// As Markdown; what would end a cell is escaped.
+    /// As Markdown; what would end a cell, be markup or drive a terminal is escaped.
     pub fn markdown(&self) -> String {
-        let cell = |text: &String| text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ");
-        let line =
-            |cells: &[String]| format!("| {} |\n", cells.iter().map(cell).collect::<Vec<_>>().join(" | "));
+        let cells = |cells: &[String]| cells.iter().map(|text| inline(text)).collect::<Vec<_>>().join(" | ");
+        let line = |row: &[String]| format!("| {} |\n", cells(row));
         let rule = format!("|{}\n", "---|".repeat(self.head.len()));
         self.rows.iter().fold(line(&self.head) + &rule, |text, row| text + &line(row))
     }
@@ -70,6 +69,36 @@ impl Table {
     }
 }
 
+/// A text of others within a line of Markdown.
+pub fn inline(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in visible(text, false).chars() {
+        match c {
+            '\\' | '|' | '`' | '[' => out.extend(['\\', c]),
+            '<' => out.push_str("&lt;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A text of others for a file that people print: what drives a terminal, turns the direction of writing or has no
+/// place of its own is U+FFFD. Ends of lines stay where they may, and are spaces elsewhere.
+pub fn visible(text: &str, lines: bool) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' if lines => c,
+        '\n' | '\r' | '\t' => ' ',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => REPLACED,
+        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' => REPLACED,
+        c if c.is_control() => REPLACED,
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
+/// What stands for a character that is not shown.
+const REPLACED: char = char::REPLACEMENT_CHARACTER;
+
 /// An accuracy in percent with its interval: `60.7 [58.1, 63.2]`.
 pub fn percent(estimate: &Estimate) -> String {
     let Estimate { mean, low, high, .. } = estimate;
@@ -99,6 +128,15 @@ mod tests {
         assert_eq!(table.markdown(), "| skill | gain |\n|---|---|\n| a\\|b | +1.0 |\n| longer, name |  |\n");
         assert_eq!(table.text(), "skill         gain\na|b           +1.0\nlonger, name\n");
         assert_eq!(table.csv(), "skill,gain\na|b,+1.0\n\"longer, name\",\n");
+    }
+
+    #[test]
+    fn what_others_wrote_is_neither_markup_nor_a_command() {
+        let mut table = Table::new(["skill"]);
+        table.push(vec!["\u{1b}[31m<b>`a` [x](y)\u{202e}\n\u{9b}0m".into()]);
+        let cell = "\u{fffd}\\[31m&lt;b>\\`a\\` \\[x](y)\u{fffd} \u{fffd}0m";
+        assert_eq!(table.markdown(), format!("| skill |\n|---|\n| {cell} |\n"));
+        assert_eq!(visible("a\n\u{1b}b", true), "a\n\u{fffd}b");
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub(crate) struct ExperimentArgs {
     /// Folder of the experiment with its runs [default: experiments/NAME beside the runs].
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Also write the results as one JSON file, and beside it the tables (NAME.md) and the figures (NAME-*.svg).
+    /// Also write the results as one JSON file, and beside it the tables (NAME.md, NAME-*.csv) and the figures
+    /// (NAME-*.svg).
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
 }
@@ -196,7 +197,7 @@ fn conclude(design: &Design, grid: &Grid, folder: &Path, text: &str, json: Optio
         machine: crate::probes::processor_name(),
     };
     let results = Results::new(design, origin, &finished);
-    let written = serde_json::to_string_pretty(&results)? + "\n";
+    let written = format::json_lines(&results)?;
     let mut files = results.files();
     files.push(("results.json".to_owned(), written.clone()));
     let out = folder.join(REPORT);

@@ -1,7 +1,8 @@
 //! The read side: pages for the screen, everything for an export, from a read-only connection.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -137,7 +138,29 @@ impl Reader {
 
     /// Every instance of a split, in order.
     pub fn each_instance(&self, split: Split, mut visit: impl FnMut(TaskInstance)) -> Result<(), StoreError> {
-        self.look(|access| instances(access, split, |_, found| visit(found)))
+        self.look(|access| {
+            instances(access, split, |_, found| {
+                visit(found);
+                ControlFlow::Continue(())
+            })
+        })
+    }
+
+    /// The subskills of a split's instances, and whether patience held for all instances.
+    pub fn subskills(
+        &self,
+        split: Split,
+        patience: Patience<'_>,
+    ) -> Result<(BTreeSet<String>, bool), StoreError> {
+        let (mut found, mut whole) = (BTreeSet::new(), true);
+        self.look(|access| {
+            instances(access, split, |_, instance| {
+                found.extend(instance.subskill);
+                whole = !patience.spent();
+                if whole { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+        })?;
+        Ok((found, whole))
     }
 
     /// An instance by its id.
@@ -174,6 +197,7 @@ impl Reader {
                 if let (Some(before), Some(after)) = (before.get(&low), after.get(&low)) {
                     pairs.push((instance.key, *before, *after));
                 }
+                ControlFlow::Continue(())
             })?;
             Ok(pairs)
         })
@@ -313,12 +337,9 @@ pub(super) fn instance(access: Access<'_>, place: i64) -> Result<TaskInstance, S
 fn instances(
     access: Access<'_>,
     split: Split,
-    mut visit: impl FnMut(i64, TaskInstance),
+    mut visit: impl FnMut(i64, TaskInstance) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let first = Place::new(0, shelves::split_number(split), 0).map_or(0, Place::low);
     let range = (first, first + (1 << 23) - 1);
-    access.each(SELECT_INSTANCES, range, read_instance, |row| {
-        visit(row.0, verified(access, &row)?);
-        Ok(std::ops::ControlFlow::Continue(()))
-    })
+    access.each(SELECT_INSTANCES, range, read_instance, |row| Ok(visit(row.0, verified(access, &row)?)))
 }

@@ -2,6 +2,7 @@
 //! what was read once is remembered while the search stays the same.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 
 use super::StoreError;
@@ -42,68 +43,87 @@ impl Wanted {
     pub(super) fn hopeless(&self) -> bool {
         self.words.as_ref().is_some_and(Sought::is_empty)
     }
+}
 
-    /// Whether the record at a place has it. `subskills` are those of the instances that were read already.
-    fn matches(
-        &self,
-        access: Access<'_>,
-        shelf: Shelf,
-        place: Place,
-        subskills: &mut Subskills,
-    ) -> Result<bool, StoreError> {
-        let missing = || access.context.damaged(shelf.table(), format!("row {} is missing", place.0));
-        let has = |texts: &[&str]| self.words.as_ref().is_none_or(|words| words.found_in(texts));
-        if shelf == Shelf::TeacherCall {
-            let call = find::<TeacherCall>(access, place)?.ok_or_else(missing)?;
-            return Ok(has(&[&call.request.prompt, &call.reply]));
-        }
-        if self.subskill.is_some() {
-            let known = match subskills.get(&place.low()) {
-                Some(known) => known,
-                None => subskills.entry(place.low()).or_insert(instance(access, place.low())?.subskill),
-            };
-            if self.subskill != *known {
-                return Ok(false);
-            }
-        }
-        if self.words.is_none() {
-            return Ok(true);
-        }
-        let instance = instance(access, place.low())?;
-        let prediction = find::<Prediction>(access, place)?.ok_or_else(missing)?;
-        let answer = prediction.answer.as_deref().unwrap_or_default();
-        Ok(has(&[instance.content.question(), &prediction.response, answer]))
+/// Whether the texts of the record at a place have the words.
+fn has(access: Access<'_>, shelf: Shelf, place: Place, words: &Sought) -> Result<bool, StoreError> {
+    let missing = || access.context.damaged(shelf.table(), format!("row {} is missing", place.0));
+    if shelf == Shelf::TeacherCall {
+        let call = find::<TeacherCall>(access, place)?.ok_or_else(missing)?;
+        return Ok(words.found_in(&[&call.request.prompt, &call.reply]));
     }
+    let instance = instance(access, place.low())?;
+    let prediction = find::<Prediction>(access, place)?.ok_or_else(missing)?;
+    let answer = prediction.answer.as_deref().unwrap_or_default();
+    Ok(words.found_in(&[instance.content.question(), &prediction.response, answer]))
 }
 
 /// Subskills of instances, by the iteration-less part of their places.
 type Subskills = BTreeMap<i64, Option<String>>;
 
-/// What the newest search found in the records that it has read. A list, its count and the lists that are parts of it
-/// ask the same of the same records.
+/// What the newest search for words found in the records that it has read, and the subskills of the instances that
+/// searches needed. A list, its count and the lists that are parts of it ask for the same words in the same records.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// The search, and the journal's newest event when it began: within a phase records come and none changes.
-    of: Option<(Shelf, Wanted, i64)>,
-    /// By block: what was read, and what of it has what is wanted.
+    /// The newest event of the journal when it began: within a phase records come and none changes.
+    at: i64,
+    of: Option<(Shelf, Sought)>,
+    /// By block: what was read, and what of it has the words.
     blocks: BTreeMap<i64, (Members, Members)>,
-    /// What other searches for a subskill need as well: the values of the field are counted one after the other.
     subskills: Subskills,
 }
 
 impl Memory {
     /// Forgets another search.
-    fn turn_to(&mut self, access: Access<'_>, shelf: Shelf, wanted: &Wanted) -> Result<(), StoreError> {
+    fn turn_to(
+        &mut self,
+        access: Access<'_>,
+        shelf: Shelf,
+        words: Option<&Sought>,
+    ) -> Result<(), StoreError> {
         let last = access.first(SELECT_LAST_EVENT, [], |row| row.get(0))?.unwrap_or(0);
-        let same = |(of, known, at): &(Shelf, Wanted, i64)| (*of, known, *at) == (shelf, wanted, last);
-        if !self.of.as_ref().is_some_and(same) {
-            if self.of.as_ref().is_none_or(|(_, _, at)| *at != last) {
-                self.subskills.clear();
-            }
-            self.of = Some((shelf, wanted.clone(), last));
+        let changed = std::mem::replace(&mut self.at, last) != last;
+        if changed {
+            self.subskills.clear();
+        }
+        let same = |(of, known): &(Shelf, Sought)| *of == shelf && words.is_none_or(|words| words == known);
+        // What a teacher was asked and said is written once; what else is known of its call is not searched.
+        let stays = self.of.as_ref().is_some_and(same) && (!changed || shelf == Shelf::TeacherCall);
+        if !stays && (changed || words.is_some()) {
+            self.of = words.map(|words| (shelf, words.clone()));
             self.blocks.clear();
         }
         Ok(())
+    }
+
+    /// Whether the record at a place has what is wanted, and whether it had to be read for that.
+    fn has(
+        &mut self,
+        access: Access<'_>,
+        shelf: Shelf,
+        place: Place,
+        wanted: &Wanted,
+    ) -> Result<(bool, bool), StoreError> {
+        let mut read = false;
+        if shelf != Shelf::TeacherCall && wanted.subskill.is_some() {
+            let known = match self.subskills.entry(place.low()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    read = true;
+                    new.insert(instance(access, place.low())?.subskill)
+                }
+            };
+            if wanted.subskill != *known {
+                return Ok((false, read));
+            }
+        }
+        let Some(words) = &wanted.words else { return Ok((true, read)) };
+        if let Some(known) = self.known(place) {
+            return Ok((known, read));
+        }
+        let found = has(access, shelf, place, words)?;
+        self.learn(place, found);
+        Ok((found, true))
     }
 
     /// What is known of a place.
@@ -131,7 +151,7 @@ pub(super) fn walk(
     memory: &mut Memory,
     mut visit: impl FnMut(Place) -> ControlFlow<()>,
 ) -> Result<Option<Place>, StoreError> {
-    memory.turn_to(access, selection.shelf, wanted)?;
+    memory.turn_to(access, selection.shelf, wanted.words.as_ref())?;
     let mut blocks = listing::directory(access, selection)?;
     let back = matches!(at, At::Before(_));
     if back {
@@ -158,14 +178,8 @@ pub(super) fn walk(
             places.reverse();
         }
         for place in places {
-            let has = if let Some(has) = memory.known(place) {
-                has
-            } else {
-                let has = wanted.matches(access, selection.shelf, place, &mut memory.subskills)?;
-                memory.learn(place, has);
-                fresh = fresh.wrapping_add(1);
-                has
-            };
+            let (has, read) = memory.has(access, selection.shelf, place, wanted)?;
+            fresh = fresh.wrapping_add(u32::from(read));
             if has && visit(place).is_break() {
                 return Ok(None);
             }

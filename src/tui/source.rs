@@ -34,8 +34,9 @@ const JOURNAL: usize = 500;
 pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Message)) {
     let mut source = Source::new(folder);
     let mut complaint: Option<String> = None;
+    // Asked once, and kept until the database could be looked at.
+    let mut wanted: Vec<Wanted> = Vec::new();
     loop {
-        let mut wanted: Vec<Wanted> = Vec::new();
         let wait = if source.searching() { Duration::ZERO } else { LOOK };
         let first = match queries.recv_timeout(wait) {
             Ok(order) => Some(order),
@@ -55,18 +56,20 @@ pub(super) fn run(folder: PathBuf, queries: &Receiver<Wanted>, send: impl Fn(Mes
             }
         }
         let news = source.look().and_then(|mut news| {
-            for wanted in wanted {
+            for wanted in wanted.drain(..) {
                 news.extend(source.answer(wanted)?);
             }
             Ok(news)
         });
         match news {
             Ok(messages) => {
-                complaint = None;
+                if !source.searching() {
+                    complaint = None;
+                }
                 messages.into_iter().for_each(&send);
             }
             Err(error) => {
-                source.reader = None;
+                source.give_up();
                 let text = error.to_string();
                 // Said once, not at every look.
                 if complaint.as_ref() != Some(&text) {
@@ -111,6 +114,8 @@ pub(super) struct Source {
     /// Whether the query is unanswered, and whether a person waits for the answer.
     asked: Option<bool>,
     page: Option<Page>,
+    /// Samples on the page that was shown last.
+    shown: usize,
     /// Set when the newest query is the newest no more, so that nobody waits for its answer.
     stale: Arc<AtomicBool>,
     /// The gain for a selected iteration, computed once.
@@ -139,6 +144,7 @@ impl Source {
             query: None,
             asked: None,
             page: None,
+            shown: 0,
             stale: Arc::default(),
             gain: None,
             journal: (false, None),
@@ -165,6 +171,20 @@ impl Source {
         // A person who waits for an answer to the query before is answered by this one.
         let asked = asked || self.asked == Some(true);
         (self.query, self.asked, self.stale) = (Some(query), Some(asked), stale);
+    }
+
+    /// One that has read a part of a search, in a folder that is not there.
+    #[cfg(test)]
+    pub(super) fn searching_for(page: Page) -> Self {
+        Self { page: Some(page), ..Self::new(PathBuf::from("/nonexistent")) }
+    }
+
+    /// Reads from the beginning, after an error. A search that came upon one would come upon it again: it ends.
+    pub(super) fn give_up(&mut self) {
+        self.reader = None;
+        if self.searching() {
+            (self.page, self.query, self.asked) = (None, None, None);
+        }
     }
 
     /// Whether a search goes on with the next look.
@@ -201,11 +221,18 @@ impl Source {
                 (self.page, self.reader) = (None, Some(reader));
                 return Ok(messages);
             }
+            // A search that began anew has yet to find what stands on the screen already: until then that stays.
+            let listed = |old: &Page| (&old.listing, old.order) == (&page.listing, page.order);
+            let behind = page.growing() && page.total < self.shown && self.page.as_ref().is_some_and(listed);
             // Without a new query a page is news only when it differs: often something else was committed.
-            if moved || self.page.as_ref() != Some(&page) {
+            if !behind && (moved || self.page.as_ref() != Some(&page)) {
+                self.shown = page.total;
                 messages.push(Message::Page { page: Box::new(page.clone()), asked });
             }
-            (self.page, self.asked) = (Some(page), None);
+            if !behind {
+                self.asked = None;
+            }
+            self.page = Some(page);
         }
         self.reader = Some(reader);
         Ok(messages)

@@ -1,5 +1,7 @@
 //! Results as figures.
 
+use std::collections::BTreeSet;
+
 use super::results::{ArmRow, ContrastRow, Results, SkillPoint};
 use crate::analysis::figure::{Chart, Point, Series};
 use crate::gym::statistics::over_seeds;
@@ -90,17 +92,21 @@ impl Results {
     /// Gain by skill, a series per arm, over what is told of the skill in `0..=1`.
     fn by_skill(&self, title: &str, across: &str, of: fn(&SkillPoint) -> f64) -> Chart {
         let mut chart = Chart::scatter(title, across, "gain on test in points");
+        // A skill has one place across: its name stands at its first point alone.
+        let mut named = BTreeSet::new();
         for arm in &self.arms {
-            let point = |skill: &SkillPoint| {
+            let mut point = |skill: &SkillPoint| {
+                let gain = skill.gain.get(&arm.name)?;
                 Some(Point {
                     x: 100.0 * of(skill),
-                    y: 100.0 * skill.gain.get(&arm.name)?,
+                    y: 100.0 * gain,
                     weight: skill.frequency,
-                    label: Some(skill.skill.clone()),
+                    label: named.insert(skill.skill.clone()).then(|| skill.skill.clone()),
                     range: None,
                 })
             };
-            chart = chart.with(Series::new(arm.name.clone(), self.skills.iter().filter_map(point).collect()));
+            let points = self.skills.iter().filter_map(&mut point).collect();
+            chart = chart.with(Series::new(arm.name.clone(), points));
         }
         chart
     }

@@ -25,8 +25,8 @@ impl Results {
     /// Its tables, by the name of their files, those without a row left out.
     fn tables(&self) -> Vec<(&'static str, Table)> {
         let all = [
-            ("arms", self.arm_table()),
-            ("contrasts", self.contrast_table()),
+            ("arms", self.arm_numbers()),
+            ("contrasts", self.contrast_numbers()),
             ("runs", self.run_table()),
             ("checks", self.check_table()),
             ("skills", self.skill_table()),
@@ -69,6 +69,12 @@ impl Results {
             "\nMeans over the runs. Data asked for, produced and accepted are those of a whole run; steps are those \
              of the optimiser in all its trainings.\n",
         );
+        if self.arms.iter().any(|arm| arm.labels().is_some()) {
+            out.push_str(
+                "\nLabels not right are those of the accepted data that are not what the embedded world answers to \
+                 the question as written; without an answer are the questions among them that have none there.\n",
+            );
+        }
         if !self.contrasts.is_empty() {
             let _ = write!(out, "\n## Comparisons\n\n{}", self.contrast_table().markdown());
             out.push_str(
@@ -94,12 +100,12 @@ impl Results {
                         .map_or(0.0, |row| row.mean(|run| run.steps as f64))
                 };
                 let ratio = steps(arm) / steps(against).max(1.0);
-                if ratio > 0.0 && (ratio - 1.0).abs() > UNEQUAL_STEPS {
+                let made = steps(arm) + steps(against) > 0.0;
+                if made && (ratio - 1.0).abs() > UNEQUAL_STEPS {
                     let _ = writeln!(
                         out,
-                        "\nCaution: {arm} made {:.0} % of the optimiser steps of {against}, on as many data: a \
-                         run trains on all it has so far each time, so that data which come early are trained on \
-                         more often.",
+                        "\nCaution: {arm} made {:.0} % of the optimiser steps of {against}: a run trains on all it \
+                         has so far each time, so that data which come early are trained on more often.",
                         100.0 * ratio
                     );
                 }

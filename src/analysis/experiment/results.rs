@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blank::{Blank, blank};
 use super::design::{Arm, Design};
-use crate::analysis::facts::{Answered, DataCounts, RunFacts};
+use crate::analysis::facts::{Answered, DataCounts, Labels, RunFacts};
 use crate::analysis::report::test_score;
 use crate::gym::statistics::{Estimate, SeedEffect, holm, over_seeds, over_seeds_and_questions, paired_gain};
 
@@ -43,6 +43,9 @@ pub struct RunRow {
     /// Optimiser steps of all trainings.
     #[serde(default)]
     pub steps: u64,
+    /// What the embedded world says of the labels that were accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
     /// Tokens of all models.
     pub tokens: u64,
     /// Milliseconds of its phases.
@@ -66,6 +69,11 @@ impl ArmRow {
     /// The mean of something over its runs; 0 without any.
     pub fn mean(&self, of: impl Fn(&RunRow) -> f64) -> f64 {
         self.runs.iter().map(of).sum::<f64>() / self.runs.len().max(1) as f64
+    }
+
+    /// The labels of all its runs; `None` when no world says which are right.
+    pub fn labels(&self) -> Option<Labels> {
+        self.runs.iter().filter_map(|run| run.labels).reduce(|a, b| a + b)
     }
 }
 
@@ -224,6 +232,7 @@ fn run_row(run: &Finished) -> Option<RunRow> {
         accepted: accepted.collect(),
         failed,
         steps: trainings.map(|training| u64::from(training.steps)).sum(),
+        labels: facts.labels,
         tokens: iterations.iter().map(|i| i.tokens).sum(),
         elapsed_ms: iterations.iter().map(|i| i.elapsed_ms).sum(),
     })

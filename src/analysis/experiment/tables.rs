@@ -4,12 +4,22 @@ use std::collections::BTreeSet;
 
 use super::results::{ContrastRow, Results, RunRow, SkillPoint};
 use crate::analysis::table::{Table, p_value, points};
-use crate::gym::statistics::Estimate;
+use crate::gym::statistics::{Estimate, SeedEffect};
+
+/// A share in per cent.
+fn tenths(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}
+
+fn number(value: f64) -> String {
+    value.to_string()
+}
 
 impl Results {
     /// One row per arm.
     pub fn arm_table(&self) -> Table {
-        let mut table = Table::new([
+        let judged = self.arms.iter().any(|arm| arm.labels().is_some());
+        let head = [
             "arm",
             "runs",
             "before, %",
@@ -21,7 +31,11 @@ impl Results {
             "data asked for",
             "produced",
             "accepted",
-        ]);
+            "labels not right, %",
+            "without an answer, %",
+        ];
+        let columns = head.len() - if judged { 0 } else { 2 };
+        let mut table = Table::with_head(head[..columns].iter().map(|&name| name.to_owned()).collect());
         for arm in &self.arms {
             let mean = |digits: usize, of: fn(&RunRow) -> f64| {
                 if arm.runs.is_empty() { String::new() } else { format!("{:.digits$}", arm.mean(of)) }
@@ -38,6 +52,51 @@ impl Results {
                 mean(0, |run| run.data.specified as f64),
                 mean(0, |run| run.data.produced as f64),
                 mean(0, |run| run.data.accepted as f64),
+                arm.labels().map(|labels| tenths(labels.not_right())).unwrap_or_default(),
+                arm.labels().map(|labels| tenths(labels.unanswerable())).unwrap_or_default(),
+            ]);
+        }
+        table
+    }
+
+    /// The same for programs: shares and differences in `-1..=1`, one number per cell.
+    pub fn arm_numbers(&self) -> Table {
+        let mut table = Table::new([
+            "arm",
+            "runs",
+            "base",
+            "accuracy",
+            "gain",
+            "gain_low",
+            "gain_high",
+            "p",
+            "trainings",
+            "steps",
+            "specified",
+            "produced",
+            "accepted",
+            "labels_not_right",
+            "labels_without_answer",
+        ]);
+        for arm in self.arms.iter().filter(|arm| !arm.runs.is_empty()) {
+            let mean = |of: fn(&RunRow) -> f64| arm.mean(of).to_string();
+            let gain = |of: fn(SeedEffect) -> f64| arm.gain.map(of).map(number).unwrap_or_default();
+            table.push(vec![
+                arm.name.clone(),
+                arm.runs.len().to_string(),
+                mean(|run| run.base.mean),
+                mean(|run| run.accuracy.mean),
+                gain(|gain| gain.effect.mean),
+                gain(|gain| gain.effect.low),
+                gain(|gain| gain.effect.high),
+                gain(|gain| gain.p),
+                mean(|run| run.validation.len().saturating_sub(1) as f64),
+                mean(|run| run.steps as f64),
+                mean(|run| run.data.specified as f64),
+                mean(|run| run.data.produced as f64),
+                mean(|run| run.data.accepted as f64),
+                arm.labels().map(|labels| number(labels.not_right())).unwrap_or_default(),
+                arm.labels().map(|labels| number(labels.unanswerable())).unwrap_or_default(),
             ]);
         }
         table
@@ -64,6 +123,39 @@ impl Results {
                 p_value(*p_corrected),
                 format!("{:.1}", 100.0 * over_seeds.detectable),
             ]);
+        }
+        table
+    }
+
+    /// The same for programs: differences and p-values as numbers.
+    pub fn contrast_numbers(&self) -> Table {
+        let mut table = Table::new([
+            "arm",
+            "against",
+            "seeds",
+            "difference",
+            "low",
+            "high",
+            "questions_low",
+            "questions_high",
+            "p",
+            "p_corrected",
+            "detectable",
+        ]);
+        for row in &self.contrasts {
+            let (effect, questions) = (&row.over_seeds.effect, &row.over_questions);
+            let numbers = [
+                effect.mean,
+                effect.low,
+                effect.high,
+                questions.low,
+                questions.high,
+                row.over_seeds.p,
+                row.p_corrected,
+                row.over_seeds.detectable,
+            ];
+            let names = [row.arm.clone(), row.against.clone(), effect.n.to_string()];
+            table.push(names.into_iter().chain(numbers.map(number)).collect());
         }
         table
     }

@@ -71,7 +71,7 @@ pub(super) fn drawn(chart: &Chart) -> String {
         // Many points are a line; few are marked.
         if chart.style == Style::Scatter || series.points.len() <= MARKED {
             for point in &series.points {
-                mark(&mut out, chart.style, &plot, point, colour, shift);
+                mark(&mut out, chart.style, &plot, point, (n, colour), shift);
             }
         }
         if chart.style == Style::Lines {
@@ -95,8 +95,10 @@ pub(super) fn drawn(chart: &Chart) -> String {
                 FRAME[1] + 12.0 + 18.0 * n as f64,
                 escaped(&series.name)
             );
-            if !dashes(n).is_empty() {
-                let y = FRAME[1] + 8.0 + 18.0 * n as f64;
+            let y = FRAME[1] + 8.0 + 18.0 * n as f64;
+            if !dashes(n).is_empty() && chart.style == Style::Scatter {
+                shape(&mut out, n, (FRAME[2] + 25.0, y), 5.0, colour);
+            } else if !dashes(n).is_empty() {
                 let _ = writeln!(
                     out,
                     "<line x1=\"{}\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"2\"{}/>",
@@ -119,8 +121,27 @@ fn dashes(n: usize) -> String {
     }
 }
 
+/// The mark of the `n`-th series: a colour that comes again is another shape.
+fn shape(out: &mut String, n: usize, (x, y): (f64, f64), radius: f64, colour: &str) {
+    let figure = match n / COLOURS.len() % 3 {
+        0 => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\""),
+        1 => {
+            let (side, half) = (1.8 * radius, 0.9 * radius);
+            let (left, top) = (x - half, y - half);
+            format!("<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{side:.1}\" height=\"{side:.1}\"")
+        }
+        _ => {
+            let r = 1.25 * radius;
+            let (left, right, top, bottom) = (x - r, x + r, y - r, y + r);
+            format!("<path d=\"M{left:.1} {y:.1} L{x:.1} {top:.1} L{right:.1} {y:.1} L{x:.1} {bottom:.1} Z\"")
+        }
+    };
+    // Writing into a string cannot fail.
+    let _ = writeln!(out, "{figure} fill=\"{colour}\" fill-opacity=\"0.8\"/>");
+}
+
 /// One point with its interval, and its label where points stand alone.
-fn mark(out: &mut String, style: Style, plot: &Plot, point: &Point, colour: &str, shift: f64) {
+fn mark(out: &mut String, style: Style, plot: &Plot, point: &Point, (n, colour): (usize, &str), shift: f64) {
     let (x, y) = plot.at(point.x, point.y);
     let x = x + shift;
     if let Some((low, high)) = point.range {
@@ -132,10 +153,7 @@ fn mark(out: &mut String, style: Style, plot: &Plot, point: &Point, colour: &str
     }
     // The area of a mark goes with the weight.
     let radius = if style == Style::Scatter { 4.0 + 14.0 * point.weight.clamp(0.0, 1.0).sqrt() } else { 3.5 };
-    let _ = writeln!(
-        out,
-        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" fill=\"{colour}\" fill-opacity=\"0.8\"/>"
-    );
+    shape(out, n, (x, y), radius, colour);
     if let (Style::Scatter, Some(label)) = (style, &point.label) {
         let (x, y) = (x + radius + 3.0, y + 4.0);
         let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"11\">{}</text>", escaped(label));

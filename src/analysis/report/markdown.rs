@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use super::{Report, TestScore};
 use crate::analysis::facts::DataCounts;
-use crate::analysis::table::{Table, p_value, percent, points};
+use crate::analysis::table::{Table, inline, p_value, percent, points, visible};
 use crate::gym::leakage::{Contamination, PASSAGE};
 
 impl Report {
-    /// The whole report as Markdown. Texts of models are in it as they are, inside fences that they cannot end.
+    /// The whole report as Markdown. Texts of others are in it visibly: between words without
+    /// markup, else inside fences that they cannot end.
     pub fn markdown(&self) -> String {
         let mut out = format!("# Run {}\n\n", self.run);
         let _ = writeln!(
@@ -206,9 +207,16 @@ impl Report {
                 let _ = writeln!(out, "\n## {title}");
             }
             for a in answers {
-                let _ = writeln!(out, "\n{} ({}), the truth is `{}`\n", a.instance, a.skill, a.truth);
+                let _ = writeln!(
+                    out,
+                    "\n{} ({}), the truth is {}\n",
+                    inline(&a.instance),
+                    inline(&a.skill),
+                    inline(&a.truth)
+                );
                 for (name, text) in [("question", &a.question), ("before", &a.before), ("after", &a.after)] {
-                    let fence = fence(text);
+                    let text = visible(text, true);
+                    let fence = fence(&text);
                     let _ = writeln!(out, "{name}:\n\n{fence}text\n{text}\n{fence}");
                 }
             }

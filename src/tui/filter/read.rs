@@ -80,6 +80,7 @@ fn is_name(text: &str) -> bool {
 pub(crate) fn read(line: &str) -> Result<Filter, Mistake> {
     let mut filter = Filter::default();
     let mut words: Vec<String> = Vec::new();
+    let mut bare: Option<Range<usize>> = None;
     let mut seen: Vec<(Field, Range<usize>)> = Vec::new();
     for part in parts(line) {
         if part.open {
@@ -90,6 +91,7 @@ pub(crate) fn read(line: &str) -> Result<Filter, Mistake> {
         }
         let Some(name) = &part.name else {
             words.push(part.value);
+            bare.get_or_insert(part.at);
             continue;
         };
         let Some(field) = Field::ALL.into_iter().find(|field| field.name() == name) else {
@@ -103,7 +105,8 @@ pub(crate) fn read(line: &str) -> Result<Filter, Mistake> {
         filter.set(field, &part.value).map_err(|message| Mistake { at: part.value_at, message })?;
         seen.push((field, part.at));
     }
-    if !words.is_empty() {
+    if let Some(at) = bare {
+        seen.push((Field::Text, at));
         let already = filter.text.take().map(|text| text + " ").unwrap_or_default();
         filter.text = Some(already + &words.join(" "));
     }

@@ -1,7 +1,8 @@
 //! Lists in the order a person wants, and how often a field has each value. A list sorted by a field is its parts,
-//! one per value, one behind the other, so that only rows in sight are ever read.
+//! one per value, one behind the other: beside the rows in sight only what no index holds is read, the texts of
+//! predictions and calls that are searched, and the subskills of questions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -102,8 +103,10 @@ fn parts(
     stale: &AtomicBool,
 ) -> Result<Vec<(Listing, usize)>, StoreError> {
     let mut found = Vec::new();
-    let (named, nameless): (Vec<_>, Vec<_>) =
-        values(reader, listing, field)?.into_iter().partition(|value| !value.is_empty() && value != UNSORTED);
+    let (named, nameless): (Vec<_>, Vec<_>) = values(reader, listing, field, Patience::default())?
+        .0
+        .into_iter()
+        .partition(|value| !value.is_empty() && value != UNSORTED);
     for value in named.into_iter().chain(nameless) {
         if stale.load(Ordering::Relaxed) {
             break;
@@ -194,19 +197,23 @@ pub(super) fn planned(reader: &Reader, plan: &Plan) -> Result<BySubskill, StoreE
     Ok(found)
 }
 
-/// The values of a field in the run, in their own order.
-fn values(reader: &Reader, listing: &Listing, field: Field) -> Result<Vec<String>, StoreError> {
+/// The values of a field in the run, in their own order, and whether these are all.
+fn values(
+    reader: &Reader,
+    listing: &Listing,
+    field: Field,
+    patience: Patience<'_>,
+) -> Result<(Vec<String>, bool), StoreError> {
     if let Some(fixed) = Listing::fixed(field) {
-        return Ok(fixed);
+        return Ok((fixed, true));
     }
     let kind = match field {
         Field::Skill => Kind::Skill,
         // Only the questions say it.
         Field::Subskill if listing.list() == List::Predictions => {
-            let Listing::Predictions(filter) = listing else { return Ok(Vec::new()) };
-            let mut found = BTreeSet::new();
-            reader.each_instance(filter.split, |instance| found.extend(instance.subskill))?;
-            return Ok(found.into_iter().collect());
+            let Listing::Predictions(filter) = listing else { return Ok((Vec::new(), true)) };
+            let (found, whole) = reader.subskills(filter.split, patience)?;
+            return Ok((found.into_iter().collect(), whole));
         }
         Field::Subskill => Kind::Subskill,
         Field::Engine => Kind::Engine,
@@ -215,9 +222,9 @@ fn values(reader: &Reader, listing: &Listing, field: Field) -> Result<Vec<String
         Field::Prompt => Kind::Prompt,
         Field::Iteration => {
             let iterations = reader.episode()?.iterations.len();
-            return Ok((0..iterations).map(|n| n.to_string()).collect());
+            return Ok(((0..iterations).map(|n| n.to_string()).collect(), true));
         }
-        _ => return Ok(Vec::new()),
+        _ => return Ok((Vec::new(), true)),
     };
     let found = match listing.list() {
         List::Training => reader.data_values(kind)?,
@@ -226,16 +233,16 @@ fn values(reader: &Reader, listing: &Listing, field: Field) -> Result<Vec<String
     };
     let mut named: Vec<String> = found.into_iter().map(|(value, _)| value).collect();
     named.sort();
-    Ok(named)
+    Ok((named, true))
 }
 
 /// How many of the listed samples have each value of a field.
 pub(super) fn facet(reader: &Reader, listing: &Listing, field: Field) -> Result<Facet, StoreError> {
     let patience = Patience::of(COUNTING);
-    let mut values = values(reader, listing, field)?;
+    let (mut values, whole) = values(reader, listing, field, patience)?;
     // What cannot be written cannot be chosen either.
     values.retain(|value| !value.is_empty());
-    let (mut found, mut exact) = (Vec::new(), values.len() <= MOST_VALUES);
+    let (mut found, mut exact) = (Vec::new(), whole && values.len() <= MOST_VALUES);
     for value in values.into_iter().take(MOST_VALUES) {
         let Some(part) = listing.narrowed(field, &value) else { continue };
         let counted = count(reader, &part, patience)?;

@@ -406,7 +406,8 @@ fn words_and_subskills_are_found_in_predictions_and_calls_too() {
     let Some(Overlay::Facets { facet: Some(facet), .. }) = &desk.app.overlay else { panic!() };
     assert_eq!(facet.field, Field::Subskill);
     // A machine that is busy counts a part of them.
-    assert!(!facet.exact || facet.values.iter().map(|(_, count)| count).sum::<u64>() == all as u64);
+    let counted: u64 = facet.values.iter().map(|(_, count)| count).sum();
+    assert!(counted > 0 && (!facet.exact || counted == all as u64));
     desk.press("<Esc>t");
     let mut player = script::Player::open_as(&folder.path().join("run"), &desk);
     player.store.put_teacher_calls(&[super::domains::call(CallOutcome::Used)]).unwrap();
@@ -417,6 +418,31 @@ fn words_and_subskills_are_found_in_predictions_and_calls_too() {
     assert_eq!(total(&desk), 1, "of the reply");
     desk.press("/<Ctrl-u>nowhere<Enter>");
     assert_eq!((desk.app.samples.list, total(&desk)), (List::Calls, 0));
+}
+
+#[test]
+fn a_search_that_has_found_nothing_yet_says_so_and_ends_at_an_error() {
+    let (_folder, mut desk) = at("checked");
+    desk.press("tt");
+    assert_eq!(desk.app.samples.list, List::Calls);
+    desk.press("/nowhere<Enter>");
+    assert!(desk.text().contains("Nothing matches."), "{}", desk.text());
+    let page = desk.app.samples.page.as_mut().unwrap();
+    page.exact = false;
+    let text = desk.text();
+    assert!(text.contains("Searching; nothing found so far.") && !text.contains("Nothing"), "{text}");
+    let mut source = Source::searching_for(desk.app.samples.page.clone().unwrap());
+    assert!(source.searching() && source.look().is_err());
+    source.give_up();
+    assert!(!source.searching());
+}
+
+#[test]
+fn what_names_samples_stands_beside_no_words() {
+    for line in ["flagged:true remainder", "remainder id:i001-r0-00003", "flagged:true text:remainder"] {
+        let mistake = crate::tui::filter::read(line).unwrap_err();
+        assert!(line[mistake.at.clone()].ends_with("remainder"), "{line}: {mistake:?}");
+    }
 }
 
 #[test]

@@ -66,9 +66,10 @@ impl Columns {
     /// the details and the charts show as well.
     fn of(width: u16, counted: bool) -> Self {
         match width {
+            0..58 => Self { test: 7, rejected: 9, tokens: 0, time: 11 },
             58..64 if counted => Self { test: 7, rejected: 9, tokens: 7, time: 11 },
             64..72 if counted => Self { test: 13, rejected: 9, tokens: 7, time: 11 },
-            0..64 => Self { test: 13, rejected: 9, tokens: 0, time: 12 },
+            58..64 => Self { test: 13, rejected: 9, tokens: 0, time: 12 },
             64..72 => Self { test: 13, rejected: 10, tokens: 0, time: 13 },
             _ => Self { test: 13, rejected: 10, tokens: 9, time: 13 },
         }

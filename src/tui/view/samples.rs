@@ -54,6 +54,7 @@ pub(super) fn about(app: &App) -> String {
         said.push(match (&page.listing, page.order) {
             (Listing::Picked { .. }, Order::By(_)) => "not sorted".into(),
             (_, order) if page.exact => order.words(),
+            _ if page.growing() => "sorted when the search is done".into(),
             _ => "too many to sort".into(),
         });
     }
@@ -82,7 +83,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, focused: bool
     let page = app.samples.page.as_ref().filter(|p| p.listing == app.listing());
     if page.is_none_or(|p| p.total == 0) {
         let inset = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-        let text = if page.is_some() { nothing(app) } else { "Loading.".into() };
+        let text = match page {
+            Some(page) if page.growing() => "Searching; nothing found so far.".into(),
+            Some(_) => nothing(app),
+            None => "Loading.".into(),
+        };
         let lines: Vec<Line> =
             wrap(&text, inset.width.into()).into_iter().map(|l| Line::of(Scope::Muted, l)).collect();
         canvas.lines(inset, &lines, 0);
