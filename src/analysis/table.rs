@@ -72,11 +72,13 @@ impl Table {
 /// A text of others within a line of Markdown.
 pub fn inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in visible(text, false).chars() {
-        match c {
-            '\\' | '|' | '`' | '[' => out.extend(['\\', c]),
-            '<' => out.push_str("&lt;"),
-            c => out.push(c),
+    let text = visible(text, false);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\\' | '|' | '`', _) | (']', Some('(')) => out.extend(['\\', c]),
+            ('<', Some(next)) if next.is_ascii_alphabetic() || "/!?".contains(*next) => out.push_str("&lt;"),
+            (c, _) => out.push(c),
         }
     }
     out
@@ -134,7 +136,7 @@ mod tests {
     fn what_others_wrote_is_neither_markup_nor_a_command() {
         let mut table = Table::new(["skill"]);
         table.push(vec!["\u{1b}[31m<b>`a` [x](y)\u{202e}\n\u{9b}0m".into()]);
-        let cell = "\u{fffd}\\[31m&lt;b>\\`a\\` \\[x](y)\u{fffd} \u{fffd}0m";
+        let cell = "\u{fffd}[31m&lt;b>\\`a\\` [x\\](y)\u{fffd} \u{fffd}0m";
         assert_eq!(table.markdown(), format!("| skill |\n|---|\n| {cell} |\n"));
         assert_eq!(visible("a\n\u{1b}b", true), "a\n\u{fffd}b");
     }

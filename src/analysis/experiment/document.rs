@@ -1,8 +1,9 @@
 //! Results as a document and as files.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::results::{ContrastRow, Results};
+use super::results::Results;
 use crate::analysis::table::Table;
 
 /// From here on two arms did not spend the same data.
@@ -45,6 +46,31 @@ impl Results {
             self.charts().into_iter().map(|(name, chart)| (format!("{figures}{name}.svg"), chart.svg())),
         );
         files
+    }
+
+    /// Says which arms made other numbers of optimiser steps than those they are compared with.
+    fn unequal_steps(&self) -> String {
+        let steps = |name: &str| {
+            let arm = self.arms.iter().find(|row| row.name == name);
+            arm.map_or(0.0, |row| row.mean(|run| run.steps as f64))
+        };
+        let mut against: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for row in &self.contrasts {
+            let (made, others) = (steps(&row.arm), steps(&row.against));
+            let ratio = made / others.max(1.0);
+            if made + others > 0.0 && (ratio - 1.0).abs() > UNEQUAL_STEPS {
+                against.entry(&row.against).or_default().push(format!("{} {:.0} %", row.arm, 100.0 * ratio));
+            }
+        }
+        if against.is_empty() {
+            return String::new();
+        }
+        let said = |(other, arms): (&str, Vec<String>)| format!("of those of {other}, {}", arms.join(", "));
+        format!(
+            "\nCaution: arms made unlike numbers of optimiser steps: {}. A run trains on all it has so far each time, \
+             so that data which come early are trained on more often.\n",
+            against.into_iter().map(said).collect::<Vec<_>>().join("; ")
+        )
     }
 
     /// The whole as Markdown; the names of the figures' files begin with `figures`.
@@ -92,24 +118,7 @@ impl Results {
                     contrast.against
                 );
             }
-            for ContrastRow { arm, against, .. } in &self.contrasts {
-                let steps = |name: &str| {
-                    self.arms
-                        .iter()
-                        .find(|row| row.name == name)
-                        .map_or(0.0, |row| row.mean(|run| run.steps as f64))
-                };
-                let ratio = steps(arm) / steps(against).max(1.0);
-                let made = steps(arm) + steps(against) > 0.0;
-                if made && (ratio - 1.0).abs() > UNEQUAL_STEPS {
-                    let _ = writeln!(
-                        out,
-                        "\nCaution: {arm} made {:.0} % of the optimiser steps of {against}: a run trains on all it \
-                         has so far each time, so that data which come early are trained on more often.",
-                        100.0 * ratio
-                    );
-                }
-            }
+            out.push_str(&self.unequal_steps());
         }
         for (head, table) in [("Checks", self.check_table()), ("Skills", self.skill_table())] {
             if !table.is_empty() {
