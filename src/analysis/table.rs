@@ -90,16 +90,17 @@ pub fn visible(text: &str, lines: bool) -> String {
     let shown = |c: char| match c {
         '\n' | '\t' if lines => c,
         '\n' | '\r' | '\t' => ' ',
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => REPLACED,
-        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' => REPLACED,
-        c if c.is_control() => REPLACED,
+        c if c.is_control() || hidden(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     text.chars().map(shown).collect()
 }
 
-/// What stands for a character that is not shown.
-const REPLACED: char = char::REPLACEMENT_CHARACTER;
+/// Whether a character has no place of its own or turns the direction of writing.
+fn hidden(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+}
 
 /// An accuracy in percent with its interval: `60.7 [58.1, 63.2]`.
 pub fn percent(estimate: &Estimate) -> String {
