@@ -1,6 +1,7 @@
 //! Our sampler inside the engine: the row that comes in is what the model thinks, the row that goes out
 //! leaves the engine one choice.
 
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use candle_core::{Device, Error, Result, Tensor};
@@ -36,7 +37,7 @@ impl Chooser {
         self.fault.get().map(String::as_str)
     }
 
-    fn failed(&self, fault: impl ToString) -> Error {
+    fn failed(&self, fault: &dyn Display) -> Error {
         Error::Msg(self.fault.get_or_init(|| fault.to_string()).clone())
     }
 
@@ -53,12 +54,12 @@ impl CustomLogitsProcessor for Chooser {
         let position = context
             .len()
             .checked_sub(self.prompt_tokens)
-            .ok_or_else(|| self.failed("the engine cut the prompt"))?;
+            .ok_or_else(|| self.failed(&"the engine cut the prompt"))?;
         let known = &row[..self.known.min(row.len())];
         let token =
-            sampler::choose(known, self.sampling, position as u64).map_err(|error| self.failed(error))?;
+            sampler::choose(known, self.sampling, position as u64).map_err(|error| self.failed(&error))?;
         if !self.chosen().put(position, token, known) {
-            return Err(self.failed("the engine wrote a token of its own"));
+            return Err(self.failed(&"the engine wrote a token of its own"));
         }
         let mut only = vec![f32::NEG_INFINITY; row.len()];
         only[token as usize] = 0.0;
