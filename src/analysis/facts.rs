@@ -12,8 +12,6 @@ use crate::gym::leakage::HeldOut;
 use crate::gym::prediction::Prediction;
 use crate::gym::report::UNSORTED;
 use crate::store::{DataFilter, Reader, RunRecord, StoreError};
-use crate::tasks::arithmetic;
-use crate::worlds::arithmetic::read;
 
 /// A test question with the answers of the untrained and of the selected student.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +64,9 @@ pub struct Leaks {
     pub same_passages: u64,
 }
 
+/// A world's own answer to a question as written; `None` where the question has none there.
+pub type World = fn(&str) -> Option<String>;
+
 /// What the embedded world says of labels: it reads every question anew, whoever wrote it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
@@ -78,10 +79,10 @@ pub struct Labels {
 }
 
 impl Labels {
-    fn count(&mut self, question: &str, answer: Option<&str>) {
-        let place = match read(question) {
+    fn count(&mut self, truth: Option<String>, answer: Option<&str>) {
+        let place = match truth {
             None => &mut self.unanswerable,
-            Some(reading) if answer == Some(reading.answer.as_str()) => &mut self.right,
+            Some(truth) if answer == Some(truth.as_str()) => &mut self.right,
             Some(_) => &mut self.wrong,
         };
         *place += 1;
@@ -134,11 +135,12 @@ pub struct RunFacts {
 }
 
 impl RunFacts {
-    /// Reads a run. Costs a pass over its data and its test answers.
+    /// Reads a run. Costs a pass over its data and its test answers. `world` judges the labels of accepted data, where
+    /// the run's task has one.
     ///
     /// # Errors
     /// What the store says of a database that cannot be read.
-    pub fn read(reader: &Reader) -> Result<Self, StoreError> {
+    pub fn read(reader: &Reader, world: Option<World>) -> Result<Self, StoreError> {
         let (record, episode) = (reader.record()?, reader.episode()?);
         let mut held_out = HeldOut::default();
         let mut test = Vec::new();
@@ -151,7 +153,7 @@ impl RunFacts {
             })?;
         }
         let mut leaks = Leaks { held_out: u64::from(held_out.count()), ..Leaks::default() };
-        let mut labels = (record.task == arithmetic::NAME).then(Labels::default);
+        let mut labels = world.map(|_| Labels::default());
         let mut data: BTreeMap<String, DataCounts> = BTreeMap::new();
         for allocation in episode.iterations.iter().flat_map(|i| &i.plans).flat_map(|plan| &plan.allocations)
         {
@@ -162,8 +164,8 @@ impl RunFacts {
             let datum = judged.datum;
             if accepted {
                 let (question, no_image) = (datum.question(), datum.images.is_empty());
-                if let Some(labels) = &mut labels {
-                    labels.count(question, datum.answer.as_deref());
+                if let (Some(labels), Some(world)) = (&mut labels, world) {
+                    labels.count(world(question), datum.answer.as_deref());
                 }
                 leaks.data += 1;
                 leaks.same_key += u64::from(held_out.key(&datum.key));

@@ -11,7 +11,7 @@ use super::launch::CONFIG;
 use super::table::contamination;
 use super::{format, runs};
 use crate::analysis::compare::{self, Comparison, Entrant};
-use crate::analysis::facts::RunFacts;
+use crate::analysis::facts::{RunFacts, World};
 use crate::analysis::figure::Chart;
 use crate::analysis::report::{Beside, Report};
 use crate::config::Paths;
@@ -19,6 +19,8 @@ use crate::gym::hex::hex;
 use crate::gym::instance::Split;
 use crate::runner::residence::live_of;
 use crate::store::{Reader, spending};
+use crate::tasks::arithmetic;
+use crate::worlds::arithmetic::read;
 
 /// What `report` can be told.
 #[derive(Debug, Args)]
@@ -136,7 +138,10 @@ fn markdown(comparison: &Comparison) -> String {
 
 /// Reads a run for analysis.
 pub(super) fn facts(folder: &Path) -> Result<RunFacts> {
-    Ok(RunFacts::read(&Reader::open(&live_of(folder))?)?)
+    let reader = Reader::open(&live_of(folder))?;
+    let world: World = |question| read(question).map(|reading| reading.answer);
+    let world = (reader.record()?.task == arithmetic::NAME).then_some(world);
+    Ok(RunFacts::read(&reader, world)?)
 }
 
 /// SHA-256 of a run's resolved configuration; an imported run has none.
